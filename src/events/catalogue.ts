@@ -1,0 +1,83 @@
+/** Every event there is. What is not listed here cannot be emitted, reported or stored. */
+import { z } from 'zod';
+
+/** The stations of one boot, in the order in which a blade passes them. */
+export const BOOT_STEPS = [
+  'dhcp',
+  'loader',
+  'kernel',
+  'initrd',
+  'agent',
+  'release',
+  'disk',
+  'fetch',
+  'configure',
+  'switch-root',
+  'boot-loader',
+  'up',
+] as const;
+
+export type BootStep = (typeof BOOT_STEPS)[number];
+
+export const stepReportSchema = z.strictObject({
+  type: z.literal('blade.step'),
+  blade: z.string(),
+  /** The kernel's boot_id: the same for all that one boot reports. */
+  boot: z.string().max(64),
+  step: z.enum(BOOT_STEPS),
+  state: z.enum(['started', 'progress', 'done', 'failed']),
+  /** Bytes, of the step `fetch`: what has been unpacked, of how much. */
+  done: z.number().nonnegative().optional(),
+  total: z.number().nonnegative().optional(),
+  message: z.string().max(2000).optional(),
+});
+
+export const upReportSchema = z.strictObject({
+  type: z.literal('blade.up'),
+  blade: z.string(),
+  boot: z.string().max(64),
+  release: z.number().int().positive(),
+  slot: z.enum(['a', 'b']),
+  /** How the blade came to its slot: through the agent, or from its own disk. */
+  from: z.enum(['network', 'disk']),
+  /** What the service manager says of itself, such as `running`, or `degraded` and which units failed. */
+  services: z.string().max(2000),
+});
+
+/** What a blade may report to the root. */
+export const reportSchema = z.discriminatedUnion('type', [stepReportSchema, upReportSchema]);
+
+const dhcpSchema = z.strictObject({
+  type: z.enum(['dhcp.discover', 'dhcp.offer', 'dhcp.request', 'dhcp.ack', 'dhcp.nak', 'dhcp.unknown']),
+  blade: z.string().optional(),
+  mac: z.string(),
+  message: z.string().optional(),
+});
+
+const servedSchema = z.strictObject({
+  type: z.enum(['boot.loader', 'boot.script', 'boot.kernel', 'boot.initrd']),
+  blade: z.string(),
+  message: z.string().optional(),
+});
+
+const rootSchema = z.strictObject({
+  type: z.literal('root.started'),
+  url: z.string(),
+  release: z.number().int(),
+});
+
+export const eventSchema = z.discriminatedUnion('type', [
+  stepReportSchema,
+  upReportSchema,
+  dhcpSchema,
+  servedSchema,
+  rootSchema,
+]);
+
+export type Report = z.infer<typeof reportSchema>;
+export type StepReport = z.infer<typeof stepReportSchema>;
+export type UpReport = z.infer<typeof upReportSchema>;
+export type BladerootEvent = z.infer<typeof eventSchema>;
+
+/** An event as it stands in the stream: `time` in milliseconds since 1970, `id` growing by one. */
+export type RecordedEvent = BladerootEvent & { id: number; time: number };

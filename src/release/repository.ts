@@ -1,0 +1,73 @@
+import type { KeyObject } from 'node:crypto';
+import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BladerootError, errorCode } from '../errors.ts';
+import { writeFileAtomic } from '../system/write-file.ts';
+import { openEnvelope } from './envelope.ts';
+import { RELEASE_TYPE, releaseSchema, type ReleaseStatement } from './statement.ts';
+
+/** A release with the exact bytes that were signed, as they go to blades. */
+export interface SignedRelease {
+  statement: ReleaseStatement;
+  envelope: Buffer;
+}
+
+/** @throws BladerootError `SIGNATURE_INVALID` */
+export function openRelease(envelope: Uint8Array, publicKey: KeyObject, what = 'the release'): SignedRelease {
+  const expected = { payloadType: RELEASE_TYPE, schema: releaseSchema, what };
+  return { statement: openEnvelope(envelope, expected, publicKey), envelope: Buffer.from(envelope) };
+}
+
+/** The releases of a fleet: one signed file each, `<sequence>.json`. */
+export class ReleaseRepository {
+  readonly directory: string;
+  readonly #publicKey: KeyObject;
+
+  constructor(stateDirectory: string, publicKey: KeyObject) {
+    this.directory = join(stateDirectory, 'releases');
+    this.#publicKey = publicKey;
+  }
+
+  /** The sequence numbers there are, lowest first. */
+  async sequences(): Promise<number[]> {
+    const names = await readdir(this.directory).catch((error: unknown) => {
+      if (errorCode(error) === 'ENOENT') return [];
+      throw error;
+    });
+    return names
+      .map((name) => /^([1-9]\d*)\.json$/.exec(name)?.[1])
+      .filter((digits) => digits !== undefined)
+      .map(Number)
+      .sort((left, right) => left - right);
+  }
+
+  /** @throws BladerootError `NO_RELEASE`, `SIGNATURE_INVALID` */
+  async read(sequence: number): Promise<SignedRelease> {
+    const path = join(this.directory, `${sequence}.json`);
+    const bytes = await readFile(path).catch((error: unknown) => {
+      if (errorCode(error) !== 'ENOENT') throw error;
+      throw new BladerootError('NO_RELEASE', `there is no release ${sequence}`, {
+        hint: '`bladeroot release list` shows those that there are',
+      });
+    });
+    const release = openRelease(bytes, this.#publicKey, `release ${sequence} (${path})`);
+    if (release.statement.sequence === sequence) return release;
+    throw new BladerootError(
+      'SIGNATURE_INVALID',
+      `${path} holds release ${release.statement.sequence} under another's name`,
+      { hint: 'remove it, or give it back its own name' },
+    );
+  }
+
+  /** The release with the highest number, if there is any. */
+  async current(): Promise<SignedRelease | undefined> {
+    const last = (await this.sequences()).at(-1);
+    return last === undefined ? undefined : await this.read(last);
+  }
+
+  /** Keeps a release that has been opened with this fleet's key. */
+  async put(release: SignedRelease): Promise<void> {
+    await mkdir(this.directory, { recursive: true });
+    await writeFileAtomic(join(this.directory, `${release.statement.sequence}.json`), release.envelope);
+  }
+}
