@@ -1,0 +1,49 @@
+import { run } from '../system/run.ts';
+
+/** What a Debian tree needs to be laid on blades: to boot, to be unpacked in the initrd, to be its own root. */
+const PACKAGES = [
+  // a system that boots
+  'linux-image-amd64',
+  'systemd-sysv',
+  'dbus',
+  'udev',
+  'iproute2',
+  'openssh-server',
+  // what the initrd is made of (initrd/tools.ts)
+  'busybox-static',
+  'kmod',
+  'fdisk',
+  'e2fsprogs',
+  'dosfstools',
+  'tar',
+  'libstdc++6',
+  // the blade's own boot loader
+  'grub-pc-bin',
+  'grub-efi-amd64-bin',
+  'grub2-common',
+];
+
+export interface DebianRequest {
+  /** `bookworm`, `trixie`, ... */
+  suite: string;
+  /** Debian packages beside those that every blade needs. */
+  include: string[];
+  /** An empty directory, or one that is not there yet. */
+  directory: string;
+  signal?: AbortSignal | undefined;
+  /** Called with each line that mmdebstrap says. */
+  onProgress?: (line: string) => void;
+}
+
+/** Builds a Debian tree with mmdebstrap, from the mirrors that mmdebstrap and apt are set up for here. */
+export async function createDebianTree(request: DebianRequest): Promise<void> {
+  const include = [...PACKAGES, ...request.include].join(',');
+  // Lists and downloaded archives are dropped: `apt update` in the tree brings them back.
+  const args = ['--variant=minbase', `--include=${include}`, request.suite, request.directory];
+  await run('mmdebstrap', args, {
+    signal: request.signal,
+    onStderr: (text) => {
+      for (const line of text.split('\n')) if (line.startsWith('I: ')) request.onProgress?.(line.slice(3));
+    },
+  });
+}

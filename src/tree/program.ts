@@ -1,0 +1,199 @@
+/** The program in a tree: what makes a blade report, start by itself, and be the root when it has to. */
+import { chmod, lstat, mkdir, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { basename, dirname, join, relative } from 'node:path';
+import { BladerootError } from '../errors.ts';
+import { DirectoryFiles, followLinks } from '../image/files.ts';
+import { ASSETS, assetPath, isBundled, programDirectory } from '../system/asset.ts';
+import { writeFileAtomic } from '../system/write-file.ts';
+
+/** Where the program lies in every tree, and so on every blade. */
+export const PROGRAM = 'opt/bladeroot';
+export const PROGRAM_NODE = `${PROGRAM}/bin/node`;
+export const PROGRAM_AGENT = `${PROGRAM}/lib/agent.mjs`;
+/** The unit of a root on a blade; `promote` starts it. */
+export const ROOT_UNIT = 'bladeroot-root.service';
+
+const UNITS = 'usr/local/lib/systemd/system';
+const BLADE_UNIT = 'bladeroot.service';
+
+type ProgramFile = { path: string } & ({ content: Buffer; mode: number } | { target: string });
+
+/**
+ * Puts the program into a tree, or brings it up to date there; what is right already is not touched, so that the
+ * snapshot stays the same.
+ * @returns how many files were written.
+ */
+export async function installProgram(tree: string): Promise<number> {
+  const files = [...(isBundled ? await ownFiles() : await bundledFiles()), ...linksAndUnits()];
+  let written = 0;
+  for (const file of files) {
+    const directory = join(tree, await placeInTree(tree, dirname(file.path)));
+    if (await put(join(directory, basename(file.path)), file)) written++;
+  }
+  return written;
+}
+
+/** A directory of the tree by its real path: a link in it that is absolute must not lead out of the tree. */
+async function placeInTree(tree: string, directory: string): Promise<string> {
+  if (directory === '.') return '';
+  const real = await followLinks(new DirectoryFiles(tree), directory);
+  return real ?? join(await placeInTree(tree, dirname(directory)), basename(directory));
+}
+
+/** An installed program gives a tree what it is itself made of. */
+async function ownFiles(): Promise<ProgramFile[]> {
+  return await filesBelow(dirname(programDirectory), PROGRAM);
+}
+
+/** The sources are bundled: Node strips types nowhere below a node_modules, and a blade has no npm. */
+async function bundledFiles(): Promise<ProgramFile[]> {
+  const { build } = await import('esbuild');
+  const { outputFiles } = await build({
+    entryPoints: {
+      bladeroot: join(programDirectory, 'cli/main.ts'),
+      agent: join(programDirectory, 'agent/main.ts'),
+    },
+    outdir: 'lib',
+    outExtension: { '.js': '.mjs' },
+    write: false,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    // koffi loads its own binary; esbuild is of no use where there are no sources.
+    external: ['koffi', 'esbuild'],
+    // What is CommonJS among the libraries calls require().
+    banner: {
+      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
+    },
+    legalComments: 'none',
+    logLevel: 'silent',
+  });
+  const bundles = outputFiles.map(({ path, contents }) => ({
+    path: `${PROGRAM}/lib/${relative(join(process.cwd(), 'lib'), path)}`,
+    content: Buffer.from(contents),
+    mode: 0o644,
+  }));
+  const assets = ASSETS.map(async (asset) => ({
+    path: `${PROGRAM}/lib/${asset}`,
+    content: await readFile(assetPath(asset)),
+    mode: 0o644,
+  }));
+  return [
+    ...bundles,
+    ...(await Promise.all(assets)),
+    ...(await koffiFiles()),
+    { path: `${PROGRAM}/bin/bladeroot`, content: Buffer.from(LAUNCHER), mode: 0o755 },
+    { path: PROGRAM_NODE, content: await readFile(process.execPath), mode: 0o755 },
+  ];
+}
+
+/** koffi and its binary for this machine, without its sources. */
+async function koffiFiles(): Promise<ProgramFile[]> {
+  const require = createRequire(import.meta.url);
+  const koffi = dirname(require.resolve('koffi/package.json'));
+  const binary = `@koromix/koffi-linux-${process.arch}`;
+  const native = dirname(createRequire(join(koffi, 'index.js')).resolve(`${binary}/package.json`));
+  const wanted = [
+    ...(await filesBelow(koffi, `${PROGRAM}/lib/node_modules/koffi`)),
+    ...(await filesBelow(native, `${PROGRAM}/lib/node_modules/${binary}`)),
+  ].filter(({ path }) => !/\/koffi\/(doc|src|vendor)\/|musl|cnoke|\.md$/.test(path));
+  if (!wanted.some(({ path }) => path.endsWith('.node'))) {
+    throw new BladerootError('PROGRAM_INCOMPLETE', `koffi has no binary for ${process.arch} in ${native}`, {
+      hint: 'run scripts/setup again',
+    });
+  }
+  return wanted;
+}
+
+async function filesBelow(directory: string, as: string): Promise<ProgramFile[]> {
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+  return await Promise.all(
+    files.map(async (path) => ({
+      path: join(as, relative(directory, path)),
+      content: await readFile(path),
+      mode: (await lstat(path)).mode & 0o111 ? 0o755 : 0o644,
+    })),
+  );
+}
+
+const LAUNCHER = `#!/bin/sh
+here=$(dirname "$(readlink -f "$0")")
+exec "$here/node" --disable-warning=ExperimentalWarning "$here/../lib/bladeroot.mjs" "$@"
+`;
+
+function linksAndUnits(): ProgramFile[] {
+  const unit = (name: string, text: string): ProgramFile => ({
+    path: `${UNITS}/${name}`,
+    content: Buffer.from(text),
+    mode: 0o644,
+  });
+  return [
+    { path: 'usr/local/bin/bladeroot', target: `/${PROGRAM}/bin/bladeroot` },
+    unit(
+      BLADE_UNIT,
+      `[Unit]
+Description=bladeroot: this blade's own boot loader and reports
+Wants=network-online.target
+After=network-online.target
+RequiresMountsFor=/var/lib/bladeroot
+ConditionPathExists=/var/lib/bladeroot/blade.json
+
+[Service]
+ExecStart=/${PROGRAM}/bin/bladeroot standby
+Restart=on-failure
+RestartSec=10
+
+[Install]
+WantedBy=multi-user.target
+`,
+    ),
+    unit(
+      ROOT_UNIT,
+      `[Unit]
+Description=bladeroot: root of the fleet
+Wants=network-online.target
+After=network-online.target
+RequiresMountsFor=/var/lib/bladeroot
+
+[Service]
+ExecStart=/${PROGRAM}/bin/bladeroot serve
+Restart=on-failure
+RestartSec=2
+
+[Install]
+WantedBy=multi-user.target
+`,
+    ),
+    {
+      path: `etc/systemd/system/multi-user.target.wants/${BLADE_UNIT}`,
+      target: `/${UNITS}/${BLADE_UNIT}`,
+    },
+  ];
+}
+
+/** Returns whether something had to be written. */
+async function put(path: string, file: ProgramFile): Promise<boolean> {
+  await mkdir(dirname(path), { recursive: true });
+  const there = await lstat(path).catch(() => undefined);
+  if ('target' in file) {
+    if (there?.isSymbolicLink() === true && (await readlink(path)) === file.target) return false;
+    await rm(path, { force: true });
+    await symlink(file.target, path);
+    return true;
+  }
+  const same =
+    there?.isFile() === true &&
+    (there.mode & 0o7777) === file.mode &&
+    there.size === file.content.length &&
+    (await readFile(path)).equals(file.content);
+  if (same) return false;
+  await writeFileAtomic(path, file.content, { mode: file.mode });
+  await chmod(path, file.mode);
+  return true;
+}
