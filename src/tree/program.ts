@@ -98,7 +98,7 @@ async function koffiFiles(): Promise<ProgramFile[]> {
   const wanted = [
     ...(await filesBelow(koffi, `${PROGRAM}/lib/node_modules/koffi`)),
     ...(await filesBelow(native, `${PROGRAM}/lib/node_modules/${binary}`)),
-  ].filter(({ path }) => !/\/koffi\/(doc|src|vendor)\/|musl|cnoke|\.md$/.test(path));
+  ].filter(({ path }) => /\.(js|cjs|json|node)$/.test(path) && !/\/(vendor|musl_\w+)\/|cnoke/.test(path));
   if (!wanted.some(({ path }) => path.endsWith('.node'))) {
     throw new BladerootError('PROGRAM_INCOMPLETE', `koffi has no binary for ${process.arch} in ${native}`, {
       hint: 'run scripts/setup again',

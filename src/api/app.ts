@@ -1,0 +1,62 @@
+import fastify, { type FastifyInstance } from 'fastify';
+import { ZodError, prettifyError } from 'zod';
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import { errorCode } from '../errors.ts';
+import type { EventBus } from '../events/bus.ts';
+import type { ReleaseStatement } from '../release/statement.ts';
+import type { EventRepository } from '../state/events.ts';
+import { eventRoutes } from './events.ts';
+import { reportRoutes } from './reports.ts';
+import { statusRoutes } from './status.ts';
+
+export interface ApiOptions {
+  bus: EventBus;
+  events: EventRepository;
+  current(): ReleaseStatement;
+  /** Asked before the API: what is a boot's is answered there, without a framework in between. */
+  answerFirst(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
+  onError(error: unknown, request: string): void;
+}
+
+/** The root's one HTTP server: boot requests, then the API. */
+export function createApp(options: ApiOptions): FastifyInstance {
+  const app = fastify({
+    serverFactory: (listener) => httpServer(listener, options),
+    // A root that stops does not wait for readers of the event stream.
+    forceCloseConnections: true,
+  });
+  app.setErrorHandler(async (error, request, reply) => {
+    if (error instanceof ZodError) {
+      return await reply.code(400).send({ code: 'BAD_REQUEST', message: prettifyError(error) });
+    }
+    const status = statusOf(error);
+    if (status >= 500) options.onError(error, `${request.method} ${request.url}`);
+    const message = error instanceof Error ? error.message : 'the request failed';
+    return await reply.code(status).send({ code: errorCode(error) ?? 'FAILED', message });
+  });
+  eventRoutes(app, options.bus, options.events);
+  reportRoutes(app, options.bus, (name) => options.current().blades.some((blade) => blade.name === name));
+  statusRoutes(app, options.current);
+  return app;
+}
+
+function httpServer(listener: RequestListener, options: ApiOptions): Server {
+  return createServer((request, response) => {
+    options.answerFirst(request, response).then(
+      (answered) => {
+        if (!answered) listener(request, response);
+      },
+      (error: unknown) => {
+        options.onError(error, `${request.method ?? ''} ${request.url ?? ''}`);
+        response.destroy();
+      },
+    );
+  });
+}
+
+/** Fastify puts the status of a bad request (too long, not JSON, ...) on the error. */
+function statusOf(error: unknown): number {
+  const status = typeof error === 'object' && error !== null && 'statusCode' in error ? error.statusCode : 500;
+  return typeof status === 'number' && status >= 400 ? status : 500;
+}

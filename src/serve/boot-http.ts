@@ -1,0 +1,99 @@
+/** The HTTP side of a boot: scripts, kernels, initrds, releases, and the store. Everything else is the API's. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { join } from 'node:path';
+import type { BootPlan } from '../boot/plan.ts';
+import { ipxeScript } from '../boot/script.ts';
+import type { BladerootEvent } from '../events/catalogue.ts';
+import type { SignedRelease } from '../release/repository.ts';
+import type { ReleaseBlade } from '../release/statement.ts';
+import { blobPath } from '../store/layout.ts';
+import { sendFile, sendText } from './send-file.ts';
+
+export interface BootHttpOptions {
+  /** The directory of the store. */
+  storeDirectory: string;
+  /** This root's base URL, as blades reach it. */
+  url: string;
+  current(): SignedRelease;
+  plan(blade: ReleaseBlade): BootPlan;
+  onEvent(event: BladerootEvent): void;
+}
+
+/** Files of a store as store/layout.ts names them: nothing else below the store can be asked for. */
+const STORE_FILE =
+  /^\/store\/((?:blobs\/[0-9a-f]{64})|(?:manifests\/[0-9a-f]{64}\.zst)|(?:packs\/[0-9a-f]{64}\.(?:pack|json))|(?:snapshots\/[0-9a-f]{64}\.json))$/;
+const BOOT_FILE = /^\/boot\/([a-z0-9-]+)\/(script\.ipxe|vmlinuz|initrd)$/;
+
+/** Where a blade gets its script. */
+export function scriptUrl(root: string, blade: string): string {
+  return `${root}/boot/${blade}/script.ipxe`;
+}
+
+/** Answers a request if it is one of a boot; returns whether it was. */
+export async function answerBootRequest(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: BootHttpOptions,
+): Promise<boolean> {
+  const path = (request.url ?? '/').split('?', 1)[0] ?? '/';
+  if (!/^\/(store|boot|releases)\//.test(path)) return false;
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.setHeader('Allow', 'GET, HEAD');
+    sendText(response, 405, 'only GET and HEAD\n');
+    return true;
+  }
+  const stored = STORE_FILE.exec(path)?.[1];
+  const [, bladeName, file] = BOOT_FILE.exec(path) ?? [];
+  if (stored !== undefined) {
+    await sendFile(request, response, join(options.storeDirectory, stored));
+  } else if (path === '/releases/current') {
+    sendText(response, 200, options.current().envelope.toString(), 'application/json');
+  } else if (bladeName !== undefined && file !== undefined) {
+    await answerBlade(request, response, options, bladeName, file);
+  } else {
+    sendText(response, 404, 'there is no such thing here\n');
+  }
+  return true;
+}
+
+async function answerBlade(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: BootHttpOptions,
+  bladeName: string,
+  file: string,
+): Promise<void> {
+  const release = options.current().statement;
+  const blade = release.blades.find(({ name }) => name === bladeName);
+  if (blade === undefined) {
+    sendText(response, 404, `release ${release.sequence} has no blade ${bladeName}\n`);
+    return;
+  }
+  const seen = (type: 'boot.script' | 'boot.kernel' | 'boot.initrd', message?: string): void => {
+    if (request.method !== 'GET') return;
+    options.onEvent({ type, blade: bladeName, ...(message === undefined ? {} : { message }) });
+  };
+  if (file === 'script.ipxe') {
+    const plan = options.plan(blade);
+    seen('boot.script', plan.kind);
+    sendText(response, 200, ipxeScript(plan, scriptFacts(options.url, release.sequence, blade)));
+  } else if (file === 'vmlinuz') {
+    seen('boot.kernel');
+    await sendFile(request, response, join(options.storeDirectory, blobPath(release.kernel.digest)));
+  } else {
+    seen('boot.initrd');
+    await sendFile(request, response, join(options.storeDirectory, blobPath(release.initrd.digest)));
+  }
+}
+
+function scriptFacts(root: string, release: number, blade: ReleaseBlade): Parameters<typeof ipxeScript>[1] {
+  return {
+    blade: blade.name,
+    mac: blade.mac,
+    root,
+    release,
+    kernelUrl: `${root}/boot/${blade.name}/vmlinuz`,
+    initrdUrl: `${root}/boot/${blade.name}/initrd`,
+    kernelArgs: blade.kernelArgs,
+  };
+}
