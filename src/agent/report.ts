@@ -1,0 +1,108 @@
+/** What the agent tells: on the console for whoever stands before the machine, and to the root. */
+import { readFile } from 'node:fs/promises';
+import type { BootStep, Report } from '../events/catalogue.ts';
+
+/** A root that does not take a report holds nothing up. */
+const SEND_TIMEOUT_MS = 3000;
+/** At most so often is progress told, in milliseconds. */
+const PROGRESS_EVERY_MS = 500;
+
+export interface ReportTarget {
+  root: string;
+  blade: string;
+}
+
+export class Reporter {
+  readonly #print: (line: string) => void;
+  readonly #boot: string;
+  #target: ReportTarget | undefined;
+  #unsent: (() => Report)[] = [];
+  #sending: Promise<void> = Promise.resolve();
+  #lastProgress = 0;
+
+  constructor(boot: string, print: (line: string) => void) {
+    this.#boot = boot;
+    this.#print = print;
+  }
+
+  /** From here on reports are sent; those made before are sent first. */
+  setTarget(target: ReportTarget): void {
+    this.#target = target;
+    for (const report of this.#unsent.splice(0)) this.#send(report);
+  }
+
+  started(step: BootStep, message: string): void {
+    this.#print(message);
+    this.#report(step, { state: 'started', message });
+  }
+
+  /** @param done and @param total in bytes, @param rate in bytes per second */
+  progress(step: BootStep, done: number, total: number, rate: number): void {
+    const now = performance.now();
+    if (now - this.#lastProgress < PROGRESS_EVERY_MS && done < total) return;
+    this.#lastProgress = now;
+    const percent = total === 0 ? 100 : Math.floor((100 * done) / total);
+    this.#print(`${step}: ${percent} %, ${megabytes(done)} of ${megabytes(total)} MB, ${megabytes(rate)} MB/s`);
+    this.#report(step, { state: 'progress', done, total });
+  }
+
+  done(step: BootStep, message?: string): void {
+    if (message !== undefined) this.#print(message);
+    this.#report(step, { state: 'done', ...(message === undefined ? {} : { message }) });
+  }
+
+  failed(step: BootStep, message: string): void {
+    this.#print(`${step} failed: ${message}`);
+    this.#report(step, { state: 'failed', message: message.slice(0, 2000) });
+  }
+
+  /** Waits until what has been reported is sent, or was tried. */
+  async flush(): Promise<void> {
+    await this.#sending;
+  }
+
+  #report(
+    step: BootStep,
+    rest: { state: 'started' | 'progress' | 'done' | 'failed'; message?: string; done?: number; total?: number },
+  ): void {
+    const make = (): Report => ({
+      type: 'blade.step',
+      blade: this.#target?.blade ?? '',
+      boot: this.#boot,
+      step,
+      ...rest,
+    });
+    if (this.#target === undefined) this.#unsent.push(make);
+    else this.#send(make);
+  }
+
+  #send(make: () => Report): void {
+    const target = this.#target;
+    if (target === undefined) return;
+    this.#sending = this.#sending.then(async () => {
+      await sendReport(target.root, make()).catch((error: unknown) => {
+        this.#print(`the root did not take a report (${String(error)})`);
+      });
+    });
+  }
+}
+
+/** @throws when the root is not there or refuses */
+export async function sendReport(root: string, report: Report): Promise<void> {
+  const response = await fetch(`${root}/api/v1/reports`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify(report),
+    signal: AbortSignal.timeout(SEND_TIMEOUT_MS),
+  });
+  if (!response.ok) throw new Error(`${root} answers ${response.status}: ${await response.text()}`);
+}
+
+/** The kernel's name for this boot: one story in the root's events. */
+export async function bootId(): Promise<string> {
+  return (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(bytes < 1e7 ? 1 : 0);
+}

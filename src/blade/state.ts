@@ -1,0 +1,71 @@
+/**
+ * What a blade knows of itself: `blade.json` on its persistent partition, written by the agent when it has installed a
+ * slot and by the running blade when that slot has proved good.
+ */
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { BladerootError, errorCode } from '../errors.ts';
+import { writeFileAtomic } from '../system/write-file.ts';
+
+export const SLOTS = ['a', 'b'] as const;
+export type Slot = (typeof SLOTS)[number];
+
+const slotSchema = z.strictObject({
+  /** Sequence number of the release in it. */
+  release: z.int().positive(),
+  installed: z.iso.datetime(),
+  /** Whether the blade came up with it. */
+  good: z.boolean(),
+});
+
+const bladeStateSchema = z.strictObject({
+  name: z.string(),
+  /** Base URLs of the roots that this blade has been deployed by, the last one first. */
+  roots: z.array(z.url()),
+  /** Only slots that were installed whole. */
+  slots: z.partialRecord(z.enum(SLOTS), slotSchema),
+});
+
+export type BladeState = z.infer<typeof bladeStateSchema>;
+
+const FILE = 'blade.json';
+
+/** Undefined on a blade that has never been installed. @throws BladerootError `BLADE_STATE` */
+export async function readBladeState(stateDirectory: string): Promise<BladeState | undefined> {
+  const path = join(stateDirectory, FILE);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+  try {
+    return bladeStateSchema.parse(JSON.parse(text));
+  } catch (error) {
+    throw new BladerootError('BLADE_STATE', `${path} is damaged`, {
+      hint: 'remove it; the blade is then deployed again at its next boot from the network',
+      cause: error,
+    });
+  }
+}
+
+export async function writeBladeState(stateDirectory: string, state: BladeState): Promise<void> {
+  await mkdir(stateDirectory, { recursive: true });
+  await writeFileAtomic(join(stateDirectory, FILE), `${JSON.stringify(state, null, 2)}\n`);
+}
+
+/** The slot that holds this release whole, if one does. */
+export function slotWith(state: BladeState | undefined, release: number): Slot | undefined {
+  return SLOTS.find((slot) => state?.slots[slot]?.release === release);
+}
+
+/** The slot to install into: never the one that is known to be good while the other is not. */
+export function freeSlot(state: BladeState | undefined): Slot {
+  const { a, b } = state?.slots ?? {};
+  if (a === undefined) return 'a';
+  if (b === undefined) return 'b';
+  if (a.good !== b.good) return a.good ? 'b' : 'a';
+  return a.release < b.release ? 'a' : 'b';
+}

@@ -1,0 +1,114 @@
+/** The root: everything that it is made of, in the order in which it starts. */
+import { join } from 'node:path';
+import { createApp } from '../api/app.ts';
+import { planBoot, planBootFile } from '../boot/plan.ts';
+import { BladerootError, errorCode } from '../errors.ts';
+import { EventBus } from '../events/bus.ts';
+import type { BladerootEvent } from '../events/catalogue.ts';
+import { readPublicKey } from '../release/keys.ts';
+import { ReleaseRepository } from '../release/repository.ts';
+import type { ReleaseBlade } from '../release/statement.ts';
+import { answerBootRequest, scriptUrl } from '../serve/boot-http.ts';
+import type { DhcpClient, DhcpOffer } from '../serve/dhcp-answer.ts';
+import { DhcpServer } from '../serve/dhcp.ts';
+import { servedFiles, TftpServer } from '../serve/tftp.ts';
+import { openDatabase } from '../state/database.ts';
+import { EventRepository } from '../state/events.ts';
+import { blobPath } from '../store/layout.ts';
+import { CurrentRelease } from './current-release.ts';
+import { chooseInterface } from './interface.ts';
+
+/** Where every root answers HTTP: not 80, which belongs to what the blade is for. */
+export const HTTP_PORT = 8067;
+
+/** Blades keep their address for good; an hour brings a changed router or resolver to them soon enough. */
+const LEASE_SECONDS = 3600;
+
+export interface RootOptions {
+  stateDirectory: string;
+  /** Undefined: the one that has an address in the fleet's subnet. */
+  interface?: string | undefined;
+  /** All that happens, as it happens. */
+  onEvent(event: BladerootEvent): void;
+  /** What failed without stopping the root. */
+  onError(error: unknown, doing: string): void;
+}
+
+export interface Root {
+  url: string;
+  interface: string;
+  release: number;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts all boot services for the newest release in the state directory.
+ * @throws BladerootError `NO_RELEASE`, `SIGNATURE_INVALID`, `NO_INTERFACE`, `PORT_IN_USE`, ...; nothing is left running then.
+ */
+export async function startRoot(options: RootOptions): Promise<Root> {
+  const stops: (() => Promise<void> | void)[] = [];
+  const stop = async (): Promise<void> => {
+    for (const end of stops.splice(0).reverse()) await end();
+  };
+  try {
+    const { stateDirectory } = options;
+    const releases = new ReleaseRepository(stateDirectory, await readPublicKey(stateDirectory));
+    const current = new CurrentRelease(releases, (error) => options.onError(error, 'reading a new release'));
+    await current.start();
+    stops.push(() => current.stop());
+    const { name, address } = chooseInterface(options.interface, current.get().statement);
+    const url = `http://${address}:${HTTP_PORT}`;
+
+    const database = openDatabase(stateDirectory);
+    stops.push(() => database.close());
+    const events = new EventRepository(database);
+    const bus = new EventBus(events);
+    stops.push(bus.subscribe(options.onEvent));
+
+    const storeDirectory = join(stateDirectory, 'store');
+    const release = (): ReturnType<typeof current.get>['statement'] => current.get().statement;
+    const plan = (blade: ReleaseBlade): ReturnType<typeof planBoot> =>
+      planBoot(release(), events.lastUp(blade.name));
+    const emit = (event: BladerootEvent): void => bus.emit(event);
+    const boot = { storeDirectory, url, current: () => current.get(), plan, onEvent: emit };
+    const app = createApp({
+      bus,
+      events,
+      current: release,
+      answerFirst: (request, response) => answerBootRequest(request, response, boot),
+      onError: options.onError,
+    });
+    await listen(() => app.listen({ host: address, port: HTTP_PORT }));
+    stops.push(() => app.close());
+
+    const files = (file: string): string | undefined => {
+      const loader = Object.hasOwn(release().loaders, file) ? release().loaders[file] : undefined;
+      return loader === undefined ? undefined : join(storeDirectory, blobPath(loader.digest));
+    };
+    const bladeAt = (at: string): string => release().blades.find((blade) => blade.address === at)?.name ?? at;
+    const tftp = new TftpServer({
+      address,
+      files: servedFiles(files),
+      onEvent: (event) => {
+        if (event.type === 'tftp.done') emit({ type: 'boot.loader', blade: bladeAt(event.client), message: event.file });
+      },
+    });
+    await tftp.start();
+    stops.push(() => tftp.stop());
+
+    const dhcp = new DhcpServer({
+      interface: name,
+      address,
+      policy: (client) => offerTo(client, release().blades, { address, url }),
+      onEvent: (event) => emit(withBlade(event, release().blades)),
+    });
+    await dhcp.start();
+    stops.push(() => dhcp.stop());
+
+    emit({ type: 'root.started', url, release: release().sequence });
+    return { url, interface: name, release: release().sequence, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
