@@ -1,0 +1,21 @@
+/** What the boot script put on the kernel's command line for the agent. */
+import { BladerootError } from '../errors.ts';
+
+export interface CommandLine {
+  /** Base URLs of roots, in the order of the command line. */
+  roots: string[];
+}
+
+/** @throws BladerootError `NO_ROOT_URL` */
+export function parseCommandLine(text: string): CommandLine {
+  const roots = text
+    .trim()
+    .split(/\s+/)
+    .filter((word) => word.startsWith('bladeroot.root='))
+    .map((word) => word.slice('bladeroot.root='.length).replace(/\/+$/, ''))
+    .filter((url) => URL.canParse(url));
+  if (roots.length > 0) return { roots };
+  throw new BladerootError('NO_ROOT_URL', 'the kernel command line names no root', {
+    hint: 'boot with bladeroot.root=http://ADDRESS:8067, as the boot script of a root does',
+  });
+}

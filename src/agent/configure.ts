@@ -1,0 +1,86 @@
+/** Makes of the unpacked image this blade: its overlay, its fstab, and what it is known by. */
+import { randomBytes } from 'node:crypto';
+import { chmod, copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { applyOverlay } from '../overlay/apply.ts';
+import { run } from '../system/run.ts';
+import { PARTITIONS } from './disk-layout.ts';
+import type { Slot } from '../blade/state.ts';
+
+export interface ConfigureRequest {
+  /** The mounted slot. */
+  directory: string;
+  slot: Slot;
+  /** The blade's overlay archive. */
+  overlay: Uint8Array;
+  /** On the persistent partition: what the blade is known by, over all deployments. */
+  identityDirectory: string;
+}
+
+export async function configure(request: ConfigureRequest): Promise<void> {
+  await applyOverlay(request.overlay, request.directory);
+  await writeFstab(request.directory, request.slot);
+  await giveIdentity(request.directory, request.identityDirectory);
+}
+
+/** bladeroot's own mounts come first; what the tree or an overlay mounts beside them stays. */
+async function writeFstab(directory: string, slot: Slot): Promise<void> {
+  const mounts = [
+    [`PARTLABEL=${PARTITIONS[slot]}`, '/', 'ext4', 'errors=remount-ro', '0 1'],
+    [`PARTLABEL=${PARTITIONS.esp}`, '/boot/efi', 'vfat', 'umask=0077', '0 2'],
+    [`PARTLABEL=${PARTITIONS.persist}`, '/persist', 'ext4', 'defaults', '0 2'],
+    ['/persist/bladeroot', '/var/lib/bladeroot', 'none', 'bind', '0 0'],
+  ];
+  for (const mountPoint of ['boot/efi', 'persist', 'var/lib/bladeroot']) {
+    await mkdir(join(directory, mountPoint), { recursive: true });
+  }
+  const path = join(directory, 'etc/fstab');
+  const own = new Set(mounts.map(([, where]) => where));
+  const there = await stat(path).then(
+    async () => await readFile(path, 'utf8'),
+    () => '',
+  );
+  const kept = there.split('\n').filter((line) => !own.has(line.trim().split(/\s+/)[1]));
+  await writeFile(path, [...mounts.map((fields) => fields.join(' ')), ...kept, ''].join('\n').replace(/\n+$/, '\n'));
+}
+
+/** Host keys and machine-id are made on the blade, at its first deployment, and are the same at every later one. */
+async function giveIdentity(directory: string, identityDirectory: string): Promise<void> {
+  await mkdir(identityDirectory, { recursive: true, mode: 0o700 });
+  const machineId = join(identityDirectory, 'machine-id');
+  if (!(await exists(machineId))) await writeFile(machineId, `${randomBytes(16).toString('hex')}\n`, { mode: 0o444 });
+  await copyFile(machineId, join(directory, 'etc/machine-id'));
+
+  if (!(await exists(join(directory, 'usr/bin/ssh-keygen')))) return;
+  const keys = join(identityDirectory, 'ssh');
+  if (!(await exists(keys))) {
+    // Made aside: keys that are there are whole.
+    const aside = `${identityDirectory}/ssh.new/etc/ssh`;
+    await mkdir(aside, { recursive: true, mode: 0o700 });
+    await run('mount', ['--bind', '/dev', join(directory, 'dev')]);
+    try {
+      await run('chroot', [directory, 'ssh-keygen', '-A']);
+    } finally {
+      await run('umount', [join(directory, 'dev')]);
+    }
+    await copyHostKeys(join(directory, 'etc/ssh'), aside);
+    await run('sync', []);
+    await run('mv', [aside, keys]);
+  }
+  await copyHostKeys(keys, join(directory, 'etc/ssh'));
+}
+
+async function copyHostKeys(from: string, to: string): Promise<void> {
+  for (const name of await readdir(from)) {
+    if (!/^ssh_host_\w+_key(\.pub)?$/.test(name)) continue;
+    await copyFile(join(from, name), join(to, name));
+    await chmod(join(to, name), name.endsWith('.pub') ? 0o644 : 0o600);
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
+}

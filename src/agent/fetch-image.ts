@@ -1,0 +1,43 @@
+/** Fetches the image and unpacks it while it comes; all that it is made of stays on the blade, to be served again. */
+import type { KeyObject } from 'node:crypto';
+import type { SignedRelease } from '../release/repository.ts';
+import { releaseBlobs } from '../release/statement.ts';
+import { fetchSnapshot } from '../release/snapshots.ts';
+import { unpackSnapshot } from '../image/unpack.ts';
+import { fetchBlob } from '../store/fetch.ts';
+import type { Source } from '../store/source.ts';
+import type { Store } from '../store/store.ts';
+import type { Reporter } from './report.ts';
+
+export interface FetchRequest {
+  release: SignedRelease;
+  publicKey: KeyObject;
+  source: Source;
+  /** The blade's own store: gets everything that the release is made of. */
+  mirror: Store;
+  /** The mounted, empty slot. */
+  directory: string;
+  reporter: Reporter;
+}
+
+/** @throws BladerootError when anything that came is not what the signed release says; the slot is then not to be used */
+export async function fetchImage(request: FetchRequest): Promise<void> {
+  const { release, source, mirror, directory, reporter } = request;
+  for (const { digest, bytes } of releaseBlobs(release.statement)) {
+    if (!(await mirror.hasBlob(digest))) await mirror.putBlob(await fetchBlob(source, digest, bytes));
+  }
+  const { id } = release.statement.snapshot;
+  const snapshot = await fetchSnapshot(source, id, request.publicKey);
+  await mirror.putSnapshot(id, snapshot.envelope);
+  const begun = performance.now();
+  await unpackSnapshot({
+    statement: snapshot.statement,
+    source,
+    mirror,
+    directory,
+    onProgress: ({ bytesDone, bytesTotal }) => {
+      const seconds = (performance.now() - begun) / 1000;
+      reporter.progress('fetch', bytesDone, bytesTotal, bytesDone / Math.max(seconds, 0.001));
+    },
+  });
+}

@@ -1,0 +1,128 @@
+/** From a verified release to a slot that holds it. */
+import type { KeyObject } from 'node:crypto';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { freeSlot, readBladeState, slotWith, writeBladeState, type BladeState, type Slot } from '../blade/state.ts';
+import { writePublicKey } from '../release/keys.ts';
+import { ReleaseRepository } from '../release/repository.ts';
+import { fetchSnapshot } from '../release/snapshots.ts';
+import { fetchBlob } from '../store/fetch.ts';
+import type { Source } from '../store/source.ts';
+import { Store } from '../store/store.ts';
+import { run } from '../system/run.ts';
+import { attempt } from './attempt.ts';
+import { configure } from './configure.ts';
+import { planDisk, PARTITIONS } from './disk-layout.ts';
+import { inspectDisks, layOutDisk, makeExt4, type BladeDisk } from './disks.ts';
+import { fetchImage } from './fetch-image.ts';
+import type { FoundRelease } from './find-release.ts';
+import type { Reporter } from './report.ts';
+
+const PERSIST = '/persist';
+const SLOT_MOUNT = '/sysroot';
+/** What the blade has as /var/lib/bladeroot once it runs. */
+const STATE = join(PERSIST, 'bladeroot');
+
+/** A file system needs room beside what is in it, for its own tables and for the blade to live. */
+const ROOM_FACTOR = 1.25;
+
+export interface InstallRequest extends FoundRelease {
+  publicKey: KeyObject;
+  source: Source;
+  reporter: Reporter;
+}
+
+/**
+ * Lays out the disk if it has to be, and brings the release into the free slot if no slot holds it yet.
+ * @returns the device of the slot that is to be started
+ */
+export async function install(request: InstallRequest): Promise<string> {
+  const { reporter } = request;
+  const disk = await attempt('disk', reporter, () => prepareDisk(request));
+  const state = await readBladeState(STATE);
+  const ready = slotWith(state, request.release.statement.sequence);
+  if (ready !== undefined) {
+    reporter.done('fetch', `slot ${ready} holds release ${request.release.statement.sequence} already`);
+    await run('umount', [PERSIST]);
+    return disk[ready];
+  }
+  const slot = freeSlot(state);
+  await forget(state, slot);
+  await attempt('fetch', reporter, () => fillSlot(request, disk, slot));
+  await attempt('configure', reporter, () => configureSlot(request, slot));
+  reporter.started('switch-root', `writing slot ${slot} to the disk`);
+  // What is in blade.json is on the disk: the slot is flushed by being unmounted before it is written down.
+  await run('umount', [SLOT_MOUNT]);
+  await record(request, state, slot);
+  await run('umount', [PERSIST]);
+  return disk[slot];
+}
+
+async function prepareDisk(request: InstallRequest): Promise<BladeDisk> {
+  const { release, blade, source, publicKey, reporter } = request;
+  reporter.started('disk', 'looking at the disks');
+  const { statement } = await fetchSnapshot(source, release.statement.snapshot.id, publicKey);
+  const needed = ROOM_FACTOR * statement.layers.reduce((sum, { bytes }) => sum + bytes, 0);
+  const plan = planDisk(await inspectDisks(), blade.slotBytes, needed);
+  if (plan.action === 'lay-out') reporter.started('disk', `laying out ${plan.disk.path}`);
+  const disk = await layOutDisk(plan);
+  await mountOnce(disk.persist, PERSIST);
+  reporter.done('disk', `${disk.path} is laid out`);
+  return disk;
+}
+
+async function fillSlot(request: InstallRequest, disk: BladeDisk, slot: Slot): Promise<void> {
+  const { release, publicKey, source, reporter } = request;
+  reporter.started('fetch', `unpacking release ${release.statement.sequence} into slot ${slot} (${disk[slot]})`);
+  await unmountIfMounted(SLOT_MOUNT);
+  await makeExt4(disk[slot], PARTITIONS[slot]);
+  await mountOnce(disk[slot], SLOT_MOUNT);
+  const mirror = await Store.open(join(STATE, 'store'));
+  await fetchImage({ release, publicKey, source, mirror, directory: SLOT_MOUNT, reporter });
+  reporter.done('fetch', 'the image is unpacked');
+}
+
+async function configureSlot(request: InstallRequest, slot: Slot): Promise<void> {
+  const { blade, reporter, source } = request;
+  reporter.started('configure', `making it ${blade.name}`);
+  await configure({
+    directory: SLOT_MOUNT,
+    slot,
+    overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes),
+    identityDirectory: join(STATE, 'identity'),
+  });
+  reporter.done('configure');
+}
+
+/** A slot that is about to be written holds no release any more, should the power fail. */
+async function forget(state: BladeState | undefined, slot: Slot): Promise<void> {
+  if (state?.slots[slot] === undefined) return;
+  delete state.slots[slot];
+  await writeBladeState(STATE, state);
+}
+
+async function record(request: InstallRequest, state: BladeState | undefined, slot: Slot): Promise<void> {
+  const { release, root, blade, publicKey } = request;
+  await writePublicKey(STATE, publicKey);
+  await new ReleaseRepository(STATE, publicKey).put(release);
+  await writeBladeState(STATE, {
+    name: blade.name,
+    roots: [root, ...(state?.roots ?? []).filter((known) => known !== root)].slice(0, 8),
+    slots: {
+      ...state?.slots,
+      [slot]: { release: release.statement.sequence, installed: new Date().toISOString(), good: false },
+    },
+  });
+}
+
+async function mountOnce(device: string, directory: string): Promise<void> {
+  await unmountIfMounted(directory);
+  await mkdir(directory, { recursive: true });
+  await run('mount', ['-t', 'ext4', device, directory]);
+}
+
+/** A step that is tried again may find what its last try had mounted. */
+async function unmountIfMounted(directory: string): Promise<void> {
+  const mounts = await readFile('/proc/mounts', 'utf8');
+  if (mounts.split('\n').some((line) => line.split(' ')[1] === directory)) await run('umount', [directory]);
+}

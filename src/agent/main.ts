@@ -1,0 +1,41 @@
+/**
+ * The agent: what runs in the initrd of a machine that booted from the network. `/init` (initrd/init.sh) has brought up
+ * the network and starts this; when it ends with 0, `/init` switches to the root filesystem that it names.
+ */
+import { createPublicKey } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { describeError } from '../errors.ts';
+import { HttpSource } from '../store/http-source.ts';
+import { attempt } from './attempt.ts';
+import { parseCommandLine } from './command-line.ts';
+import { findRelease } from './find-release.ts';
+import { install } from './install.ts';
+import { bootId, Reporter } from './report.ts';
+
+const PUBLIC_KEY = '/etc/bladeroot/release.pub';
+const SWITCH_ROOT = '/run/bladeroot';
+
+async function main(): Promise<void> {
+  const reporter = new Reporter(await bootId(), (line) => void process.stdout.write(`bladeroot: ${line}\n`));
+  try {
+    reporter.done('agent', 'the agent runs');
+    const publicKey = createPublicKey(await readFile(PUBLIC_KEY));
+    const { roots } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
+    reporter.started('release', `asking ${roots.join(', ')} for the release`);
+    const found = await attempt('release', reporter, () => findRelease(roots, publicKey));
+    reporter.setTarget({ root: found.root, blade: found.blade.name });
+    const { sequence, fleet } = found.release.statement;
+    reporter.done('release', `this is ${found.blade.name} of ${fleet}, to run release ${sequence}`);
+
+    const device = await install({ ...found, publicKey, source: new HttpSource(`${found.root}/store`), reporter });
+    await mkdir(SWITCH_ROOT, { recursive: true });
+    await writeFile(`${SWITCH_ROOT}/switch-root`, `DEVICE=${device}\nINIT=/sbin/init\n`);
+    reporter.done('switch-root', `starting the system on ${device}`);
+  } catch (error) {
+    process.stdout.write(`bladeroot: the agent cannot go on: ${describeError(error)}\n`);
+    process.exitCode = 1;
+  }
+  await reporter.flush();
+}
+
+await main();
