@@ -1,7 +1,6 @@
 /** What a release says; it is signed, and everything else that a blade installs hangs on it by SHA-256. */
 import { z } from 'zod';
-
-export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/);
+import { digestSchema } from '../store/digest.ts';
 
 const blobSchema = z.strictObject({ digest: digestSchema, bytes: z.number().int().nonnegative() });
 

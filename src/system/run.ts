@@ -23,17 +23,31 @@ export interface RunResult {
   stderr: string;
 }
 
+/** As `run`, for a program whose output is not text. */
+export async function runForBytes(program: string, args: string[], options: RunOptions = {}): Promise<Buffer> {
+  return (await runToEnd(program, args, options)).stdout;
+}
+
 /**
  * Runs a program to its end and returns what it printed.
  * @throws BladerootError `PROGRAM_MISSING` when there is no such program, `PROGRAM_FAILED` when it ends other than with 0.
  */
 export async function run(program: string, args: string[], options: RunOptions = {}): Promise<RunResult> {
+  const { stdout, stderr } = await runToEnd(program, args, options);
+  return { stdout: stdout.toString(), stderr };
+}
+
+async function runToEnd(
+  program: string,
+  args: string[],
+  options: RunOptions,
+): Promise<{ stdout: Buffer; stderr: string }> {
   const child = startPiped(program, args, options);
   const stdout: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));
   child.stdin.end(options.input ?? '');
   const stderr = await child.done;
-  return { stdout: Buffer.concat(stdout).toString(), stderr };
+  return { stdout: Buffer.concat(stdout), stderr };
 }
 
 /** Runs a program to its end on this process's own terminal, and returns its exit status. */

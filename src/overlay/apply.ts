@@ -1,0 +1,27 @@
+import { rm } from 'node:fs/promises';
+import { join, posix } from 'node:path';
+import { decodeTar } from '../image/tar-decoder.ts';
+import { run } from '../system/run.ts';
+import { WHITEOUT } from './archive.ts';
+
+/**
+ * Lays an overlay archive over an unpacked image. The archive is to be trusted (its digest stands in a signed release):
+ * its paths lead through no links, since it was made for this very image.
+ * @throws BladerootError `PROGRAM_FAILED` with what tar says
+ */
+export async function applyOverlay(archive: Uint8Array, directory: string): Promise<void> {
+  for await (const { header } of decodeTar(chunks(archive))) {
+    const { dir, base } = posix.parse(header.path.toString());
+    if (base.startsWith(WHITEOUT)) {
+      await rm(join(directory, dir, base.slice(WHITEOUT.length)), { recursive: true, force: true });
+    }
+  }
+  const exact = ['--numeric-owner', '--same-owner', '--same-permissions', '--keep-directory-symlink'];
+  // Links are replaced, not written through: an overlay's /etc/resolv.conf is a file where the image has a link.
+  const args = ['--extract', '--file=-', `--directory=${directory}`, '--unlink-first', `--exclude=${WHITEOUT}*`, ...exact];
+  await run('tar', args, { input: archive });
+}
+
+async function* chunks(archive: Uint8Array): AsyncGenerator<Buffer> {
+  yield Buffer.from(archive);
+}

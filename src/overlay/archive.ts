@@ -1,0 +1,37 @@
+/**
+ * A blade's overlay as one archive: tar, as GNU tar extracts it, with what is deleted as whiteouts in the form of OCI
+ * image layers (`.wh.NAME`, OCI image specification, layer.md). The same entries give the same bytes.
+ */
+import { posix } from 'node:path';
+import { encodeTarHeader, TAR_END, tarPadding } from '../image/tar.ts';
+import type { OverlayEntry } from './entry.ts';
+
+export const WHITEOUT = '.wh.';
+
+/** All that an overlay brings is as old: its times must not differ from one rendering to the next. */
+const MTIME = '0';
+
+/** @param entries sorted by path */
+export function encodeOverlay(entries: readonly OverlayEntry[]): Buffer {
+  const parts = entries.flatMap((entry) => {
+    const { mode, uid, gid } = entry;
+    const common = { mode, uid, gid, mtime: MTIME };
+    const path = Buffer.from(entry.path);
+    switch (entry.type) {
+      case 'file': {
+        const { content } = entry;
+        const header = encodeTarHeader({ ...common, path, type: 'file', size: content.length });
+        return [header, content, tarPadding(content.length)];
+      }
+      case 'dir':
+        return [encodeTarHeader({ ...common, path, type: 'dir' })];
+      case 'symlink':
+        return [encodeTarHeader({ ...common, path, type: 'symlink', target: Buffer.from(entry.target) })];
+      case 'whiteout': {
+        const { dir, base } = posix.parse(entry.path);
+        return [encodeTarHeader({ ...common, path: Buffer.from(posix.join(dir, WHITEOUT + base)), type: 'file' })];
+      }
+    }
+  });
+  return Buffer.concat([...parts, TAR_END]);
+}

@@ -1,0 +1,176 @@
+/** Makes a release: everything that a fleet is to run, in one signed statement. */
+import type { KeyObject } from 'node:crypto';
+import { createPublicKey } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { BladerootError, errorCode } from '../errors.ts';
+import type { Fleet } from '../fleet/schema.ts';
+import { resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
+import type { ImageFiles } from '../image/files.ts';
+import { SnapshotFiles } from '../image/snapshot-files.ts';
+import type { SnapshotStatement } from '../image/statement.ts';
+import { buildInitrd, type InitrdProgress } from '../initrd/build.ts';
+import { findKernel } from '../initrd/kernel.ts';
+import { encodeOverlay } from '../overlay/archive.ts';
+import { renderOverlay } from '../overlay/render.ts';
+import type { Store } from '../store/store.ts';
+import { readAsset } from '../system/asset.ts';
+import { runForBytes } from '../system/run.ts';
+import { PROGRAM_AGENT, PROGRAM_NODE } from '../tree/program.ts';
+import { seal } from './envelope.ts';
+import { openRelease, type ReleaseRepository, type SignedRelease } from './repository.ts';
+import { RELEASE_TYPE, type Blob, type ReleaseBlade, type ReleaseStatement } from './statement.ts';
+
+/** Loaders that firmware asks for by TFTP, out of the system's package `ipxe`. */
+const LOADERS: Record<string, string> = { 'undionly.kpxe': '/usr/lib/ipxe/undionly.kpxe' };
+
+export interface PublishRequest {
+  store: Store;
+  releases: ReleaseRepository;
+  fleet: Fleet;
+  fleetDirectory: string;
+  snapshot: SnapshotStatement;
+  key: KeyObject;
+  message?: string | undefined;
+  signal?: AbortSignal | undefined;
+  /** Called with what is being done, in words. */
+  onStep?: (step: string) => void;
+  onInitrd?: (progress: InitrdProgress) => void;
+}
+
+export interface Published {
+  release: SignedRelease;
+  /** False when nothing differs from the release before, which then stays the newest. */
+  isNew: boolean;
+}
+
+/** @throws BladerootError `NO_KERNEL`, `NO_PROGRAM`, `TOOL_MISSING`, `NO_LOADER`, ... */
+export async function publishRelease(request: PublishRequest): Promise<Published> {
+  const { store, releases, fleet, snapshot, key, onStep } = request;
+  const image = await SnapshotFiles.open(store, snapshot);
+  const before = (await releases.current())?.statement;
+
+  onStep?.('rendering the overlays');
+  const blades = await renderBlades(request, image);
+  onStep?.('packing the fleet folder');
+  const config = await putBlob(store, await packFolder(request.fleetDirectory));
+  const loaders = await storeLoaders(store);
+  onStep?.('building kernel and initrd');
+  const kernel = await findKernel(image);
+  const content: Omit<ReleaseStatement, 'sequence' | 'created' | 'message'> = {
+    type: 'bladeroot-release',
+    version: 1,
+    fleet: fleet.name,
+    snapshot: { id: snapshot.id, tree: snapshot.tree },
+    kernel: { ...(await putBlob(store, await image.read(kernel.path))), version: kernel.version },
+    initrd: await putBlob(store, await buildReleaseInitrd(request, image, kernel.version)),
+    loaders,
+    config,
+    blades,
+  };
+  if (before !== undefined && saysTheSame(before, content)) {
+    const release = await releases.read(before.sequence);
+    return { release, isNew: false };
+  }
+  const statement: ReleaseStatement = {
+    ...content,
+    sequence: (before?.sequence ?? 0) + 1,
+    created: new Date().toISOString(),
+    ...(request.message === undefined ? {} : { message: request.message }),
+  };
+  const envelope = Buffer.from(seal(RELEASE_TYPE, statement, key));
+  const release = openRelease(envelope, createPublicKey(key));
+  await releases.put(release);
+  return { release, isNew: true };
+}
+
+function saysTheSame(before: ReleaseStatement, content: object): boolean {
+  const { sequence: _sequence, created: _created, message: _message, ...said } = before;
+  return JSON.stringify(sorted(said)) === JSON.stringify(sorted(content));
+}
+
+/** The same object with its keys in one order, however it came about. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  const entries = Object.entries(value).filter(([, field]) => field !== undefined);
+  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, field]) => [name, sorted(field)]));
+}
+
+async function renderBlades(request: PublishRequest, image: ImageFiles): Promise<ReleaseBlade[]> {
+  const { fleet, fleetDirectory, store } = request;
+  const blades = resolveFleet(fleet);
+  const rendered: ReleaseBlade[] = [];
+  for (const blade of blades) {
+    request.signal?.throwIfAborted();
+    const entries = await renderOverlay({ blade, fleet, blades, fleetDir: fleetDirectory, image });
+    rendered.push(releaseBlade(blade, await putBlob(store, encodeOverlay(entries))));
+  }
+  return rendered;
+}
+
+function releaseBlade(blade: ResolvedBlade, overlay: Blob): ReleaseBlade {
+  const { name, mac, address, netmask, gateway, dns, domain, kernelArgs, disk } = blade;
+  return {
+    name,
+    mac,
+    address,
+    netmask,
+    ...(gateway === undefined ? {} : { gateway }),
+    dns,
+    ...(domain === undefined ? {} : { domain }),
+    kernelArgs,
+    ...(disk.slot === undefined ? {} : { slotBytes: disk.slot }),
+    overlay,
+  };
+}
+
+async function buildReleaseInitrd(request: PublishRequest, image: ImageFiles, version: string): Promise<Buffer> {
+  for (const path of [PROGRAM_NODE, PROGRAM_AGENT]) {
+    if ((await image.stat(path)) === undefined) {
+      throw new BladerootError('NO_PROGRAM', `the snapshot of ${request.snapshot.tree} has no /${path}`, {
+        hint: 'pack it as a tree (`bladeroot snapshot pack NAME`): that puts the program into it',
+      });
+    }
+  }
+  const publicKey = createPublicKey(request.key).export({ type: 'spki', format: 'pem' });
+  const { bytes } = await buildInitrd({
+    image,
+    kernel: { version },
+    programs: [PROGRAM_NODE],
+    extra: [
+      { path: 'init', mode: 0o755, content: await readAsset('initrd/init.sh') },
+      { path: 'etc/udhcpc.script', mode: 0o755, content: await readAsset('initrd/udhcpc.sh') },
+      { path: 'etc/bladeroot/release.pub', mode: 0o644, content: Buffer.from(publicKey) },
+      { path: PROGRAM_AGENT, mode: 0o644, content: await image.read(PROGRAM_AGENT) },
+    ],
+    signal: request.signal,
+    ...(request.onInitrd === undefined ? {} : { onProgress: request.onInitrd }),
+  });
+  return bytes;
+}
+
+/** A folder as a tar archive that is the same for the same content, whoever owns it and whenever it was written. */
+async function packFolder(directory: string): Promise<Buffer> {
+  const same = ['--format=pax', '--sort=name', '--mtime=@0', '--owner=0', '--group=0', '--numeric-owner'];
+  const headers = '--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f';
+  const args = [...same, headers, '--exclude-vcs', '-C', directory, '-c', '-f', '-', '.'];
+  return await runForBytes('tar', args);
+}
+
+async function storeLoaders(store: Store): Promise<Record<string, Blob>> {
+  const loaders: Record<string, Blob> = {};
+  for (const [name, path] of Object.entries(LOADERS)) {
+    const content = await readFile(path).catch((error: unknown) => {
+      if (errorCode(error) !== 'ENOENT') throw error;
+      throw new BladerootError('NO_LOADER', `the loader ${path} is missing on this machine`, {
+        hint: 'install the package ipxe',
+      });
+    });
+    loaders[name] = await putBlob(store, content);
+  }
+  return loaders;
+}
+
+async function putBlob(store: Store, content: Buffer): Promise<Blob> {
+  return { digest: await store.putBlob(content), bytes: content.length };
+}
