@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import { describeError } from '../errors.ts';
 import type { BootStep } from '../events/catalogue.ts';
-import type { Reporter } from './report.ts';
+import type { Reporter } from './reporter.ts';
 
 /** After the last of these a step is given up: a person is needed. */
 const DELAYS_MS = [1000, 2000, 4000, 8000];

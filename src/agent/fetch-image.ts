@@ -7,7 +7,7 @@ import { unpackSnapshot } from '../image/unpack.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
-import type { Reporter } from './report.ts';
+import type { Reporter } from './reporter.ts';
 
 export interface FetchRequest {
   release: SignedRelease;

@@ -16,7 +16,7 @@ import { planDisk, PARTITIONS } from './disk-layout.ts';
 import { inspectDisks, layOutDisk, makeExt4, type BladeDisk } from './disks.ts';
 import { fetchImage } from './fetch-image.ts';
 import type { FoundRelease } from './find-release.ts';
-import type { Reporter } from './report.ts';
+import type { Reporter } from './reporter.ts';
 
 const PERSIST = '/persist';
 const SLOT_MOUNT = '/sysroot';

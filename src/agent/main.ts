@@ -4,13 +4,14 @@
  */
 import { createPublicKey } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { bootId } from '../blade/report.ts';
 import { describeError } from '../errors.ts';
 import { HttpSource } from '../store/http-source.ts';
 import { attempt } from './attempt.ts';
 import { parseCommandLine } from './command-line.ts';
 import { findRelease } from './find-release.ts';
 import { install } from './install.ts';
-import { bootId, Reporter } from './report.ts';
+import { Reporter } from './reporter.ts';
 
 const PUBLIC_KEY = '/etc/bladeroot/release.pub';
 const SWITCH_ROOT = '/run/bladeroot';

@@ -1,0 +1,104 @@
+/** Makes a blade the root, out of nothing but what it carries. */
+import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { BladerootError, describeError } from '../errors.ts';
+import { readPublicKey } from '../release/keys.ts';
+import { ReleaseRepository } from '../release/repository.ts';
+import { readSnapshot } from '../release/snapshots.ts';
+import { releaseBlobs, type ReleaseStatement } from '../release/statement.ts';
+import { Store } from '../store/store.ts';
+import { run } from '../system/run.ts';
+import { ROOT_UNIT } from '../tree/program.ts';
+
+const ANSWER_WITHIN_MS = 60_000;
+
+export interface PromoteOptions {
+  stateDirectory: string;
+  fleetDirectory: string;
+  /** Where the new root is going to answer. */
+  url: string;
+  onStep(step: string): void;
+}
+
+/**
+ * Checks that this blade holds all that a root needs, puts the fleet folder in its place, and starts the boot services,
+ * now and at every boot.
+ * @throws BladerootError `NOT_WHOLE` that says what is missing, `SIGNATURE_INVALID`, `PROMOTE_FAILED`
+ */
+export async function promote(options: PromoteOptions): Promise<ReleaseStatement> {
+  const { stateDirectory, onStep } = options;
+  const publicKey = await readPublicKey(stateDirectory);
+  const current = await new ReleaseRepository(stateDirectory, publicKey).current();
+  if (current === undefined) {
+    throw new BladerootError('NOT_WHOLE', `there is no release in ${stateDirectory}`, {
+      hint: 'this machine was never deployed; promote one that was',
+    });
+  }
+  const release = current.statement;
+  const store = await Store.open(join(stateDirectory, 'store'));
+  onStep(`checking that all of release ${release.sequence} is here`);
+  const missing = await missingFrom(store, release, publicKey);
+  if (missing.length > 0) {
+    throw new BladerootError('NOT_WHOLE', `this blade does not hold all of release ${release.sequence}: ${missing.join(', ')}`, {
+      hint: 'promote another blade',
+    });
+  }
+  onStep(`placing the fleet folder at ${options.fleetDirectory}`);
+  await placeFleetFolder(store.blobPath(release.config.digest), options.fleetDirectory);
+  onStep('starting the boot services');
+  await run('systemctl', ['enable', '--now', ROOT_UNIT]);
+  await waitForAnswer(options.url);
+  return release;
+}
+
+async function missingFrom(
+  store: Store,
+  release: ReleaseStatement,
+  publicKey: Awaited<ReturnType<typeof readPublicKey>>,
+): Promise<string[]> {
+  const snapshot = await readSnapshot(store, release.snapshot.id, publicKey);
+  const missing: string[] = [];
+  if (!(await store.hasManifest(snapshot.id))) missing.push(`manifest ${snapshot.id}`);
+  for (const { id } of snapshot.layers.flatMap(({ packs }) => packs)) {
+    if (!(await store.hasPack(id))) missing.push(`pack ${id}`);
+  }
+  for (const { digest } of releaseBlobs(release)) {
+    if (!(await store.hasBlob(digest))) missing.push(`blob ${digest}`);
+  }
+  return missing;
+}
+
+/** Unpacked aside and renamed; a folder that was there before is kept beside it. */
+async function placeFleetFolder(archive: string, directory: string): Promise<void> {
+  const aside = `${directory}.new`;
+  await rm(aside, { recursive: true, force: true });
+  await mkdir(dirname(directory), { recursive: true });
+  await mkdir(aside);
+  await run('tar', ['-x', '-f', archive, '-C', aside]);
+  if ((await stat(directory).catch(() => undefined)) !== undefined) {
+    await rm(`${directory}.old`, { recursive: true, force: true });
+    await rename(directory, `${directory}.old`);
+  }
+  await rename(aside, directory);
+}
+
+async function waitForAnswer(url: string): Promise<void> {
+  const deadline = performance.now() + ANSWER_WITHIN_MS;
+  for (;;) {
+    try {
+      const response = await fetch(`${url}/api/v1/status`, { signal: AbortSignal.timeout(2000) });
+      if (response.ok) return;
+      throw new Error(`it answers ${response.status}`);
+    } catch (error) {
+      if (performance.now() < deadline) {
+        await wait(250);
+        continue;
+      }
+      throw new BladerootError('PROMOTE_FAILED', `the boot services do not answer at ${url}: ${describeError(error)}`, {
+        hint: `see \`journalctl -u ${ROOT_UNIT}\``,
+        cause: error,
+      });
+    }
+  }
+}

@@ -1,0 +1,130 @@
+/**
+ * What a deployed blade does by itself after its services have started: makes its disk bootable, marks its slot good, and
+ * tells the root that it is up.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { BladerootError, describeError } from '../errors.ts';
+import type { BootStep, Report, UpReport } from '../events/catalogue.ts';
+import { readPublicKey } from '../release/keys.ts';
+import { ReleaseRepository } from '../release/repository.ts';
+import type { ReleaseStatement } from '../release/statement.ts';
+import { Store } from '../store/store.ts';
+import { ProgramFailed, run } from '../system/run.ts';
+import { installBootLoader } from './boot-loader.ts';
+import { bootId, sendReport } from './report.ts';
+import { readBladeState, SLOTS, writeBladeState, type BladeState, type Slot } from './state.ts';
+
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 60_000;
+
+export interface StandbyOptions {
+  stateDirectory: string;
+  /** The port on which every root answers HTTP. */
+  port: number;
+  signal: AbortSignal;
+  /** What is being done, in words. */
+  onStep(step: string): void;
+}
+
+/** @throws BladerootError `NOT_A_BLADE`, `BLADE_STATE`, ... */
+export async function standBy(options: StandbyOptions): Promise<void> {
+  const { stateDirectory, onStep } = options;
+  const state = await readBladeState(stateDirectory);
+  if (state === undefined) {
+    throw new BladerootError('NOT_A_BLADE', `there is no ${join(stateDirectory, 'blade.json')}`, {
+      hint: 'this is done by blades that bladeroot has deployed, not by a machine that was installed otherwise',
+    });
+  }
+  const slot = await runningSlot();
+  const installed = state.slots[slot];
+  if (installed === undefined) {
+    throw new BladerootError('BLADE_STATE', `blade.json knows nothing of slot ${slot}, which is running`);
+  }
+  const releases = new ReleaseRepository(stateDirectory, await readPublicKey(stateDirectory));
+  const { statement: release } = await releases.read(installed.release);
+  const boot = await bootId();
+  const roots = rootsOf(state, release, options.port);
+  const report = (step: BootStep, step_: 'started' | 'done', message: string): void => {
+    onStep(message);
+    const said: Report = { type: 'blade.step', blade: state.name, boot, step, state: step_, message };
+    // Only told: a root that is not there misses it.
+    void tellAnyRoot(roots, said).catch((error: unknown) => onStep(`not told: ${describeError(error)}`));
+  };
+
+  const services = await waitForServices();
+  report('boot-loader', 'started', 'making the disk bootable');
+  const kernelArgs = release.blades.find(({ name }) => name === state.name)?.kernelArgs ?? [];
+  const store = await Store.open(join(stateDirectory, 'store'));
+  const fresh = await installBootLoader({ store, release, kernelArgs, slot });
+  report('boot-loader', 'done', fresh ? 'GRUB is installed' : 'the boot loader is as it should be');
+
+  if (!installed.good) {
+    installed.good = true;
+    await writeBladeState(stateDirectory, state);
+  }
+  const up: UpReport = {
+    type: 'blade.up',
+    blade: state.name,
+    boot,
+    release: release.sequence,
+    slot,
+    from: (await cameFromDisk()) ? 'disk' : 'network',
+    services,
+  };
+  onStep(`up with release ${release.sequence} in slot ${slot}, services: ${services}`);
+  await tellSomeRoot(roots, up, options);
+}
+
+/** Every blade may be the root: those that have deployed this one first, then all others. */
+function rootsOf(state: BladeState, release: ReleaseStatement, port: number): string[] {
+  const others = release.blades
+    .filter(({ name }) => name !== state.name)
+    .map(({ address }) => `http://${address}:${port}`);
+  return [...new Set([...state.roots, ...others])];
+}
+
+async function tellAnyRoot(roots: string[], report: Report): Promise<void> {
+  await Promise.any(roots.map(async (root) => await sendReport(root, report))).catch((error: unknown) => {
+    throw error instanceof AggregateError ? error.errors[0] : error;
+  });
+}
+
+/** Tells it until a root has heard it: one may be down for a long time, and must know afterwards. */
+async function tellSomeRoot(roots: string[], report: Report, options: StandbyOptions): Promise<void> {
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+    try {
+      await tellAnyRoot(roots, report);
+      return;
+    } catch (error) {
+      options.onStep(`no root hears (${describeError(error)}); trying again`);
+    }
+    await wait(pause * (0.5 + Math.random()), undefined, { signal: options.signal });
+  }
+}
+
+/** The slot that is the root filesystem, by the name of its partition. @throws BladerootError `NOT_A_BLADE` */
+export async function runningSlot(): Promise<Slot> {
+  const { stdout } = await run('findmnt', ['--noheadings', '--output', 'PARTLABEL', '/']);
+  const slot = SLOTS.find((name) => stdout.trim() === `bladeroot-${name}`);
+  if (slot !== undefined) return slot;
+  throw new BladerootError('NOT_A_BLADE', 'the root filesystem of this machine is no slot of bladeroot');
+}
+
+/** /init starts a slot by itself when the boot loader on the disk has named it. */
+async function cameFromDisk(): Promise<boolean> {
+  return / bladeroot\.slot=/.test(` ${await readFile('/proc/cmdline', 'utf8')}`);
+}
+
+/** What systemd says once all that it has to start is started, or has failed. */
+async function waitForServices(): Promise<string> {
+  try {
+    return (await run('systemctl', ['is-system-running', '--wait'])).stdout.trim();
+  } catch (error) {
+    if (!(error instanceof ProgramFailed)) throw error;
+    const { stdout } = await run('systemctl', ['list-units', '--failed', '--plain', '--no-legend', '--full']);
+    const units = stdout.split('\n').flatMap((line) => line.split(' ')[0] || []);
+    return units.length === 0 ? 'degraded' : `degraded: ${units.join(', ')} failed`;
+  }
+}
