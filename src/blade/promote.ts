@@ -10,14 +10,15 @@ import { releaseBlobs, type ReleaseStatement } from '../release/statement.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { ROOT_UNIT } from '../tree/program.ts';
+import { readBladeState } from './state.ts';
 
 const ANSWER_WITHIN_MS = 60_000;
 
 export interface PromoteOptions {
   stateDirectory: string;
   fleetDirectory: string;
-  /** Where the new root is going to answer. */
-  url: string;
+  /** The port on which every root answers HTTP. */
+  port: number;
   onStep(step: string): void;
 }
 
@@ -26,8 +27,9 @@ export interface PromoteOptions {
  * now and at every boot.
  * @throws BladerootError `NOT_WHOLE` that says what is missing, `SIGNATURE_INVALID`, `PROMOTE_FAILED`
  */
-export async function promote(options: PromoteOptions): Promise<ReleaseStatement> {
+export async function promote(options: PromoteOptions): Promise<{ url: string; release: ReleaseStatement }> {
   const { stateDirectory, onStep } = options;
+  const name = (await readBladeState(stateDirectory))?.name;
   const publicKey = await readPublicKey(stateDirectory);
   const current = await new ReleaseRepository(stateDirectory, publicKey).current();
   if (current === undefined) {
@@ -36,6 +38,12 @@ export async function promote(options: PromoteOptions): Promise<ReleaseStatement
     });
   }
   const release = current.statement;
+  const blade = release.blades.find((candidate) => candidate.name === name);
+  if (blade === undefined) {
+    throw new BladerootError('NOT_A_BLADE', `this machine is no blade of release ${release.sequence}`, {
+      hint: 'promote a machine that bladeroot has deployed',
+    });
+  }
   const store = await Store.open(join(stateDirectory, 'store'));
   onStep(`checking that all of release ${release.sequence} is here`);
   const missing = await missingFrom(store, release, publicKey);
@@ -48,8 +56,9 @@ export async function promote(options: PromoteOptions): Promise<ReleaseStatement
   await placeFleetFolder(store.blobPath(release.config.digest), options.fleetDirectory);
   onStep('starting the boot services');
   await run('systemctl', ['enable', '--now', ROOT_UNIT]);
-  await waitForAnswer(options.url);
-  return release;
+  const url = `http://${blade.address}:${options.port}`;
+  await waitForAnswer(url);
+  return { url, release };
 }
 
 async function missingFrom(

@@ -1,0 +1,114 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { loadFleet } from '../fleet/load.ts';
+import { readPrivateKey, readPublicKey } from '../release/keys.ts';
+import { publishRelease } from '../release/publish.ts';
+import { ReleaseRepository } from '../release/repository.ts';
+import { findSnapshot, readSnapshots } from '../release/snapshots.ts';
+import type { ReleaseStatement } from '../release/statement.ts';
+import { BladerootError } from '../errors.ts';
+import { Store } from '../store/store.ts';
+import { contextOf, leaf, noun } from './command.ts';
+import { bytes, table } from './output.ts';
+
+export function releaseCommands(signal: AbortSignal): Command {
+  return noun('release', 'signed statements of what the fleet is to run', [
+    publish(signal),
+    list(signal),
+    show(signal),
+  ]);
+}
+
+function publish(signal: AbortSignal): Command {
+  return leaf('publish', 'make the next release from a snapshot and the fleet folder', [
+    'bladeroot release publish                            # the newest snapshot',
+    'bladeroot release publish --snapshot debian -m "nginx 1.26"',
+  ])
+    .option('--snapshot <id|tree>', 'the snapshot (the newest one of all when left out)')
+    .option('-m, --message <why>', 'why, for those who read the list later')
+    .action(async (options: { snapshot?: string; message?: string }, command: Command) => {
+      const { stateDirectory, fleetDirectory, output } = contextOf(command, signal);
+      const key = await readPrivateKey(stateDirectory);
+      const publicKey = await readPublicKey(stateDirectory);
+      const fleet = await loadFleet(fleetDirectory);
+      const store = await Store.open(join(stateDirectory, 'store'));
+      const snapshot =
+        options.snapshot === undefined
+          ? (await readSnapshots(store, publicKey)).at(-1)
+          : await findSnapshot(store, options.snapshot, publicKey);
+      if (snapshot === undefined) {
+        throw new BladerootError('UNKNOWN_SNAPSHOT', 'there is no snapshot to publish', {
+          hint: 'make one with `bladeroot snapshot pack TREE`',
+        });
+      }
+      const { release, isNew } = await publishRelease({
+        store,
+        releases: new ReleaseRepository(stateDirectory, publicKey),
+        fleet,
+        fleetDirectory,
+        snapshot,
+        key,
+        message: options.message,
+        signal,
+        onStep: (step) => output.step(step),
+        onInitrd: ({ doneBytes, totalBytes }) =>
+          output.progress(() => `building the initrd: ${bytes(doneBytes)} of ${bytes(totalBytes)}`),
+      });
+      const { sequence, blades } = release.statement;
+      const text = isNew
+        ? `release ${sequence}: snapshot ${snapshot.id.slice(0, 12)} of ${snapshot.tree} for ${blades.length} blades`
+        : `nothing has changed since release ${sequence}: no new one was made`;
+      output.result({ sequence, isNew }, text);
+    });
+}
+
+function list(signal: AbortSignal): Command {
+  return leaf('list', 'list the releases, oldest first', ['bladeroot release list']).action(
+    async (_options, command: Command) => {
+      const { stateDirectory, output } = contextOf(command, signal);
+      const releases = new ReleaseRepository(stateDirectory, await readPublicKey(stateDirectory));
+      const all: ReleaseStatement[] = [];
+      for (const sequence of await releases.sequences()) all.push((await releases.read(sequence)).statement);
+      const rows = all.map((release) => [
+        String(release.sequence),
+        release.created.slice(0, 19).replace('T', ' '),
+        `${release.snapshot.tree} ${release.snapshot.id.slice(0, 12)}`,
+        release.kernel.version,
+        String(release.blades.length),
+        release.message ?? '',
+      ]);
+      const headings = ['RELEASE', 'CREATED (UTC)', 'SNAPSHOT', 'KERNEL', 'BLADES', 'MESSAGE'];
+      output.result(all, rows.length === 0 ? 'no releases' : table(headings, rows));
+    },
+  );
+}
+
+function show(signal: AbortSignal): Command {
+  return leaf('show', 'show one release', ['bladeroot release show', 'bladeroot release show 3 --json'])
+    .argument('[sequence]', 'its number; the newest when left out')
+    .action(async (sequence: string | undefined, _options, command: Command) => {
+      const { stateDirectory, output } = contextOf(command, signal);
+      const releases = new ReleaseRepository(stateDirectory, await readPublicKey(stateDirectory));
+      const number = sequence === undefined ? (await releases.sequences()).at(-1) : Number(sequence);
+      if (number === undefined || !Number.isSafeInteger(number)) {
+        throw new BladerootError('NO_RELEASE', `there is no release ${sequence ?? 'yet'}`, {
+          hint: '`bladeroot release list` shows those that there are',
+        });
+      }
+      const { statement } = await releases.read(number);
+      output.result(statement, describe(statement));
+    });
+}
+
+function describe(release: ReleaseStatement): string {
+  const head = [
+    `release   ${release.sequence} of ${release.fleet}${release.message === undefined ? '' : `: ${release.message}`}`,
+    `created   ${release.created}`,
+    `snapshot  ${release.snapshot.id} (${release.snapshot.tree})`,
+    `kernel    ${release.kernel.version}, ${bytes(release.kernel.bytes)}`,
+    `initrd    ${release.initrd.digest.slice(0, 12)}, ${bytes(release.initrd.bytes)}`,
+    '',
+  ];
+  const rows = release.blades.map((blade) => [blade.name, blade.address, blade.mac, bytes(blade.overlay.bytes)]);
+  return [...head, table(['BLADE', 'ADDRESS', 'MAC', 'OVERLAY'], rows)].join('\n');
+}
