@@ -66,15 +66,18 @@ test('an unknown blade is named with the nearest one and how to list them', () =
 
 const names = fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e'));
 /** One layer, in which, as the checks of a fleet see to, no service is both started and stopped. */
-const layer: fc.Arbitrary<Settings> = fc.record({
-  overlays: names,
-  services: fc
-    .tuple(names, names)
-    .map(([start, stop]) => ({ start, stop: stop.filter((s) => !start.includes(s)) })),
-  kernelArgs: names,
-  vars: fc.dictionary(fc.constantFrom('x', 'y', 'z'), fc.string(), { noNullPrototype: true }),
-  disk: fc.record({ slot: fc.nat() }, { requiredKeys: [], noNullPrototype: true }),
-});
+const layer: fc.Arbitrary<Settings> = fc.record(
+  {
+    overlays: names,
+    services: fc
+      .tuple(names, names)
+      .map(([start, stop]) => ({ start, stop: stop.filter((s) => !start.includes(s)) })),
+    kernelArgs: names,
+    vars: fc.dictionary(fc.constantFrom('x', 'y', 'z'), fc.string(), { noNullPrototype: true }),
+    disk: fc.record({ slot: fc.nat() }, { requiredKeys: [], noNullPrototype: true }),
+  },
+  { noNullPrototype: true },
+);
 
 test('layers merge associatively, and an empty layer changes nothing', () => {
   fc.assert(
