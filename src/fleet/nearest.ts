@@ -2,7 +2,7 @@
 
 /** Up to `limit` of `known` that a few slips of the fingers turn into `name`, the likeliest first. */
 export function nearest(name: string, known: Iterable<string>, limit = 1): string[] {
-  const slips = Math.max(2, Math.floor(name.length / 3));
+  const slips = Math.max(1, Math.floor(name.length / 3));
   return [...known]
     .map((candidate) => ({ candidate, distance: distance(name.toLowerCase(), candidate.toLowerCase()) }))
     .filter(({ candidate, distance }) => distance <= slips && distance < candidate.length)
