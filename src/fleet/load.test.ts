@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { z } from 'zod';
 import { exampleFleet } from './example.ts';
 import { FleetErrors } from './findings.ts';
 import { loadFleet, parseFleet } from './load.ts';
 import { fleetSchema } from './schema.ts';
+import { folderOf } from './test-folder.ts';
 
 const HEAD = 'name: lab\nnetwork: { subnet: 10.77.0.0/24 }\n';
 
@@ -20,16 +18,6 @@ function findingsOf(text: string, overlays: string[] = []): string[] {
     assert.ok(error instanceof FleetErrors, String(error));
     return error.message.split('\n');
   }
-}
-
-async function fleetFolder(t: TestContext, files: Map<string, string>): Promise<string> {
-  const dir = await mkdtemp(join(tmpdir(), 'bladeroot-fleet-'));
-  t.after(() => rm(dir, { recursive: true, force: true }));
-  for (const [path, text] of files) {
-    await mkdir(dirname(join(dir, path)), { recursive: true });
-    await writeFile(join(dir, path), text);
-  }
-  return dir;
 }
 
 test('a whole fleet loads, with what it leaves out filled in', () => {
@@ -62,7 +50,7 @@ test('each fault names file, line and field, what is wrong and what would be rig
     [
       '',
       [
-        'fleet.yaml:1: the file nothing is not a map; write "key: value" lines; the keys are name, network, defaults, profiles, blades',
+        'fleet.yaml:1: nothing is not a map; write "key: value" lines; the keys are name, network, defaults, profiles, blades',
       ],
     ],
     [
@@ -195,13 +183,13 @@ test('a value that comes by a YAML anchor is named where it stands', () => {
 });
 
 test('a folder without fleet.yaml is an error that says how to make one', async (t) => {
-  const dir = await fleetFolder(t, new Map());
+  const dir = await folderOf(t, {});
   await assert.rejects(loadFleet(dir), { code: 'FLEET_MISSING', hint: /bladeroot init/ });
 });
 
 test('the example of bladeroot init loads without findings in any subnet that has room', async (t) => {
   for (const subnet of ['10.77.0.0/24', '192.168.4.0/22', '10.0.0.0/8', '172.16.5.32/28', '10.1.2.4/30']) {
-    const fleet = await loadFleet(await fleetFolder(t, exampleFleet('lab', subnet)));
+    const fleet = await loadFleet(await folderOf(t, Object.fromEntries(exampleFleet('lab', subnet))));
     assert.equal(fleet.network.subnet, subnet);
     assert.deepEqual(fleet.defaults.overlays, ['base']);
   }

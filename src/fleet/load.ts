@@ -38,7 +38,7 @@ export function parseFleet(text: string, overlays: readonly string[]): Fleet {
     ...faults.map(({ path, message }) => ({
       file: FILE,
       line: source.lineOf(path),
-      message: path.length === 0 ? `the file ${message}` : `${shownPath(path)}: ${message}`,
+      message: path.length === 0 ? message : `${shownPath(path)}: ${message}`,
     })),
   ];
   if (parsed.data === undefined || findings.length > 0) throw new FleetErrors(findings);

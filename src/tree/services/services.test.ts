@@ -1,28 +1,15 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readdir, readlink, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { cp, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
+import { folderOf } from '../../fleet/test-folder.ts';
 import { DirectoryFiles } from '../../image/files.ts';
 import { run } from '../../system/run.ts';
 import { detectServiceManager } from './detect.ts';
 import { OpenRc } from './openrc.ts';
 import type { OverlayEdit } from './service-manager.ts';
 import { Systemd } from './systemd.ts';
-
-/** A root filesystem: file contents by path; a content that starts with `->` is a symbolic link. */
-async function imageOf(t: TestContext, files: Record<string, string>): Promise<string> {
-  const root = await mkdtemp(join(tmpdir(), 'bladeroot-services-'));
-  t.after(() => rm(root, { recursive: true, force: true }));
-  for (const [path, content] of Object.entries(files)) {
-    const full = join(root, path);
-    await mkdir(dirname(full), { recursive: true });
-    if (content.startsWith('->')) await symlink(content.slice(2), full);
-    else await writeFile(full, content, { mode: path.includes('/init.d/') ? 0o755 : 0o644 });
-  }
-  return root;
-}
 
 async function apply(root: string, edits: OverlayEdit[]): Promise<void> {
   for (const edit of edits) {
@@ -90,7 +77,7 @@ for (const unit of [
       skip: hasSystemctl ? false : 'there is no systemctl to compare with',
     },
     async (t) => {
-      const ours = await imageOf(t, SYSTEMD);
+      const ours = await folderOf(t, SYSTEMD);
       const theirs = `${ours}-systemctl`;
       await cp(ours, theirs, { recursive: true, verbatimSymlinks: true });
       t.after(() => rm(theirs, { recursive: true, force: true }));
@@ -112,7 +99,7 @@ for (const unit of [
 }
 
 test('systemd: a link that the image has counts, however its target is written', async (t) => {
-  const systemd = new Systemd(new DirectoryFiles(await imageOf(t, SYSTEMD)));
+  const systemd = new Systemd(new DirectoryFiles(await folderOf(t, SYSTEMD)));
   assert.deepEqual(await systemd.start('nginx.service'), []);
   assert.deepEqual(await systemd.stop('nginx'), [
     { type: 'whiteout', path: 'etc/systemd/system/multi-user.target.wants/nginx.service' },
@@ -120,7 +107,7 @@ test('systemd: a link that the image has counts, however its target is written',
 });
 
 test('systemd: what packages want statically is masked to stop it, and unmasked to start it', async (t) => {
-  const root = await imageOf(t, SYSTEMD);
+  const root = await folderOf(t, SYSTEMD);
   const systemd = new Systemd(new DirectoryFiles(root));
   assert.deepEqual(await systemd.start('logind'), []);
   const mask: OverlayEdit = {
@@ -135,7 +122,7 @@ test('systemd: what packages want statically is masked to stop it, and unmasked 
 });
 
 test('systemd: a unit without [Install] is wanted by multi-user.target, as systemctl add-wants does', async (t) => {
-  const systemd = new Systemd(new DirectoryFiles(await imageOf(t, SYSTEMD)));
+  const systemd = new Systemd(new DirectoryFiles(await folderOf(t, SYSTEMD)));
   assert.deepEqual(await systemd.start('static'), [
     {
       type: 'symlink',
@@ -146,7 +133,7 @@ test('systemd: a unit without [Install] is wanted by multi-user.target, as syste
 });
 
 test('a service that the image does not have is an error with the nearest ones and how many there are', async (t) => {
-  const systemd = new Systemd(new DirectoryFiles(await imageOf(t, SYSTEMD)));
+  const systemd = new Systemd(new DirectoryFiles(await folderOf(t, SYSTEMD)));
   const unknown = {
     code: 'UNKNOWN_SERVICE',
     message: 'the image has no service ngnix',
@@ -170,7 +157,7 @@ const OPENRC = {
 };
 
 test('OpenRC: starting links into the default runlevel, unless a boot starts the service already', async (t) => {
-  const openrc = new OpenRc(new DirectoryFiles(await imageOf(t, OPENRC)));
+  const openrc = new OpenRc(new DirectoryFiles(await folderOf(t, OPENRC)));
   assert.deepEqual(await openrc.list(), ['hostname', 'nginx', 'sshd']);
   assert.deepEqual(await openrc.start('nginx'), [
     { type: 'symlink', path: 'etc/runlevels/default/nginx', target: '/etc/init.d/nginx' },
@@ -180,7 +167,7 @@ test('OpenRC: starting links into the default runlevel, unless a boot starts the
 });
 
 test('OpenRC: stopping takes a service out of every runlevel', async (t) => {
-  const openrc = new OpenRc(new DirectoryFiles(await imageOf(t, OPENRC)));
+  const openrc = new OpenRc(new DirectoryFiles(await folderOf(t, OPENRC)));
   assert.deepEqual(await openrc.stop('nginx'), []);
   assert.deepEqual(await openrc.stop('sshd'), [
     { type: 'whiteout', path: 'etc/runlevels/default/sshd' },
@@ -191,7 +178,7 @@ test('OpenRC: stopping takes a service out of every runlevel', async (t) => {
 
 test('the service manager is the one that the image boots with', async (t) => {
   const detect = async (files: Record<string, string>): Promise<string> =>
-    (await detectServiceManager(new DirectoryFiles(await imageOf(t, files)))).name;
+    (await detectServiceManager(new DirectoryFiles(await folderOf(t, files)))).name;
   assert.equal(await detect(SYSTEMD), 'systemd');
   assert.equal(await detect(OPENRC), 'openrc');
   assert.equal(await detect({ ...OPENRC, 'usr/lib/systemd/systemd': '' }), 'openrc');
