@@ -1,0 +1,116 @@
+/** From a fleet to all that one blade of it is. Pure. */
+import ipaddr from 'ipaddr.js';
+import { BladerootError } from '../errors.ts';
+import { didYouMean } from './nearest.ts';
+import type { Blade, Fleet, Settings } from './schema.ts';
+
+/** A blade with everything that it has from defaults, profiles and itself. */
+export interface ResolvedBlade extends Settings {
+  name: string;
+  /** Lower case, with colons. */
+  mac: string;
+  address: string;
+  prefixLength: number;
+  /** Such as 255.255.255.0. */
+  netmask: string;
+  gateway?: string;
+  dns: string[];
+  domain?: string;
+  /** The chain of its profiles, the furthest ancestor first. */
+  profiles: string[];
+}
+
+/**
+ * Resolves one blade.
+ * @throws BladerootError `UNKNOWN_BLADE`
+ */
+export function resolveBlade(fleet: Fleet, name: string): ResolvedBlade {
+  const blade = Object.hasOwn(fleet.blades, name) ? fleet.blades[name] : undefined;
+  if (blade === undefined) {
+    const known = Object.keys(fleet.blades);
+    throw new BladerootError(
+      'UNKNOWN_BLADE',
+      `fleet ${fleet.name} has no blade ${name}${didYouMean(name, known)}`,
+      {
+        hint: `list its ${known.length} blades with "bladeroot blade list"`,
+      },
+    );
+  }
+  return resolve(fleet, name, blade);
+}
+
+/** Resolves all blades, in the order of the fleet. */
+export function resolveFleet(fleet: Fleet): ResolvedBlade[] {
+  return Object.entries(fleet.blades).map(([name, blade]) => resolve(fleet, name, blade));
+}
+
+function resolve(fleet: Fleet, name: string, blade: Blade): ResolvedBlade {
+  const { subnet, gateway, dns, domain } = fleet.network;
+  const prefixLength = ipaddr.IPv4.parseCIDR(subnet)[1];
+  const profiles = profileChain(fleet, blade.profile ?? []);
+  return {
+    name,
+    mac: blade.mac,
+    address: blade.address,
+    prefixLength,
+    netmask: ipaddr.IPv4.subnetMaskFromPrefixLength(prefixLength).toString(),
+    ...(gateway === undefined ? {} : { gateway }),
+    dns,
+    ...(domain === undefined ? {} : { domain }),
+    profiles,
+    ...[
+      fleet.defaults,
+      ...profiles.flatMap((profile) => fleet.profiles[profile] ?? []),
+      blade,
+    ].reduce<Settings>(mergeSettings, NO_SETTINGS),
+  };
+}
+
+/** Profiles with all that they extend, each once, ancestors before those that extend them. Ends on cycles, too. */
+export function profileChain(fleet: Pick<Fleet, 'profiles'>, names: readonly string[]): string[] {
+  const chain = new Set<string>();
+  const visited = new Set<string>();
+  const visit = (name: string): void => {
+    if (visited.has(name)) return;
+    visited.add(name);
+    for (const parent of fleet.profiles[name]?.extends ?? []) visit(parent);
+    chain.add(name);
+  };
+  for (const name of names) visit(name);
+  return [...chain];
+}
+
+/** The identity of mergeSettings. */
+export const NO_SETTINGS: Settings = {
+  overlays: [],
+  services: { start: [], stop: [] },
+  kernelArgs: [],
+  vars: {},
+  disk: {},
+};
+
+/**
+ * Lays the settings of a nearer layer over those of a further one. Lists are joined, and what stands in both counts where
+ * it stands last; a service is started or stopped as the nearest layer that names it says; of variables and disk fields
+ * the nearest value counts, whole.
+ */
+export function mergeSettings(further: Settings, nearer: Settings): Settings {
+  return {
+    overlays: joined(further.overlays, nearer.overlays),
+    services: {
+      start: joined(without(further.services.start, nearer.services.stop), nearer.services.start),
+      stop: joined(without(further.services.stop, nearer.services.start), nearer.services.stop),
+    },
+    kernelArgs: joined(further.kernelArgs, nearer.kernelArgs),
+    vars: { ...further.vars, ...nearer.vars },
+    disk: { ...further.disk, ...nearer.disk },
+  };
+}
+
+function joined(further: string[], nearer: string[]): string[] {
+  return [...without(further, nearer), ...new Set(nearer)];
+}
+
+function without(names: string[], taken: string[]): string[] {
+  return names.filter((name) => !taken.includes(name));
+}

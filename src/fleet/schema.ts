@@ -1,0 +1,224 @@
+/**
+ * The fields of a fleet: the only place where they are defined. Types come from here by inference, the JSON Schema for
+ * editors by `z.toJSONSchema(fleetSchema, { io: 'input' })`.
+ */
+import { z } from 'zod';
+import { didYouMean, nameList } from './nearest.ts';
+
+/** Says of a wrong value what it is not and what to write instead, and of a missing one what to write. */
+function expects(what: string, right: string): (issue: { readonly input?: unknown }) => string {
+  return ({ input }) =>
+    input === undefined ? `is missing; write ${right}` : `${shown(input)} is not ${what}; write ${right}`;
+}
+
+function shown(value: unknown): string {
+  if (value === null) return 'nothing';
+  return (typeof value === 'number' ? String(value) : JSON.stringify(value)).slice(0, 80);
+}
+
+function text(pattern: RegExp, what: string, right: string) {
+  const error = expects(what, right);
+  return z.string({ error }).regex(pattern, { error });
+}
+
+function listOf<Item extends z.ZodType>(item: Item, right: string) {
+  return z.array(item, { error: expects('a list', right) });
+}
+
+/** Several unknown keys are one issue for zod: its message has a line for each, in the order of `issue.keys`. */
+function strict<Shape extends z.ZodRawShape>(shape: Shape) {
+  const known = Object.keys(shape);
+  const wrongType = expects('a map', `"key: value" lines; the keys are ${known.join(', ')}`);
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys
+            .map(
+              (key) => `is not a known key${didYouMean(key, known) || `; known are ${nameList(known, 20)}`}`,
+            )
+            .join('\n')
+        : wrongType(issue),
+  });
+}
+
+function mapOf<Key extends z.ZodString, Value extends z.ZodType>(key: Key, value: Value, right: string) {
+  return z.record(key, value, { error: expects('a map', right) });
+}
+
+const label = (what: string, example: string) =>
+  text(
+    /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/,
+    what,
+    `1 to 63 lower-case letters, digits and inner hyphens (RFC 1123) such as ${example}`,
+  );
+
+const overlayName = text(
+  /^[A-Za-z0-9][A-Za-z0-9_.-]*$/,
+  'the name of an overlay',
+  'the name of a folder in overlays/ such as base',
+);
+
+const profileName = text(
+  /^[A-Za-z0-9][A-Za-z0-9_.-]*$/,
+  'the name of a profile',
+  'letters, digits, hyphens and dots such as web',
+);
+
+/** `nginx.service` and `nginx` are one service: without its suffix, it is named alike on every service manager. */
+const serviceName = text(
+  /^[A-Za-z0-9_][A-Za-z0-9_.:@\\-]*$/,
+  'the name of a service',
+  'the name by which the service manager of the image knows it, such as nginx or getty@tty1',
+).transform((name) => name.replace(/\.service$/, ''));
+
+const address = (what: string, example: string) => z.ipv4({ error: expects(what, example) });
+
+const oneOrMore = z
+  .union([profileName, z.array(profileName)], {
+    error: expects(
+      'the name of a profile or a list of names',
+      'one such as web, or a list such as [web, mail]',
+    ),
+  })
+  .transform((names) => (typeof names === 'string' ? [names] : names));
+
+/** In bytes. */
+const size = text(
+  /^[1-9][0-9]*(MiB|GiB|TiB)$/,
+  'a size',
+  'a whole number and its unit such as 3GiB',
+).transform((size) => Number.parseInt(size, 10) * 1024 ** ('KMGT'.indexOf(size.slice(-3, -2)) + 1));
+
+const templateValue: z.ZodType<z.core.util.JSONType> = z.lazy(() =>
+  z.union(
+    [
+      z.string(),
+      z.number(),
+      z.boolean(),
+      z.null(),
+      z.array(templateValue),
+      z.record(z.string(), templateValue),
+    ],
+    { error: expects('a value for templates', 'text, a number, true, false, a list or a map') },
+  ),
+);
+
+/** What `defaults`, a profile and a blade can all say; the nearest to the blade wins. */
+const settings = {
+  overlays: listOf(overlayName, 'folders of overlays/ such as [base, web]')
+    .default([])
+    .describe('Folders of overlays/ that are laid over the image, in this order'),
+  services: strict({
+    start: listOf(serviceName, 'services such as [nginx]')
+      .default([])
+      .describe('Services that start at boot'),
+    stop: listOf(serviceName, 'services such as [nginx]')
+      .default([])
+      .describe('Services of the image that do not start at boot'),
+  })
+    .prefault({})
+    .describe('Which services of the image start at boot'),
+  kernelArgs: listOf(
+    text(/^[^\s]+$/, 'a kernel argument', 'text without spaces such as console=ttyS0'),
+    'kernel arguments such as [console=ttyS0]',
+  )
+    .default([])
+    .describe('Arguments added to the kernel command line, in this order'),
+  vars: mapOf(
+    text(
+      /^[A-Za-z_][A-Za-z0-9_]*$/,
+      'the name of a variable',
+      'letters, digits and underscores such as role',
+    ),
+    templateValue,
+    'variables such as { role: web }',
+  )
+    .default({})
+    .describe('Values for templates: {{ vars.role }}'),
+  disk: strict({
+    slot: size.optional().describe('Size of one of the two slots for an installed release, such as 3GiB'),
+  })
+    .prefault({})
+    .describe('How the disk is laid out'),
+};
+
+const network = strict({
+  subnet: z
+    .cidrv4({
+      error: expects('an IPv4 subnet', 'its first address and its prefix length such as 10.77.0.0/24'),
+    })
+    .describe('The subnet of the blades'),
+  gateway: address('an IPv4 address', 'the address of the router such as 10.77.0.1')
+    .optional()
+    .describe('The router; left out, blades reach their own subnet only'),
+  dns: listOf(
+    address('an IPv4 address', 'the address of a name server such as 10.77.0.1'),
+    'addresses such as [10.77.0.1]',
+  )
+    .default([])
+    .describe("Name servers, in order of preference; left out, the image's own resolv.conf stays"),
+  domain: text(
+    /^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/,
+    'a domain name',
+    'lower-case labels such as lab.example',
+  )
+    .optional()
+    .describe('The domain that host names are completed with'),
+});
+
+const profile = strict({
+  extends: oneOrMore
+    .optional()
+    .describe('Profiles that this one is based on; later ones win over earlier ones'),
+  ...settings,
+});
+
+const blade = strict({
+  mac: text(
+    /^[0-9A-Fa-f][02468ACEace]([:-][0-9A-Fa-f]{2}){5}$/,
+    'a MAC address',
+    'six pairs of hex digits such as 52:54:00:12:34:56',
+  )
+    .transform((mac) => mac.toLowerCase().replaceAll('-', ':'))
+    .describe('The network card that the blade boots from'),
+  address: address('an IPv4 address', 'four numbers such as 10.77.0.11').describe(
+    "The blade's fixed address in the subnet",
+  ),
+  profile: oneOrMore.optional().describe('Profiles of the blade; later ones win over earlier ones'),
+  ...settings,
+});
+
+const profiles = mapOf(profileName, profile, '"NAME: { … }" lines, one for each profile')
+  .default({})
+  .describe('What blades of a kind share, by name');
+const blades = mapOf(
+  label('the name of a blade', 'web01'),
+  blade,
+  '"NAME: { mac: …, address: … }" lines',
+).default({});
+
+export const fleetSchema = strict({
+  name: label('the name of a fleet', 'lab').describe('The name of the fleet'),
+  network: network.describe('The network that the blades boot from and live in'),
+  defaults: strict(settings).prefault({}).describe('What every blade has'),
+  profiles,
+  blades: blades.describe('The servers of the fleet, by host name'),
+});
+
+/**
+ * A fleet of which parts are missing, so that what is there can be checked all the same. It knows no fields of its own.
+ */
+export const draftSchema = z.object({
+  network: network.partial().prefault({}),
+  defaults: strict(settings).prefault({}),
+  profiles,
+  blades: z.record(z.string(), blade.partial({ mac: true, address: true })).default({}),
+});
+
+/** Everything that `fleet.yaml` says, with what it leaves out filled in. */
+export type Fleet = z.output<typeof fleetSchema>;
+export type Draft = z.output<typeof draftSchema>;
+export type Network = Fleet['network'];
+export type Profile = Fleet['profiles'][string];
+export type Settings = Fleet['defaults'];
+export type Blade = Fleet['blades'][string];

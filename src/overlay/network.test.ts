@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { folderOf } from '../fleet/test-folder.ts';
+import { run } from '../system/run.ts';
+import { render, textOf } from './test-render.ts';
+
+test('every blade has its name, all blades in hosts, its address by MAC, and a resolver that is no link', async (t) => {
+  const entries = await render(t, {});
+  assert.equal(textOf(entries.get('etc/hostname')), 'web01\n');
+  assert.match(textOf(entries.get('etc/hosts')), /^10\.77\.0\.21\tmail01\.lab\.example mail01$/m);
+  assert.equal(textOf(entries.get('etc/resolv.conf')), 'search lab.example\nnameserver 10.77.0.1\n');
+  assert.equal(textOf(entries.get('etc/machine-id')), '');
+  assert.equal(
+    textOf(entries.get('etc/systemd/network/10-bladeroot.network')),
+    `[Match]
+MACAddress=52:54:00:77:00:11
+Type=ether
+
+[Network]
+Address=10.77.0.11/24
+Gateway=10.77.0.1
+DNS=10.77.0.1
+Domains=lab.example
+`,
+  );
+  assert.match(
+    textOf(entries.get('etc/systemd/system/systemd-networkd-wait-online.service.d/bladeroot.conf')),
+    /^ExecStart=-\/usr\/lib\/systemd\/systemd-networkd-wait-online --any --timeout=10$/m,
+  );
+  assert.equal(
+    entries.get('etc/systemd/system/multi-user.target.wants/systemd-networkd.service')?.type,
+    'symlink',
+  );
+  assert.deepEqual(entries.get('etc/systemd/network'), {
+    type: 'dir',
+    path: 'etc/systemd/network',
+    mode: 0o755,
+    uid: 0,
+    gid: 0,
+    origin: 'built in: network',
+  });
+});
+
+const IFUPDOWN = {
+  'sbin/ifup': 'ELF',
+  'sbin/init': 'sysvinit',
+  'etc/init.d/nginx': '#!/sbin/openrc-run\n',
+  'etc/init.d/networking': '#!/sbin/openrc-run\n',
+  'etc/runlevels/default/nginx': '->/etc/init.d/nginx',
+};
+
+test('an image with OpenRC and ifupdown is configured by these', async (t) => {
+  const entries = await render(t, { blade: 'mail01', image: IFUPDOWN });
+  assert.match(textOf(entries.get('etc/network/interfaces')), /^auto mac\/52:54:00:77:00:21=bladeroot$/m);
+  assert.equal(entries.get('etc/runlevels/default/networking')?.type, 'symlink');
+  assert.equal(entries.get('etc/runlevels/default/nginx')?.type, 'whiteout');
+  assert.equal(entries.has('etc/machine-id'), false);
+});
+
+test('an image without any network configuration that is known is an error', async (t) => {
+  const image = { ...IFUPDOWN, 'sbin/ifup': '->/bin/busybox', 'bin/busybox': 'ELF' };
+  await assert.rejects(render(t, { image }), { code: 'NO_NETWORK_CONFIG' });
+});
+
+const hasIfup = spawnSync('ifup', ['--version']).status === 0;
+
+test(
+  'the real ifup finds the card by its MAC address and gives it the address',
+  {
+    skip: hasIfup ? false : 'ifupdown is not installed',
+  },
+  async (t) => {
+    const namespace = `br-overlay-${process.pid}`;
+    const dir = await folderOf(t, {
+      interfaces: textOf(
+        (await render(t, { blade: 'mail01', image: IFUPDOWN })).get('etc/network/interfaces'),
+      ),
+      'run/': '',
+    });
+    await run('ip', ['netns', 'add', namespace]);
+    t.after(() => run('ip', ['netns', 'delete', namespace]));
+    const inside = (args: string[]): ReturnType<typeof run> =>
+      run('ip', ['netns', 'exec', namespace, ...args]);
+    await inside([
+      'ip',
+      'link',
+      'add',
+      'odd7',
+      'address',
+      '52:54:00:77:00:21',
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'other',
+    ]);
+    await inside([
+      'ifup',
+      '-a',
+      '-i',
+      join(dir, 'interfaces'),
+      '--state-dir',
+      join(dir, 'run'),
+      '--no-scripts',
+    ]);
+    const { stdout } = await inside(['ip', '-4', '-o', 'address', 'show', 'dev', 'odd7']);
+    assert.match(stdout, /inet 10\.77\.0\.21\/24/);
+    assert.match((await inside(['ip', 'route'])).stdout, /default via 10\.77\.0\.1 dev odd7/);
+  },
+);

@@ -1,0 +1,87 @@
+import { posix } from 'node:path';
+import { BladerootError } from '../errors.ts';
+import type { ResolvedBlade } from '../fleet/resolve.ts';
+import { followLinks, type ImageFiles } from '../image/files.ts';
+import type { ServiceManager } from '../tree/services/service-manager.ts';
+import { fileEntry, type BuiltIn } from './entry.ts';
+
+const ORIGIN = 'built in: network';
+
+/**
+ * The fixed address of the blade, for what the image configures networks with. The card is known by its MAC address, as
+ * the kernel may name it in any way.
+ * @throws BladerootError `NO_NETWORK_CONFIG`
+ */
+export async function networkEntries(
+  blade: ResolvedBlade,
+  image: ImageFiles,
+  services: ServiceManager,
+): Promise<BuiltIn> {
+  const networkd = services.name === 'systemd' ? await firstOf(image, NETWORKD) : undefined;
+  if (networkd !== undefined) return await systemdNetworkd(blade, image, networkd);
+  const ifup = await firstOf(image, IFUP);
+  // The ifup of busybox is a link to it, and knows no MAC addresses.
+  if (ifup !== undefined && posix.basename(ifup) === 'ifup') return ifupdown(blade);
+  throw new BladerootError(
+    'NO_NETWORK_CONFIG',
+    'the image has nothing that configures its network that bladeroot knows',
+    {
+      hint: 'install systemd-networkd or ifupdown in the tree and pack it again',
+    },
+  );
+}
+
+const NETWORKD = ['usr/lib/systemd/systemd-networkd', 'lib/systemd/systemd-networkd'];
+const IFUP = ['usr/sbin/ifup', 'sbin/ifup'];
+
+async function firstOf(image: ImageFiles, paths: readonly string[]): Promise<string | undefined> {
+  for (const path of paths) {
+    const real = await followLinks(image, path);
+    if (real !== undefined) return real;
+  }
+  return undefined;
+}
+
+/** Seconds that units which want a network may wait for it: a blade with its cable out has to boot all the same. */
+const ONLINE_TIMEOUT = 10;
+
+/** systemd.network(5). */
+async function systemdNetworkd(blade: ResolvedBlade, image: ImageFiles, networkd: string): Promise<BuiltIn> {
+  const lines = [
+    '[Match]',
+    `MACAddress=${blade.mac}`,
+    // A bridge or VLAN on the card has its MAC address, too.
+    'Type=ether',
+    '',
+    '[Network]',
+    `Address=${blade.address}/${blade.prefixLength}`,
+    ...(blade.gateway === undefined ? [] : [`Gateway=${blade.gateway}`]),
+    ...blade.dns.map((server) => `DNS=${server}`),
+    ...(blade.domain === undefined ? [] : [`Domains=${blade.domain}`]),
+  ];
+  const entries = [fileEntry('etc/systemd/network/10-bladeroot.network', `${lines.join('\n')}\n`, ORIGIN)];
+  const waitOnline = `${networkd}-wait-online`;
+  if ((await image.stat(waitOnline)) !== undefined) {
+    const text = `[Service]\nExecStart=\nExecStart=-/${waitOnline} --any --timeout=${ONLINE_TIMEOUT}\n`;
+    const path = 'etc/systemd/system/systemd-networkd-wait-online.service.d/bladeroot.conf';
+    entries.push(fileEntry(path, text, ORIGIN));
+  }
+  return { entries, start: ['systemd-networkd'] };
+}
+
+/** interfaces(5), "Pattern matching interfaces": `mac/…` finds the card, `=bladeroot` names its stanza. */
+function ifupdown(blade: ResolvedBlade): BuiltIn {
+  const lines = [
+    'auto lo',
+    'iface lo inet loopback',
+    '',
+    `auto mac/${blade.mac}=bladeroot`,
+    'iface bladeroot inet static',
+    `    address ${blade.address}/${blade.prefixLength}`,
+    ...(blade.gateway === undefined ? [] : [`    gateway ${blade.gateway}`]),
+  ];
+  return {
+    entries: [fileEntry('etc/network/interfaces', `${lines.join('\n')}\n`, ORIGIN)],
+    start: ['networking'],
+  };
+}

@@ -1,0 +1,207 @@
+import { posix } from 'node:path';
+import { BladerootError } from '../../errors.ts';
+import { followLinks, type ImageFiles } from '../../image/files.ts';
+import { unknownService, type OverlayEdit, type ServiceManager } from './service-manager.ts';
+import {
+  expandSpecifiers,
+  instanceOf,
+  parseInstallSection,
+  parseUnitName,
+  type InstallSection,
+  type UnitName,
+} from './unit-file.ts';
+
+/** Where an administrator's units and all links that enable units are. */
+const ETC = 'etc/systemd/system';
+/** Where units are looked for, the first that has one wins (systemd.unit(5), "Unit File Load Path"). */
+const UNIT_DIRS = [ETC, 'usr/local/lib/systemd/system', 'usr/lib/systemd/system', 'lib/systemd/system'];
+const DEPENDENCY_DIR = /\.(wants|requires|upholds)$/;
+/** What a person may want started; the other kinds of units are not services to anybody. */
+const LISTED = /\.(service|socket|timer|path)$/;
+const MASK = '/dev/null';
+
+/** A unit that the image has. */
+interface Unit {
+  name: UnitName;
+  /** The file that defines it, or its template; followed through links. */
+  file: string;
+  /** That file as a link to it names it. */
+  linkTarget: string;
+}
+
+/** systemd: starting is what `systemctl enable` does, stopping what `disable` does, and `mask` where that is not enough. */
+export class Systemd implements ServiceManager {
+  readonly name = 'systemd';
+  readonly #files: ImageFiles;
+
+  constructor(files: ImageFiles) {
+    this.#files = files;
+  }
+
+  async list(): Promise<string[]> {
+    const names = new Set<string>();
+    for (const dir of await this.#unitDirs()) {
+      for (const name of await this.#files.list(dir)) {
+        if (LISTED.test(name) && (await this.#files.stat(`${dir}/${name}`))?.target !== MASK) names.add(name);
+      }
+    }
+    return [...names].map((name) => name.replace(/\.service$/, '')).sort();
+  }
+
+  async start(service: string): Promise<OverlayEdit[]> {
+    const unit = await this.#find(service);
+    if (unit === undefined) throw await unknownService(this, service);
+    const edits: OverlayEdit[] = [];
+    for (const edit of await this.#enable(unit, new Set())) if (!(await this.#isDone(edit))) edits.push(edit);
+    return edits;
+  }
+
+  async stop(service: string): Promise<OverlayEdit[]> {
+    const unit = await this.#find(service);
+    if (unit === undefined) throw await unknownService(this, service);
+    const gone = await this.#enabledBy(unit, new Set());
+    const edits: OverlayEdit[] = [...gone].sort().map((path) => ({ type: 'whiteout', path }));
+    if (!(await this.#isStatic(unit))) return edits;
+    return [...edits, { type: 'symlink', path: `${ETC}/${unit.name.name}`, target: MASK }];
+  }
+
+  /** The links of [Install], with those of the units that are to be enabled along (Also=). */
+  async #enable(unit: Unit, done: Set<string>): Promise<OverlayEdit[]> {
+    if (done.has(unit.name.name)) return [];
+    done.add(unit.name.name);
+    const install = await this.#install(unit);
+    // A template by itself cannot run: its default instance does.
+    const name =
+      unit.name.instance === '' && install.defaultInstance !== undefined
+        ? instanceOf(unit.name, install.defaultInstance)
+        : unit.name;
+    const edits = await this.#unmask(name);
+    const link = (path: string): OverlayEdit => ({
+      type: 'symlink',
+      path: `${ETC}/${expandSpecifiers(path, name)}`,
+      target: unit.linkTarget,
+    });
+    edits.push(
+      ...install.alias.map(link),
+      ...install.wantedBy.map((by) => link(`${by}.wants/${name.name}`)),
+      ...install.requiredBy.map((by) => link(`${by}.requires/${name.name}`)),
+    );
+    // As `systemctl add-wants`: a unit without [Install] is one that another starts, and who names it here wants it at boot.
+    if (hasNothing(install) && !(await this.#isStatic(unit)))
+      edits.push(link(`multi-user.target.wants/${name.name}`));
+    for (const also of install.also) {
+      const other = await this.#find(expandSpecifiers(also, name));
+      if (other !== undefined) edits.push(...(await this.#enable(other, done)));
+    }
+    return edits;
+  }
+
+  /** Whether the image has a link already; the path in it may be written in another way. */
+  async #isDone(edit: OverlayEdit): Promise<boolean> {
+    if (edit.type !== 'symlink') return false;
+    const there = await followLinks(this.#files, edit.path);
+    return there !== undefined && there === (await followLinks(this.#files, edit.target));
+  }
+
+  async #unmask({ name, template }: UnitName): Promise<OverlayEdit[]> {
+    const edits: OverlayEdit[] = [];
+    for (const masked of template === undefined ? [name] : [name, template]) {
+      const path = `${ETC}/${masked}`;
+      if ((await this.#files.stat(path))?.target === MASK) edits.push({ type: 'whiteout', path });
+    }
+    return edits;
+  }
+
+  /** The links that enable a unit, and those that it is to be disabled along with (Also=). */
+  async #enabledBy(unit: Unit, done: Set<string>): Promise<Set<string>> {
+    const links = new Set<string>();
+    if (done.has(unit.name.name)) return links;
+    done.add(unit.name.name);
+    for (const entry of await this.#files.list(ETC)) {
+      const path = `${ETC}/${entry}`;
+      if (DEPENDENCY_DIR.test(entry)) {
+        for (const link of await this.#files.list(path)) {
+          if (await this.#enables(`${path}/${link}`, unit)) links.add(`${path}/${link}`);
+        }
+      } else if (isAliasOf(entry, (await this.#files.stat(path))?.target, unit.name)) links.add(path);
+    }
+    for (const also of (await this.#install(unit)).also) {
+      const other = await this.#find(expandSpecifiers(also, unit.name));
+      if (other !== undefined) for (const link of await this.#enabledBy(other, done)) links.add(link);
+    }
+    return links;
+  }
+
+  /** Whether something in a .wants directory is this unit, by its own name or by the name of what it links to. */
+  async #enables(path: string, { name }: Unit): Promise<boolean> {
+    const link = parseUnitName(posix.basename(path));
+    // To stop a template is to stop all instances of it.
+    if (link.name === name.name || (name.instance === '' && link.template === name.name)) return true;
+    const target = (await this.#files.stat(path))?.target;
+    return target !== undefined && link.instance === undefined && posix.basename(target) === name.name;
+  }
+
+  /** Whether a unit is wanted by links that packages bring: those are not for `disable` to take away. */
+  async #isStatic(unit: Unit): Promise<boolean> {
+    for (const dir of (await this.#unitDirs()).filter((dir) => dir !== ETC)) {
+      for (const wants of (await this.#files.list(dir)).filter((entry) => DEPENDENCY_DIR.test(entry))) {
+        for (const link of await this.#files.list(`${dir}/${wants}`)) {
+          if (await this.#enables(`${dir}/${wants}/${link}`, unit)) return true;
+        }
+      }
+    }
+    return false;
+  }
+
+  async #install(unit: Unit): Promise<InstallSection> {
+    return parseInstallSection((await this.#files.read(unit.file)).toString());
+  }
+
+  /** The unit of a name or of an alias; masks by the administrator are looked through. */
+  async #find(service: string): Promise<Unit | undefined> {
+    const name = parseUnitName(service);
+    if (name.name.includes('/')) return undefined;
+    for (const fileName of name.template === undefined ? [name.name] : [name.name, name.template]) {
+      for (const dir of await this.#unitDirs()) {
+        const path = `${dir}/${fileName}`;
+        const stat = await this.#files.stat(path);
+        if (stat === undefined) continue;
+        if (stat.target === MASK) {
+          if (dir === ETC) continue;
+          throw new BladerootError(
+            'SERVICE_MASKED',
+            `the service ${service} is masked by the image (${path})`,
+          );
+        }
+        const real = await followLinks(this.#files, path);
+        if (real === undefined) continue;
+        const realName = posix.basename(real);
+        // A link to another name is an alias: what is enabled and disabled is the unit that it stands for.
+        if (stat.type === 'symlink' && realName !== fileName)
+          return await this.#find(aliased(realName, name));
+        return { name, file: real, linkTarget: `/${path}` };
+      }
+    }
+    return undefined;
+  }
+
+  /** The unit directories that the image has, each once though /lib may be a link to /usr/lib. */
+  async #unitDirs(): Promise<string[]> {
+    const real = await Promise.all(UNIT_DIRS.map((dir) => followLinks(this.#files, dir)));
+    return [...new Set(real.filter((dir) => dir !== undefined))];
+  }
+}
+
+function hasNothing({ wantedBy, requiredBy, alias, also }: InstallSection): boolean {
+  return [wantedBy, requiredBy, alias, also].every((list) => list.length === 0);
+}
+
+function isAliasOf(entry: string, target: string | undefined, { name }: UnitName): boolean {
+  return target !== undefined && entry !== name && posix.basename(target) === name;
+}
+
+/** `autovt@tty1` is, with autovt@.service a link to getty@.service, `getty@tty1.service`. */
+function aliased(realName: string, { instance }: UnitName): string {
+  const real = parseUnitName(realName);
+  return instance !== undefined && real.instance === '' ? instanceOf(real, instance).name : realName;
+}
