@@ -1,0 +1,71 @@
+/** IPv4 addresses as text and as bytes, and the arithmetic of subnets. */
+import ipaddr from 'ipaddr.js';
+import { BladerootError } from '../errors.ts';
+
+/** Whether the text is a plain address in four decimal parts, such as `10.0.0.1`. */
+export function isIpv4(text: string): boolean {
+  return ipaddr.IPv4.isValidFourPartDecimal(text);
+}
+
+/**
+ * The four bytes of an address.
+ * @throws BladerootError `BAD_ADDRESS`
+ */
+export function ipv4ToBytes(text: string): Buffer {
+  if (!isIpv4(text)) throw notAnAddress(text, '10.0.0.1');
+  return Buffer.from(ipaddr.IPv4.parse(text).octets);
+}
+
+/** The text of an address's first four bytes. */
+export function ipv4FromBytes(bytes: Uint8Array): string {
+  return bytes.subarray(0, 4).join('.');
+}
+
+export interface Subnet {
+  /** The lowest address, such as `10.0.0.0`. */
+  network: string;
+  /** The highest one, such as `10.0.0.255`. */
+  broadcast: string;
+  /** Such as `255.255.255.0`. */
+  mask: string;
+  /** Bits of the mask, 0 to 32. */
+  prefix: number;
+}
+
+/**
+ * The subnet that `10.0.0.7/24` stands in.
+ * @throws BladerootError `BAD_ADDRESS`
+ */
+export function parseSubnet(cidr: string): Subnet {
+  if (!ipaddr.IPv4.isValidCIDRFourPartDecimal(cidr)) throw notAnAddress(cidr, '10.0.0.0/24');
+  const [, prefix] = ipaddr.IPv4.parseCIDR(cidr);
+  return {
+    network: ipaddr.IPv4.networkAddressFromCIDR(cidr).toString(),
+    broadcast: ipaddr.IPv4.broadcastAddressFromCIDR(cidr).toString(),
+    mask: ipaddr.IPv4.subnetMaskFromPrefixLength(prefix).toString(),
+    prefix,
+  };
+}
+
+/**
+ * The subnet that an address with its mask stands in.
+ * @throws BladerootError `BAD_ADDRESS`, also for a mask with holes
+ */
+export function subnetOf(address: string, mask: string): Subnet {
+  const prefix = isIpv4(mask) ? ipaddr.IPv4.parse(mask).prefixLengthFromSubnetMask() : null;
+  if (prefix === null) throw notAnAddress(mask, '255.255.255.0');
+  return parseSubnet(`${address}/${prefix}`);
+}
+
+/** Whether the address lies in the subnet. */
+export function inSubnet(address: string, subnet: Subnet): boolean {
+  return (
+    isIpv4(address) && ipaddr.IPv4.parse(address).match(ipaddr.IPv4.parse(subnet.network), subnet.prefix)
+  );
+}
+
+function notAnAddress(text: string, example: string): BladerootError {
+  return new BladerootError('BAD_ADDRESS', `${JSON.stringify(text)} is no IPv4 address, subnet or mask`, {
+    hint: `write it as ${example}`,
+  });
+}

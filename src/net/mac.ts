@@ -1,0 +1,29 @@
+/** Ethernet addresses. Everywhere in bladeroot they are written `52:54:00:12:34:56`, in lower case. */
+import { BladerootError } from '../errors.ts';
+
+/**
+ * The usual form of an address that a person wrote: with colons, hyphens, dots or nothing between its digits.
+ * @throws BladerootError `BAD_MAC`
+ */
+export function parseMac(text: string): string {
+  const digits = SPELLINGS.some((spelling) => spelling.test(text)) ? text.replace(/[^0-9a-f]/gi, '') : '';
+  if (digits === '') {
+    throw new BladerootError('BAD_MAC', `${JSON.stringify(text)} is not an Ethernet address`, {
+      hint: 'write it as 52:54:00:12:34:56',
+    });
+  }
+  return formatMac(Buffer.from(digits, 'hex'));
+}
+
+/** The usual form of an address's bytes, however many there are. */
+export function formatMac(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+}
+
+/** What Linux, Windows, Cisco and bar codes print. */
+const SPELLINGS = [
+  /^([0-9a-f]{2}:){5}[0-9a-f]{2}$/i,
+  /^([0-9a-f]{2}-){5}[0-9a-f]{2}$/i,
+  /^([0-9a-f]{4}\.){2}[0-9a-f]{4}$/i,
+  /^[0-9a-f]{12}$/i,
+];

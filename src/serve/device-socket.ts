@@ -1,0 +1,91 @@
+/**
+ * A UDP socket that is bound to a network device. Node's dgram cannot tell on which interface a packet came in, so a
+ * server on two wires would answer one wire's client on the other; and a broadcast would leave by whatever route the
+ * kernel likes. SO_BINDTODEVICE settles both, and Node does not offer it: so this file, and no other, calls libc.
+ */
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { closeSync, readdirSync } from 'node:fs';
+import koffi from 'koffi';
+import { BladerootError } from '../errors.ts';
+import { bindError, type Listening } from './bind-error.ts';
+
+/**
+ * Opens a UDP socket on every address of one device, able to broadcast there. `service` names it in errors. Close it with
+ * `close()`. No SO_REUSEADDR: two DHCP servers on one device must find out.
+ * @throws BladerootError `NO_INTERFACE`, `PORT_IN_USE`, `NOT_ROOT`, `LISTEN_FAILED`
+ */
+export async function openDeviceSocket(device: string, port: number, service: string): Promise<Socket> {
+  const fd = openDescriptor(device, { service, where: `port ${port} on ${device}`, port, protocol: 'udp' });
+  const socket = createSocket('udp4');
+  try {
+    // Node says `listening` before `bind({fd})` returns.
+    const listening = once(socket, 'listening');
+    socket.bind({ fd });
+    await listening;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  socket.setBroadcast(true);
+  return socket;
+}
+
+// From Linux's <bits/socket.h> and <asm-generic/socket.h>; the same on x86-64 and ARM64.
+const AF_INET = 2;
+const SOCK_DGRAM = 2;
+const SOCK_NONBLOCK = 0o4000;
+const SOCK_CLOEXEC = 0o2000000;
+const SOL_SOCKET = 1;
+const SO_BINDTODEVICE = 25;
+
+function openDescriptor(device: string, listening: Listening): number {
+  const libc = koffi.load(null);
+  const socket = libc.func('int socket(int domain, int type, int protocol)');
+  const setsockopt = libc.func(
+    'int setsockopt(int fd, int level, int name, const void *value, uint32_t length)',
+  );
+  const bind = libc.func('int bind(int fd, const void *address, uint32_t length)');
+
+  if (!interfaces().includes(device)) throw noInterface(device);
+  const fd: number = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) throw bindError(errnoName(), listening);
+  const name = Buffer.from(`${device}\0`);
+  const address = anyAddress(listening.port);
+  if (
+    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, name.length) !== 0 ||
+    bind(fd, address, address.length) !== 0
+  ) {
+    const code = errnoName();
+    closeSync(fd);
+    throw code === 'ENODEV' ? noInterface(device) : bindError(code, listening);
+  }
+  return fd;
+}
+
+/** `struct sockaddr_in` of 0.0.0.0: the family in the machine's order (little-endian on both), the port in the network's. */
+function anyAddress(port: number): Buffer {
+  const bytes = Buffer.alloc(16);
+  bytes.writeUInt16LE(AF_INET, 0);
+  bytes.writeUInt16BE(port, 2);
+  return bytes;
+}
+
+function errnoName(): string {
+  const number = koffi.errno();
+  return Object.entries(koffi.os.errno).find(([, value]) => value === number)?.[0] ?? `errno ${number}`;
+}
+
+/** Every interface, those that are down and without address too, which `os.networkInterfaces()` leaves out. */
+function interfaces(): string[] {
+  return readdirSync('/sys/class/net', { withFileTypes: true })
+    .filter((entry) => entry.isSymbolicLink())
+    .map((entry) => entry.name)
+    .sort();
+}
+
+function noInterface(device: string): BladerootError {
+  return new BladerootError('NO_INTERFACE', `there is no network interface ${device} on this machine`, {
+    hint: `there are: ${interfaces().join(', ')}`,
+  });
+}
