@@ -1,28 +1,25 @@
 /** The root: everything that it is made of, in the order in which it starts. */
 import { join } from 'node:path';
 import { createApp } from '../api/app.ts';
-import { planBoot, planBootFile } from '../boot/plan.ts';
-import { BladerootError, errorCode } from '../errors.ts';
+import { planBoot } from '../boot/plan.ts';
 import { EventBus } from '../events/bus.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
-import type { ReleaseBlade } from '../release/statement.ts';
-import { answerBootRequest, scriptUrl } from '../serve/boot-http.ts';
-import type { DhcpClient, DhcpOffer } from '../serve/dhcp-answer.ts';
+import type { ReleaseStatement } from '../release/statement.ts';
+import { bindError } from '../serve/bind-error.ts';
+import { answerBootRequest, type BootHttpOptions } from '../serve/boot-http.ts';
 import { DhcpServer } from '../serve/dhcp.ts';
 import { servedFiles, TftpServer } from '../serve/tftp.ts';
 import { openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { blobPath } from '../store/layout.ts';
 import { CurrentRelease } from './current-release.ts';
+import { dhcpEvent, offerTo } from './dhcp-policy.ts';
 import { chooseInterface } from './interface.ts';
 
 /** Where every root answers HTTP: not 80, which belongs to what the blade is for. */
 export const HTTP_PORT = 8067;
-
-/** Blades keep their address for good; an hour brings a changed router or resolver to them soon enough. */
-const LEASE_SECONDS = 3600;
 
 export interface RootOptions {
   stateDirectory: string;
@@ -66,11 +63,15 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     stops.push(bus.subscribe(options.onEvent));
 
     const storeDirectory = join(stateDirectory, 'store');
-    const release = (): ReturnType<typeof current.get>['statement'] => current.get().statement;
-    const plan = (blade: ReleaseBlade): ReturnType<typeof planBoot> =>
-      planBoot(release(), events.lastUp(blade.name));
+    const release = (): ReleaseStatement => current.get().statement;
     const emit = (event: BladerootEvent): void => bus.emit(event);
-    const boot = { storeDirectory, url, current: () => current.get(), plan, onEvent: emit };
+    const boot: BootHttpOptions = {
+      storeDirectory,
+      url,
+      current: () => current.get(),
+      plan: (blade) => planBoot(release(), events.lastUp(blade.name)),
+      onEvent: emit,
+    };
     const app = createApp({
       bus,
       events,
@@ -78,7 +79,9 @@ export async function startRoot(options: RootOptions): Promise<Root> {
       answerFirst: (request, response) => answerBootRequest(request, response, boot),
       onError: options.onError,
     });
-    await listen(() => app.listen({ host: address, port: HTTP_PORT }));
+    await app.listen({ host: address, port: HTTP_PORT }).catch((error: unknown) => {
+      throw bindError(error, `${address} port ${HTTP_PORT}`, 'HTTP', HTTP_PORT);
+    });
     stops.push(() => app.close());
 
     const files = (file: string): string | undefined => {
@@ -99,8 +102,12 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     const dhcp = new DhcpServer({
       interface: name,
       address,
-      policy: (client) => offerTo(client, release().blades, { address, url }),
-      onEvent: (event) => emit(withBlade(event, release().blades)),
+      policy: (client) => offerTo(client, release().blades, url),
+      onEvent: (event) => {
+        const told = dhcpEvent(event, release().blades);
+        if (told !== undefined) emit(told);
+        else if ('reason' in event) options.onError(event.reason, event.type);
+      },
     });
     await dhcp.start();
     stops.push(() => dhcp.stop());

@@ -48,7 +48,17 @@ export const upReportSchema = z.strictObject({
 export const reportSchema = z.discriminatedUnion('type', [stepReportSchema, upReportSchema]);
 
 const dhcpSchema = z.strictObject({
-  type: z.enum(['dhcp.discover', 'dhcp.offer', 'dhcp.request', 'dhcp.ack', 'dhcp.nak', 'dhcp.unknown']),
+  type: z.enum([
+    'dhcp.discover',
+    'dhcp.offer',
+    'dhcp.request',
+    'dhcp.ack',
+    'dhcp.nak',
+    'dhcp.inform',
+    'dhcp.decline',
+    'dhcp.release',
+    'dhcp.unknown',
+  ]),
   blade: z.string().optional(),
   mac: z.string(),
   message: z.string().optional(),
