@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 import { createApp } from '../api/app.ts';
 import { planBoot } from '../boot/plan.ts';
+import { errorCode } from '../errors.ts';
 import { EventBus } from '../events/bus.ts';
-import type { BladerootEvent } from '../events/catalogue.ts';
+import type { BladerootEvent, RecordedEvent } from '../events/catalogue.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
@@ -26,7 +27,7 @@ export interface RootOptions {
   /** Undefined: the one that has an address in the fleet's subnet. */
   interface?: string | undefined;
   /** All that happens, as it happens. */
-  onEvent(event: BladerootEvent): void;
+  onEvent(event: RecordedEvent): void;
   /** What failed without stopping the root. */
   onError(error: unknown, doing: string): void;
 }
@@ -80,7 +81,8 @@ export async function startRoot(options: RootOptions): Promise<Root> {
       onError: options.onError,
     });
     await app.listen({ host: address, port: HTTP_PORT }).catch((error: unknown) => {
-      throw bindError(error, `${address} port ${HTTP_PORT}`, 'HTTP', HTTP_PORT);
+      const at = { service: 'HTTP', where: `${address} port ${HTTP_PORT}`, port: HTTP_PORT, protocol: 'tcp' } as const;
+      throw bindError(errorCode(error), at, error);
     });
     stops.push(() => app.close());
 

@@ -1,7 +1,7 @@
 import { run } from '../system/run.ts';
 
 /** What a Debian tree needs to be laid on blades: to boot, to be unpacked in the initrd, to be its own root. */
-const PACKAGES = [
+export const DEBIAN_PACKAGES: readonly string[] = [
   // a system that boots
   'linux-image-amd64',
   'systemd-sysv',
@@ -37,7 +37,7 @@ export interface DebianRequest {
 
 /** Builds a Debian tree with mmdebstrap, from the mirrors that mmdebstrap and apt are set up for here. */
 export async function createDebianTree(request: DebianRequest): Promise<void> {
-  const include = [...PACKAGES, ...request.include].join(',');
+  const include = [...DEBIAN_PACKAGES, ...request.include].join(',');
   // Lists and downloaded archives are dropped: `apt update` in the tree brings them back.
   const args = ['--variant=minbase', `--include=${include}`, request.suite, request.directory];
   await run('mmdebstrap', args, {

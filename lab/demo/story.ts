@@ -1,0 +1,337 @@
+/**
+ * The main job, as a story that is played on real machines: one tree becomes servers that run it, they start by themselves,
+ * and one of them becomes the root. Each thing that the story claims is looked at, and noted as a check.
+ */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { BladerootError, describeError } from '../../src/errors.ts';
+import { eventSchema, type RecordedEvent } from '../../src/events/catalogue.ts';
+import { Lab } from '../lab.ts';
+import type { Machine } from '../machine.ts';
+import { OBSERVER } from '../segment.ts';
+import { BladeShell, LabKey } from './blade-shell.ts';
+import { BLADEROOT, bladeroot, placeArgs, type CallOptions, type Place } from './bladeroot.ts';
+import { bladeOf, NETWORK, writeFleetFolder, type BladeName, type DemoBlade } from './fleet-folder.ts';
+import { goldenTree } from './golden-tree.ts';
+import type { Boot, Timeline } from './timeline.ts';
+
+export interface Check {
+  what: string;
+  passed: boolean;
+  /** What was seen. */
+  seen: string;
+}
+
+export interface StoryOptions {
+  name: string;
+  /** Where the lab keeps its disks, its logs and the root's state. */
+  directory: string;
+  /** Where the tree is kept from one run to the next. */
+  cacheDirectory: string;
+  timeline: Timeline;
+  /** Leave the fleet running at the end. */
+  keep: boolean;
+  signal: AbortSignal;
+  onChapter(title: string): void;
+  onLine(line: string): void;
+  onCheck(check: Check): void;
+}
+
+const TREE = 'debian';
+const HTTP_PORT = 8067;
+const ROOT_HOST = 'root';
+const DISK_BYTES = 8 * 1024 ** 3;
+const MEMORY_MIB = 1024;
+
+/** How long a machine may take from being switched on to being up, under plain emulation, in milliseconds. */
+const UP_WITHIN_MS = 12 * 60_000;
+
+export class Story {
+  readonly #options: StoryOptions;
+  readonly #place: Place;
+  readonly checks: Check[] = [];
+
+  constructor(options: StoryOptions) {
+    this.#options = options;
+    this.#place = {
+      state: join(options.directory, 'root', 'state'),
+      fleet: join(options.directory, 'root', 'fleet'),
+    };
+  }
+
+  /** Plays it all. Every claim is in `checks` afterwards; what cannot go on throws. The lab is left to the caller. */
+  async play(): Promise<Lab> {
+    const key = await LabKey.open(this.#options.directory);
+    await this.#publish(key);
+    const lab = await this.#buildLab();
+    try {
+      const shell = new BladeShell(lab, key, this.#options.signal);
+      await this.#deploy(lab, shell);
+      await this.#startAlone(lab, shell);
+      await this.#survive(lab, shell);
+      return lab;
+    } catch (error) {
+      if (!this.#options.keep) await lab.down();
+      throw error;
+    }
+  }
+
+  /** From a tree to a signed release. */
+  async #publish(key: LabKey): Promise<void> {
+    const { onChapter, onLine, cacheDirectory, directory } = this.#options;
+    const call = this.#call();
+    onChapter('One tree');
+    const tree = await goldenTree(cacheDirectory, call);
+    onLine(tree.reused ? `reusing the tree ${tree.directory}` : `built the tree ${tree.directory}`);
+
+    onChapter('A signed release');
+    await rm(join(directory, 'root'), { recursive: true, force: true });
+    await mkdir(directory, { recursive: true });
+    await bladeroot(this.#place, ['init', '--name', 'lab', '--subnet', NETWORK.subnet], call);
+    await writeFleetFolder(this.#place.fleet, key.publicKey);
+    await bladeroot(this.#place, ['tree', 'create', TREE, '--from', tree.directory], call);
+    const packed = z
+      .object({ id: z.string(), bytes: z.number(), storedBytes: z.number(), seconds: z.number() })
+      .parse(await bladeroot(this.#place, ['snapshot', 'pack', TREE], call));
+    onLine(
+      `snapshot ${packed.id.slice(0, 12)}: ${megabytes(packed.bytes)} MB, ${megabytes(packed.storedBytes)} MB stored, packed in ${packed.seconds.toFixed(1)} s`,
+    );
+    await bladeroot(this.#place, ['release', 'publish', '-m', 'the lab'], call);
+  }
+
+  async #buildLab(): Promise<Lab> {
+    const { name, directory, keep, signal, onLine } = this.#options;
+    const machine = (blade: DemoBlade): { name: string; mac: string; diskBytes: number; memoryMiB: number } => ({
+      name: blade.name,
+      mac: blade.mac,
+      diskBytes: DISK_BYTES,
+      memoryMiB: MEMORY_MIB,
+    });
+    const first = FIRST_BLADES.map((blade) => machine(bladeOf(blade)));
+    const lab = await Lab.create(
+      {
+        name,
+        address: `${NETWORK.observer}/${NETWORK.prefix}`,
+        hosts: [{ name: ROOT_HOST, address: `${NETWORK.root}/${NETWORK.prefix}` }],
+        machines: first,
+        keep,
+        // The disks are sparse: each holds one slot, and a store.
+        freeBytes: 4 * 3 * 1024 ** 3,
+      },
+      { directory, signal },
+    );
+    onLine(`virtual machines run under ${lab.accelerator.kind}${lab.accelerator.reason === '' ? '' : ` (${lab.accelerator.reason})`}`);
+    await lab.addMachine(machine(bladeOf('web03')));
+    return lab;
+  }
+
+  /** Three blank machines become three blades. */
+  async #deploy(lab: Lab, shell: BladeShell): Promise<void> {
+    this.#options.onChapter('Three blank machines');
+    await lab.startProgram('root', {
+      host: ROOT_HOST,
+      program: BLADEROOT,
+      args: ['serve', '--interface', 'eth0', '--json', ...placeArgs(this.#place)],
+      onLine: (line) => this.#record(line),
+    });
+    const boots = await Promise.all(FIRST_BLADES.map(async (name) => await this.#switchOn(lab, name)));
+    await this.#allUp(lab, boots);
+    for (const name of FIRST_BLADES) await this.#checkBlade(shell, name);
+    await this.#checkHostKeys(shell);
+  }
+
+  /** Without any root, a blade starts from its own disk. */
+  async #startAlone(lab: Lab, shell: BladeShell): Promise<void> {
+    this.#options.onChapter('The root stops; web01 starts from its own disk');
+    const web01 = bladeOf('web01');
+    await this.#program(lab, 'root').stop();
+    const before = await shell.on(web01, 'cat /proc/sys/kernel/random/boot_id');
+    const machine = lab.machine('web01');
+    await machine.cut();
+    this.#options.timeline.powerOn('web01');
+    await machine.powerOn(this.#options.signal);
+    await this.#untilAnswers(lab, machine, shell, `http://${web01.address}/`);
+    const after = await shell.on(web01, 'cat /proc/sys/kernel/random/boot_id /proc/cmdline');
+    const page = await shell.get(`http://${web01.address}/`);
+    this.#check('web01 was power-cycled', !after.startsWith(before), `boot ${after.split('\n')[0] ?? ''}`);
+    this.#check('web01 started from its own disk', after.includes('bladeroot.slot=a'), after.split('\n')[1] ?? '');
+    this.#check('web01 serves without a root', page.includes('web01 serves'), firstHeading(page));
+  }
+
+  /** The root is lost for good; a blade takes its place and deploys a further machine. */
+  async #survive(lab: Lab, shell: BladeShell): Promise<void> {
+    const { onChapter, onLine, directory, timeline, signal } = this.#options;
+    const web01 = bladeOf('web01');
+    onChapter('The root is destroyed; web01 becomes the root');
+    await lab.removeHost(ROOT_HOST);
+    await rm(join(directory, 'root'), { recursive: true, force: true });
+    onLine(`the root's namespace and disk (${join(directory, 'root')}) are gone`);
+    onLine((await shell.on(web01, 'bladeroot promote 2>&1')).split('\n').at(-1) ?? '');
+    await lab.startProgram('events', {
+      host: OBSERVER,
+      program: 'curl',
+      args: ['--silent', '--no-buffer', `http://${web01.address}:${HTTP_PORT}/api/v1/events?follow=true`],
+      onLine: (line) => this.#record(line),
+    });
+
+    onChapter('A fourth, blank machine; a byte of the image is wrong');
+    const pack = await this.#damagePack(shell);
+    const boot = await this.#switchOn(lab, 'web03');
+    const failure = await this.#whileAlive(lab, 'web03', (alive) =>
+      timeline.until(() => boot.failures.find(({ step }) => step === 'fetch'), alive),
+    );
+    this.#check('the agent refused a pack with a wrong byte', /damaged/.test(failure.message), failure.message);
+    await pack.mend();
+    await this.#allUp(lab, [boot]);
+    await this.#checkBlade(shell, 'web03');
+    const state = await shell.on(bladeOf('web03'), 'cat /var/lib/bladeroot/blade.json');
+    this.#check('web03 was deployed by web01', state.includes(web01.address), rootsIn(state));
+    signal.throwIfAborted();
+  }
+
+  async #switchOn(lab: Lab, name: BladeName): Promise<Boot> {
+    const boot = this.#options.timeline.powerOn(name);
+    await lab.machine(name).powerOn(this.#options.signal);
+    return boot;
+  }
+
+  async #allUp(lab: Lab, boots: Boot[]): Promise<void> {
+    await Promise.all(
+      boots.map(async (boot) => {
+        await this.#whileAlive(lab, boot.blade, (alive) => this.#options.timeline.until(() => boot.up, alive));
+        const seen = `release ${boot.up?.release ?? '?'}, slot ${boot.up?.slot ?? '?'}, services ${boot.up?.services ?? '?'}`;
+        this.#check(`${boot.blade} installed itself and is up`, boot.up?.services === 'running', seen);
+      }),
+    );
+  }
+
+  /** Waits for something of a machine, as long as it runs, has not given up, and has time left. */
+  async #whileAlive<T>(lab: Lab, name: string, wait: (alive: AbortSignal) => Promise<T>): Promise<T> {
+    const over = new AbortController();
+    const end = (why: string): void => over.abort(new BladerootError('BLADE_LOST', `${name} ${why}`));
+    const machine = lab.machine(name);
+    const alive = AbortSignal.any([over.signal, this.#options.signal]);
+    const timer = setTimeout(() => end(`was not there within ${UP_WITHIN_MS / 60_000} minutes`), UP_WITHIN_MS);
+    const watching = [
+      machine.whenOff(alive).then(({ lastWords }) => end(`went off; its console ends with: ${lastWords}`)),
+      machine
+        .waitForConsole(/bladeroot: STOPPED: (.*)/, { signal: alive, timeoutMs: UP_WITHIN_MS })
+        .then(([, why]) => end(`gave up: ${why ?? ''}`)),
+    ];
+    try {
+      return await wait(alive);
+    } finally {
+      clearTimeout(timer);
+      over.abort(new Error('no longer waited for'));
+      await Promise.allSettled(watching);
+    }
+  }
+
+  /** Waits until a web server answers; the machine has no root to tell. */
+  async #untilAnswers(lab: Lab, machine: Machine, shell: BladeShell, url: string): Promise<void> {
+    await this.#whileAlive(lab, machine.name, async (alive) => {
+      for (;;) {
+        alive.throwIfAborted();
+        try {
+          return await shell.get(url);
+        } catch (error) {
+          if (alive.aborted || !(error instanceof BladerootError)) throw error;
+        }
+      }
+    });
+  }
+
+  /** That a blade is what the fleet folder says. */
+  async #checkBlade(shell: BladeShell, name: BladeName): Promise<void> {
+    const blade = bladeOf(name);
+    const host = await shell.on(blade, 'hostname; ip -4 -o address show; cat /etc/motd');
+    const [hostname = '', ...rest] = host.split('\n');
+    this.#check(`${name} has its host name`, hostname === name, hostname);
+    const address = /inet (10\.[\d.]+)/.exec(rest.join('\n'))?.[1] ?? 'none';
+    this.#check(`${name} has its address`, address === blade.address, address);
+    const motd = rest.find((line) => line.startsWith('This is')) ?? '';
+    this.#check(`${name} has its motd`, motd.startsWith(`This is ${name} (${blade.address})`), motd);
+    const nginx = await shell.on(blade, 'test -x /usr/sbin/nginx && systemctl is-active nginx || true');
+    if (blade.profile === 'web') {
+      const page = await shell.get(`http://${blade.address}/`).catch(describeError);
+      this.#check(`nginx on ${name} says its name`, page.includes(`${name} serves`), firstHeading(page));
+    } else {
+      this.#check(`nginx on ${name} is installed and not running`, nginx === 'inactive', nginx || 'not installed');
+    }
+  }
+
+  async #checkHostKeys(shell: BladeShell): Promise<void> {
+    const keys = await Promise.all(
+      FIRST_BLADES.map(async (name) => await shell.on(bladeOf(name), 'cut -d" " -f2 /etc/ssh/ssh_host_ed25519_key.pub')),
+    );
+    const distinct = new Set(keys.filter((key) => key.startsWith('AAAA')));
+    const seen = keys.map((key) => key.slice(-8)).join(', ');
+    this.#check('every blade has ssh host keys of its own', distinct.size === FIRST_BLADES.length, seen);
+  }
+
+  /** Changes one byte in the middle of a pack on the root that web01 now is. */
+  async #damagePack(shell: BladeShell): Promise<{ mend(): Promise<void> }> {
+    const web01 = bladeOf('web01');
+    const pack = await shell.on(web01, 'ls -S /var/lib/bladeroot/store/packs/*.pack | head -n 1');
+    const size = Number(await shell.on(web01, `stat -c %s ${pack}`));
+    const at = Math.floor(size / 20);
+    const byte = await shell.on(web01, `od -An -tx1 -j${at} -N1 ${pack} | tr -d ' '`);
+    const write = async (hex: string): Promise<void> => {
+      await shell.on(web01, `printf '\\x${hex}' | dd of=${pack} bs=1 seek=${at} conv=notrunc status=none`);
+    };
+    await write((Number.parseInt(byte, 16) ^ 0xff).toString(16).padStart(2, '0'));
+    this.#options.onLine(`byte ${at} of ${pack} on web01 is altered`);
+    return {
+      mend: async () => {
+        await write(byte);
+        this.#options.onLine('the byte is mended');
+      },
+    };
+  }
+
+  #program(lab: Lab, name: string): Lab['programs'][number] {
+    const program = lab.programs.find((candidate) => candidate.name === name);
+    if (program === undefined) throw new Error(`the lab runs no ${name}`);
+    return program;
+  }
+
+  #record(line: string): void {
+    const event = recordedEvent(line);
+    if (event !== undefined) this.#options.timeline.record(event);
+  }
+
+  #check(what: string, passed: boolean, seen: string): void {
+    const check = { what, passed, seen };
+    this.checks.push(check);
+    this.#options.onCheck(check);
+  }
+
+  #call(): CallOptions {
+    const { signal, onLine } = this.#options;
+    return { signal, onLine };
+  }
+}
+
+const FIRST_BLADES = ['web01', 'web02', 'mail01'] as const satisfies BladeName[];
+
+const stampSchema = z.object({ id: z.number(), time: z.number() });
+
+/** A line of a root's event stream. */
+function recordedEvent(line: string): RecordedEvent | undefined {
+  if (!line.startsWith('{')) return undefined;
+  const { id, time, ...event } = stampSchema.loose().parse(JSON.parse(line));
+  return { ...eventSchema.parse(event), id, time };
+}
+
+function firstHeading(page: string): string {
+  return /<h1>(.*?)<\/h1>/.exec(page)?.[1] ?? page.split('\n')[0] ?? '';
+}
+
+function rootsIn(state: string): string {
+  return z.object({ roots: z.array(z.string()) }).parse(JSON.parse(state)).roots.join(', ');
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(0);
+}
