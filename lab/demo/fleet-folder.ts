@@ -12,6 +12,9 @@ export const NETWORK = {
   prefix: '24',
 } as const;
 
+/** Where a root answers HTTP. */
+export { HTTP_PORT } from '../../src/daemon/root.ts';
+
 export interface DemoBlade {
   name: string;
   mac: string;

@@ -12,7 +12,7 @@ import type { Machine } from '../machine.ts';
 import { OBSERVER } from '../segment.ts';
 import { BladeShell, LabKey } from './blade-shell.ts';
 import { BLADEROOT, bladeroot, placeArgs, type CallOptions, type Place } from './bladeroot.ts';
-import { bladeOf, NETWORK, writeFleetFolder, type BladeName, type DemoBlade } from './fleet-folder.ts';
+import { bladeOf, HTTP_PORT, NETWORK, writeFleetFolder, type BladeName, type DemoBlade } from './fleet-folder.ts';
 import { goldenTree } from './golden-tree.ts';
 import type { Boot, Timeline } from './timeline.ts';
 
@@ -39,7 +39,6 @@ export interface StoryOptions {
 }
 
 const TREE = 'debian';
-const HTTP_PORT = 8067;
 const ROOT_HOST = 'root';
 const DISK_BYTES = 8 * 1024 ** 3;
 const MEMORY_MIB = 1024;
@@ -60,16 +59,26 @@ export class Story {
     };
   }
 
-  /** Plays it all. Every claim is in `checks` afterwards; what cannot go on throws. The lab is left to the caller. */
+  /** Three blades, deployed by a root. What cannot go on throws; the lab is then down, unless it is to be kept. */
+  async up(): Promise<Lab> {
+    return await this.#inLab(async (lab, shell) => await this.#deploy(lab, shell));
+  }
+
+  /** All of it. Every claim is in `checks` afterwards. As for the lab, as `up`. */
   async play(): Promise<Lab> {
+    return await this.#inLab(async (lab, shell) => {
+      await this.#deploy(lab, shell);
+      await this.#startAlone(lab, shell);
+      await this.#survive(lab, shell);
+    });
+  }
+
+  async #inLab(chapters: (lab: Lab, shell: BladeShell) => Promise<void>): Promise<Lab> {
     const key = await LabKey.open(this.#options.directory);
     await this.#publish(key);
     const lab = await this.#buildLab();
     try {
-      const shell = new BladeShell(lab, key, this.#options.signal);
-      await this.#deploy(lab, shell);
-      await this.#startAlone(lab, shell);
-      await this.#survive(lab, shell);
+      await chapters(lab, new BladeShell(lab, key, this.#options.signal));
       return lab;
     } catch (error) {
       if (!this.#options.keep) await lab.down();

@@ -3,7 +3,6 @@ import { Command, CommanderError } from 'commander';
 import { describeError } from '../errors.ts';
 import { bladeCommands } from './blade.ts';
 import { initCommand } from './init.ts';
-import { labCommands } from './lab.ts';
 import { promoteCommand } from './promote.ts';
 import { releaseCommands } from './release.ts';
 import { serveCommand } from './serve.ts';
@@ -15,7 +14,7 @@ import { isBundled } from '../system/asset.ts';
 const USAGE = 2;
 const INTERRUPTED = 130;
 
-function program(signal: AbortSignal): Command {
+async function program(signal: AbortSignal): Promise<Command> {
   const root = new Command('bladeroot').description(
     'Runs a fleet of alike servers from one golden root filesystem; every server can be the root.',
   );
@@ -28,8 +27,8 @@ function program(signal: AbortSignal): Command {
     serveCommand(signal),
     promoteCommand(signal),
     standbyCommand(signal),
-    // The lab runs from the sources: it is no part of what a blade carries.
-    ...(isBundled ? [] : [labCommands(signal)]),
+    // The lab runs from the sources: it is no part of what a blade carries (tree/program.ts leaves it out).
+    ...(isBundled ? [] : [(await import('./lab.ts')).labCommands(signal)]),
   ];
   for (const command of commands) root.addCommand(command);
   everyCommand(root, (command) => void command.exitOverride().showHelpAfterError('(--help tells more)'));
@@ -46,7 +45,8 @@ async function main(): Promise<number> {
   const stop = (): void => stopped.abort(new Error('stopped'));
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
-    await program(stopped.signal).parseAsync();
+    const command = await program(stopped.signal);
+    await command.parseAsync();
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;

@@ -61,8 +61,8 @@ async function bundledFiles(): Promise<ProgramFile[]> {
     platform: 'node',
     format: 'esm',
     target: 'node24',
-    // koffi loads its own binary; esbuild is of no use where there are no sources.
-    external: ['koffi', 'esbuild'],
+    // koffi loads its own binary; esbuild and the lab are of no use where there are no sources.
+    external: ['koffi', 'esbuild', './lab.ts'],
     // What is CommonJS among the libraries calls require().
     banner: {
       js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
