@@ -1,0 +1,181 @@
+/** The TFTP server: read-only, each transfer on a socket of its own. It prints nothing; see `onEvent`. */
+import { createSocket, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { describeError, errorCode } from '../errors.ts';
+import { decodeTftp, TFTP_ERROR, type TftpPacket, type TftpRequest } from '../net/tftp.ts';
+import { bindError } from './bind-error.ts';
+import { asNetascii, type TftpFiles } from './tftp-files.ts';
+import { agreeTerms } from './tftp-terms.ts';
+import { sendFile, TftpPeer, type Endpoint } from './tftp-transfer.ts';
+
+/** `client` is an address; `file` a name as the client sent it, without leading slashes. */
+export type TftpEvent =
+  | { type: 'tftp.start'; client: string; file: string; size: number }
+  | { type: 'tftp.done'; client: string; file: string; size: number }
+  | { type: 'tftp.missing'; client: string; file: string }
+  /** It wanted to write, or in a mode that there is not. */
+  | { type: 'tftp.refused'; client: string; file: string; reason: string }
+  /** The client ended it, which is its good right: EDK2 first asks for the size only. */
+  | { type: 'tftp.cancelled'; client: string; file: string; reason: string }
+  /** Without client where it is the server's own socket that failed. */
+  | { type: 'tftp.failed'; client?: string; file?: string; reason: string }
+  | { type: 'tftp.malformed'; client: string; reason: string };
+
+export interface TftpServerOptions {
+  /** This machine's address to listen at. */
+  address: string;
+  /** 69 when left out; 0 takes any that is free. */
+  port?: number;
+  files: TftpFiles;
+  onEvent: (event: TftpEvent) => void;
+  /** Of the clients' wire, in bytes; 1500 when left out. */
+  mtu?: number;
+  /** Milliseconds before a repetition; 1000 when left out. */
+  timeoutMs?: number;
+  /** How often a packet is sent before the client is given up; 6 when left out. */
+  tries?: number;
+}
+
+interface Transfer {
+  peer: TftpPeer | undefined;
+  abort: AbortController;
+  ended: Promise<void>;
+}
+
+/** Serves from `start` to `stop`. */
+export class TftpServer {
+  readonly #options: Required<TftpServerOptions>;
+  /** By the client's address and port. */
+  readonly #transfers = new Map<string, Transfer>();
+  #socket: Socket | undefined;
+
+  constructor(options: TftpServerOptions) {
+    this.#options = { port: 69, mtu: 1500, timeoutMs: 1000, tries: 6, ...options };
+  }
+
+  /** The port that it listens at, once it has started. */
+  get port(): number {
+    return this.#socket?.address().port ?? this.#options.port;
+  }
+
+  /** @throws BladerootError `PORT_IN_USE`, `NOT_ROOT`, `NO_ADDRESS`, `LISTEN_FAILED` */
+  async start(): Promise<void> {
+    const { address, port, onEvent } = this.#options;
+    const socket = await listen(address, port);
+    socket.on('message', (bytes, from) => this.#receive(bytes, from));
+    socket.on('error', (error) => onEvent({ type: 'tftp.failed', reason: error.message }));
+    this.#socket = socket;
+  }
+
+  /** Ends all transfers and waits until they have ended. */
+  async stop(): Promise<void> {
+    const socket = this.#socket;
+    this.#socket = undefined;
+    if (socket !== undefined) await close(socket);
+    const transfers = [...this.#transfers.values()];
+    for (const { abort } of transfers) abort.abort(new Error('the server stops'));
+    await Promise.all(transfers.map(({ ended }) => ended));
+  }
+
+  #receive(bytes: Buffer, client: Endpoint): void {
+    let packet: TftpPacket;
+    try {
+      packet = decodeTftp(bytes);
+    } catch (error) {
+      this.#options.onEvent({ type: 'tftp.malformed', client: client.address, reason: describeError(error) });
+      return;
+    }
+    if (packet.type === 'rrq' || packet.type === 'wrq') this.#begin(packet, client);
+  }
+
+  #begin(request: TftpRequest, client: Endpoint): void {
+    const key = `${client.address}:${client.port}`;
+    const running = this.#transfers.get(key);
+    // The same request once more, because our answer was slow or lost: that will be repeated anyway.
+    if (running !== undefined && running.peer?.heard !== true) return;
+    running?.abort.abort(new Error('the client began another transfer'));
+
+    const transfer: Transfer = { peer: undefined, abort: new AbortController(), ended: Promise.resolve() };
+    this.#transfers.set(key, transfer);
+    transfer.ended = this.#serve(request, client, transfer).finally(() => {
+      if (this.#transfers.get(key) === transfer) this.#transfers.delete(key);
+    });
+  }
+
+  /** Never rejects: how it ended is an event. */
+  async #serve(request: TftpRequest, client: Endpoint, transfer: Transfer): Promise<void> {
+    const file = request.file.replaceAll('\\', '/').replace(/^\/+/, '');
+    const { onEvent } = this.#options;
+    const about = { client: client.address, file };
+    let socket: Socket | undefined;
+    try {
+      socket = await listen(this.#options.address, 0);
+      transfer.peer = new TftpPeer(socket, client);
+      await this.#answer({ ...request, file }, about, transfer.peer, transfer.abort.signal);
+    } catch (error) {
+      const reason = describeError(error);
+      if (errorCode(error) === 'TFTP_CANCELLED') {
+        onEvent({ type: 'tftp.cancelled', ...about, reason });
+      } else {
+        await transfer.peer?.send({ type: 'error', code: TFTP_ERROR.undefined, message: reason });
+        onEvent({ type: 'tftp.failed', ...about, reason });
+      }
+    }
+    if (socket !== undefined) await close(socket);
+  }
+
+  async #answer(
+    request: TftpRequest,
+    about: { client: string; file: string },
+    peer: TftpPeer,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { files, mtu, timeoutMs, tries, onEvent } = this.#options;
+    if (request.type === 'wrq') {
+      const reason = 'this server is read-only';
+      await peer.send({ type: 'error', code: TFTP_ERROR.accessViolation, message: reason });
+      onEvent({ type: 'tftp.refused', ...about, reason });
+      return;
+    }
+    if (request.mode !== 'octet' && request.mode !== 'netascii') {
+      const reason = `there is no mode ${JSON.stringify(request.mode)}`;
+      await peer.send({ type: 'error', code: TFTP_ERROR.illegalOperation, message: reason });
+      onEvent({ type: 'tftp.refused', ...about, reason });
+      return;
+    }
+    const opened = await files.open(request.file);
+    if (opened === undefined) {
+      await peer.send({ type: 'error', code: TFTP_ERROR.notFound, message: `no file ${request.file}` });
+      onEvent({ type: 'tftp.missing', ...about });
+      return;
+    }
+    try {
+      const file = request.mode === 'netascii' ? await asNetascii(opened) : opened;
+      onEvent({ type: 'tftp.start', ...about, size: file.size });
+      await sendFile(peer, file, agreeTerms(request, file.size, mtu), { timeoutMs, tries, signal });
+      onEvent({ type: 'tftp.done', ...about, size: file.size });
+    } finally {
+      await opened.close();
+    }
+  }
+}
+
+async function listen(address: string, port: number): Promise<Socket> {
+  const socket = createSocket('udp4');
+  try {
+    const listening = once(socket, 'listening');
+    socket.bind(port, address);
+    await listening;
+    return socket;
+  } catch (error) {
+    socket.close();
+    const where = `${address} port ${port}`;
+    throw bindError(errorCode(error), { service: 'TFTP', where, port, protocol: 'udp' }, error);
+  }
+}
+
+async function close(socket: Socket): Promise<void> {
+  const closed = once(socket, 'close');
+  socket.close();
+  await closed;
+}
