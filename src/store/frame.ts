@@ -13,6 +13,9 @@ export const FRAMES_AHEAD = 4;
 
 const LEVEL = 3;
 
+/** zlib's smallest buffer. With one buffer for a whole frame it goes to the thread pool once; by default, every 16 KiB. */
+const MIN_CHUNK = 64;
+
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
@@ -20,12 +23,13 @@ export async function compressFrame(content: Buffer): Promise<Buffer> {
   return await compress(content, {
     params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
     pledgedSrcSize: content.length,
+    chunkSize: MAX_FRAME_BYTES,
   });
 }
 
 /** @throws Error when the frame is damaged, or its content is not `size` bytes; never makes more than that. */
 export async function decompressFrame(frame: Buffer, size: number): Promise<Buffer> {
-  const content = await decompress(frame, { maxOutputLength: size });
+  const content = await decompress(frame, { maxOutputLength: size, chunkSize: Math.max(size, MIN_CHUNK) });
   if (content.length !== size) throw new Error(`a frame holds ${content.length} bytes instead of ${size}`);
   return content;
 }
