@@ -1,0 +1,71 @@
+import { pipeline } from 'node:stream/promises';
+import { startPiped } from '../system/run.ts';
+
+/**
+ * GNU tar writes: Node cannot make devices, set xattrs, or set times to the nanosecond. `--absolute-names` keeps tar from
+ * putting placeholders where symbolic links will be; the caller has made sure that no member's path leads out.
+ */
+const TAR_ARGS = [
+  '--extract',
+  '--file=-',
+  '--xattrs',
+  '--xattrs-include=*',
+  '--same-owner',
+  '--numeric-owner',
+  '--same-permissions',
+  '--delay-directory-restore',
+  '--absolute-names',
+  '--warning=no-timestamp',
+];
+
+/**
+ * Unpacks a tar archive, as it comes, into a directory.
+ * @param stop aborted when something fails, so that what feeds the archive does not wait on
+ * @throws what the archive's stream throws, or BladerootError `PROGRAM_FAILED` with what tar said (a full disk, say)
+ */
+export async function extractTar(
+  directory: string,
+  archive: AsyncIterable<Buffer>,
+  stop: AbortController,
+): Promise<void> {
+  const tar = startPiped('tar', [...TAR_ARGS, `--directory=${directory}`], {
+    env: { LC_ALL: 'C', TAR_OPTIONS: '' },
+    signal: stop.signal,
+  });
+  tar.stdout.resume();
+  // What fails first is the reason; it makes the other end of the pipe fail as well.
+  let failure: { reason: unknown } | undefined;
+  const fail = (reason: unknown): void => {
+    failure ??= { reason };
+    stop.abort(reason);
+  };
+  tar.done.catch(fail);
+  const watched = async function* (): AsyncGenerator<Buffer> {
+    try {
+      yield* batched(archive);
+    } catch (reason) {
+      fail(reason);
+      throw reason;
+    }
+  };
+  const [fed] = await Promise.allSettled([pipeline(watched(), tar.stdin), tar.done]);
+  if (failure !== undefined) throw failure.reason;
+  if (fed.status === 'rejected') throw fed.reason;
+}
+
+/** Bytes that are written to tar at once: headers and small files together, as many small writes are slow. */
+const BATCH = 256 * 1024;
+
+async function* batched(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  let waiting: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of chunks) {
+    waiting.push(chunk);
+    size += chunk.length;
+    if (size < BATCH) continue;
+    yield Buffer.concat(waiting, size);
+    waiting = [];
+    size = 0;
+  }
+  if (size > 0) yield Buffer.concat(waiting, size);
+}

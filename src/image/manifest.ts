@@ -1,0 +1,101 @@
+/**
+ * The manifest: canonical JSON lines that say all about a tree but its files' content. Its SHA-256 is the snapshot's id,
+ * so one tree has exactly one form, and everything else is refused. See docs/format.md.
+ */
+import { isUtf8 } from 'node:buffer';
+import { BladerootError, describeError } from '../errors.ts';
+import type { Digest } from '../store/digest.ts';
+import type { Layer } from '../store/pack-index.ts';
+import { parentOf, type BytePath } from './byte-path.ts';
+import { entryFromLine, entryToLine } from './manifest-line.ts';
+
+interface Place {
+  /** '' for the root, which comes first. */
+  path: BytePath;
+  layer: Layer;
+}
+
+/** What everything but a hard link has of its own. */
+export interface Metadata {
+  /** Permission bits, such as 0o4755. */
+  mode: number;
+  uid: number;
+  gid: number;
+  /** Decimal seconds since 1970, with up to nine decimals and no trailing zero, such as `-1.5`. */
+  mtime: string;
+  /** Raw values by name (the name's characters are its bytes), sorted by name; ACLs and capabilities among them. */
+  xattrs: ReadonlyMap<string, Buffer>;
+}
+
+export type DirEntry = Place & Metadata & { type: 'dir' };
+/** `object` is the content's SHA-256; an empty file has none. */
+export type FileEntry = Place & Metadata & { type: 'file'; size: number; object: Digest | undefined };
+export type SymlinkEntry = Place & Metadata & { type: 'symlink'; target: BytePath };
+export type DeviceEntry = Place & Metadata & { type: 'char' | 'block'; major: number; minor: number };
+export type FifoEntry = Place & Metadata & { type: 'fifo' };
+/** Another name of what is at `target`, which is the first path of its link group. */
+export type HardlinkEntry = Place & { type: 'hardlink'; target: BytePath };
+export type ManifestEntry = DirEntry | FileEntry | SymlinkEntry | DeviceEntry | FifoEntry | HardlinkEntry;
+
+const HEADER = JSON.stringify({ format: 'bladeroot-manifest', version: 1 });
+
+/** The manifest of entries that are in the order of their paths' bytes. */
+export function encodeManifest(entries: readonly ManifestEntry[]): Buffer {
+  return Buffer.from([HEADER, ...entries.map(entryToLine), ''].join('\n'));
+}
+
+/**
+ * Reads a manifest, which is hostile until this has returned: afterwards every path lies in the tree, below directories
+ * only, each once and in order, and every hard link names an earlier thing that is neither a directory nor a link.
+ * @throws BladerootError `MANIFEST_INVALID`, with the line
+ */
+export function parseManifest(bytes: Buffer): ManifestEntry[] {
+  if (!isUtf8(bytes)) throw invalid(1, 'it is not UTF-8');
+  const lines = bytes.toString().split('\n');
+  if (lines[0] !== HEADER) throw invalid(1, `it is not ${HEADER}; is the snapshot from a newer bladeroot?`);
+  if (lines.pop() !== '') throw invalid(lines.length, 'it is cut off');
+
+  const tree = new TreeCheck();
+  return lines.slice(1).map((line, i) => {
+    try {
+      const entry = entryFromLine(line);
+      if (entryToLine(entry) !== line) throw new Error('it is not in the canonical form');
+      tree.add(entry);
+      return entry;
+    } catch (error) {
+      throw invalid(i + 2, describeError(error), error);
+    }
+  });
+}
+
+function invalid(line: number, why: string, cause?: unknown): BladerootError {
+  return new BladerootError('MANIFEST_INVALID', `line ${line} of the manifest is refused: ${why}`, { cause });
+}
+
+/** Whether entries, in their order, make one tree. */
+class TreeCheck {
+  readonly #types = new Map<BytePath, ManifestEntry['type']>();
+  #last: BytePath | undefined;
+
+  add(entry: ManifestEntry): void {
+    const { path, type } = entry;
+    if (this.#last === undefined) {
+      if (path !== '' || type !== 'dir') throw new Error('the first entry is not the root directory');
+    } else {
+      if (path <= this.#last) throw new Error('it is not in order');
+      if (BAD_PATH.test(path)) throw new Error('its path does not stay in the tree');
+      if (this.#types.get(parentOf(path)) !== 'dir') throw new Error('what it lies in is no directory');
+    }
+    if (type === 'hardlink') {
+      const linked = this.#types.get(entry.target);
+      if (linked === undefined || linked === 'dir' || linked === 'hardlink') {
+        throw new Error('it is a hard link to nothing that can be linked');
+      }
+    }
+    this.#types.set(path, type);
+    this.#last = path;
+  }
+}
+
+/** A component that is empty, `.` or `..`, or a zero byte. */
+const BAD_PATH = /(?:^|\/)\.{0,2}(?:\/|$)|\0/;

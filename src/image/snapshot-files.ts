@@ -1,0 +1,67 @@
+import { BladerootError } from '../errors.ts';
+import { ObjectReader } from '../store/object-reader.ts';
+import type { Store } from '../store/store.ts';
+import { fromText, parentOf, toText, type BytePath } from './byte-path.ts';
+import type { ImageFile, ImageFiles } from './files.ts';
+import { parseManifest, type ManifestEntry } from './manifest.ts';
+import type { SnapshotStatement } from './statement.ts';
+
+/** Reads single files of a snapshot in a store without unpacking it; each is verified by its digest. */
+export class SnapshotFiles implements ImageFiles {
+  readonly #entries: ReadonlyMap<BytePath, ManifestEntry>;
+  readonly #objects: ObjectReader;
+  readonly #names = new Map<BytePath, string[]>();
+
+  private constructor(entries: readonly ManifestEntry[], objects: ObjectReader) {
+    this.#entries = new Map(entries.map((entry) => [entry.path, entry]));
+    this.#objects = objects;
+    for (const { path } of entries) {
+      if (path === '') continue;
+      const parent = parentOf(path);
+      const names = this.#names.get(parent) ?? [];
+      this.#names.set(parent, names);
+      const name = path.slice(parent === '' ? 0 : parent.length + 1);
+      names.push(toText(name) ?? Buffer.from(name, 'latin1').toString());
+    }
+  }
+
+  /** @param statement as signed; the caller has checked the signature */
+  static async open(store: Store, statement: SnapshotStatement): Promise<SnapshotFiles> {
+    const entries = parseManifest(await store.readManifest(statement.id));
+    const packs = statement.layers.flatMap((layer) => layer.packs.map(({ id }) => id));
+    return new SnapshotFiles(entries, await ObjectReader.open(store, packs));
+  }
+
+  async stat(path: string): Promise<ImageFile | undefined> {
+    const entry = this.#find(path);
+    if (entry === undefined || entry.type === 'hardlink') return undefined;
+    const { type, mode } = entry;
+    switch (type) {
+      case 'file':
+        return { type, mode, size: entry.size };
+      case 'dir':
+        return { type, mode, size: 0 };
+      case 'symlink':
+        return { type, mode, size: 0, target: toText(entry.target) ?? entry.target };
+      default:
+        return { type: 'other', mode, size: 0 };
+    }
+  }
+
+  async list(path: string): Promise<string[]> {
+    return (this.#names.get(fromText(path)) ?? []).toSorted();
+  }
+
+  /** @throws BladerootError `NOT_A_FILE`, and what reading an object throws */
+  async read(path: string): Promise<Buffer> {
+    const entry = this.#find(path);
+    if (entry?.type !== 'file') throw new BladerootError('NOT_A_FILE', `the snapshot has no file ${path}`);
+    return entry.object === undefined ? Buffer.alloc(0) : await this.#objects.read(entry.object);
+  }
+
+  /** What is at a path; for a hard link, what it is another name of. */
+  #find(path: string): ManifestEntry | undefined {
+    const entry = this.#entries.get(fromText(path));
+    return entry?.type === 'hardlink' ? this.#entries.get(entry.target) : entry;
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Files are written aside, in the store's `tmp` folder, and renamed into place once they are whole and on the disk.
+ * An aside file's name says which process writes it, so that what a crashed one left can be told from work in progress.
+ */
+import { randomBytes } from 'node:crypto';
+import { open, readdir, readFile, rename, rm, type FileHandle } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { errorCode } from '../errors.ts';
+import { syncDirectory } from '../system/write-file.ts';
+
+export class AsideFile {
+  readonly path: string;
+  readonly file: FileHandle;
+
+  private constructor(path: string, file: FileHandle) {
+    this.path = path;
+    this.file = file;
+  }
+
+  static async create(folder: string): Promise<AsideFile> {
+    const started = (await startTime(process.pid)) ?? '0';
+    const path = join(folder, `${process.pid}.${started}.${randomBytes(6).toString('hex')}`);
+    return new AsideFile(path, await open(path, 'wx+', 0o644));
+  }
+
+  /** Gives the file its name, durably. */
+  async commit(path: string): Promise<void> {
+    await this.file.sync();
+    await this.file.close();
+    await rename(this.path, path);
+    await syncDirectory(dirname(path));
+  }
+
+  async discard(): Promise<void> {
+    await this.file.close();
+    await rm(this.path, { force: true });
+  }
+}
+
+/** Writes a whole file aside and gives it its name. */
+export async function writeAside(
+  folder: string,
+  path: string,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const aside = await AsideFile.create(folder);
+  try {
+    for await (const chunk of chunks) await aside.file.appendFile(chunk);
+    await aside.commit(path);
+  } catch (error) {
+    await aside.discard();
+    throw error;
+  }
+}
+
+/** Writes all of `bytes` at a position of a file. */
+export async function writeAt(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
+}
+
+/** Removes the aside files of processes that are gone. */
+export async function sweepAside(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const [pid = '', started] = name.split('.');
+    if ((await startTime(Number(pid))) !== started) await rm(join(folder, name), { force: true });
+  }
+}
+
+/**
+ * When a process started, in clock ticks since boot: field 22 of /proc/PID/stat (proc_pid_stat(5)). With the pid alone
+ * a crashed agent in an initrd, where pids repeat at each boot, would keep its leftovers for ever.
+ */
+async function startTime(pid: number): Promise<string | undefined> {
+  try {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ESRCH') return undefined;
+    throw error;
+  }
+}

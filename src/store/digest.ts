@@ -1,0 +1,28 @@
+import { createHash, hash } from 'node:crypto';
+import { z } from 'zod';
+
+/** SHA-256 as 64 lower-case hex digits. */
+export type Digest = string;
+
+export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/);
+
+export function isDigest(text: string): boolean {
+  return digestSchema.safeParse(text).success;
+}
+
+export function sha256(bytes: Uint8Array): Digest {
+  return hash('sha256', bytes, 'hex');
+}
+
+/** Passes chunks on and calls `done` with the SHA-256 of all of them, after the last one. */
+export async function* hashing(
+  chunks: AsyncIterable<Buffer>,
+  done: (digest: Digest) => void,
+): AsyncGenerator<Buffer> {
+  const sum = createHash('sha256');
+  for await (const chunk of chunks) {
+    sum.update(chunk);
+    yield chunk;
+  }
+  done(sum.digest('hex'));
+}

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import { run } from '../system/run.ts';
+import { sha256 } from './digest.ts';
+import { fetchBlob, fetchBytes, fetchManifest } from './fetch.ts';
+import { ObjectReader } from './object-reader.ts';
+import { parsePackIndex, PIECE_SIZE } from './pack-index.ts';
+import { PackWriter } from './pack-writer.ts';
+import { DirectorySource } from './source.ts';
+import { Store } from './store.ts';
+
+async function scratch(t: TestContext): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'bladeroot-store-'));
+  t.after(async () => await rm(directory, { recursive: true, force: true }));
+  return directory;
+}
+
+async function* chunks(bytes: Buffer): AsyncGenerator<Buffer> {
+  for (let start = 0; start < bytes.length; start += 100_000) yield bytes.subarray(start, start + 100_000);
+}
+
+/** A pack of objects with one large one between small ones, and some of them added twice. */
+async function writePack(store: Store): Promise<{ id: string; objects: Buffer[] }> {
+  const large = Buffer.concat([randomBytes(PIECE_SIZE + 5), Buffer.alloc(2 * PIECE_SIZE, 'l')]);
+  const objects = [Buffer.from('one'), randomBytes(700_000), large, Buffer.from('two'), randomBytes(900_000)];
+  const writer = await PackWriter.create(store, 'run');
+  for (const object of [...objects, large, Buffer.from('one'), Buffer.from('last')]) {
+    assert.equal(await writer.add(chunks(object), object.length), sha256(object));
+  }
+  const pack = await writer.finish();
+  assert.ok(pack !== undefined);
+  return { id: pack.id, objects: [...objects, Buffer.from('last')] };
+}
+
+test('a pack holds each object once, zstd reads it, and its index vouches for every byte', async (t) => {
+  const store = await Store.open(await scratch(t));
+  const { id, objects } = await writePack(store);
+  const index = await store.readPackIndex(id);
+  assert.deepEqual(
+    index.objects,
+    objects.map((object) => ({ digest: sha256(object), size: object.length })),
+  );
+  const path = store.packPath(id);
+  await run('zstd', ['--decompress', '--quiet', path, '-o', `${path}.content`]);
+  assert.deepEqual(await readFile(`${path}.content`), Buffer.concat(objects));
+
+  assert.equal(sha256(await readFile(store.packIndexPath(id))), id);
+  const bytes = await readFile(path);
+  assert.equal(bytes.length, index.bytes);
+  const pieces = index.pieces.map((_, i) => sha256(bytes.subarray(i * PIECE_SIZE, (i + 1) * PIECE_SIZE)));
+  assert.deepEqual(pieces, index.pieces);
+});
+
+test('single objects are read by random access, and a damaged one is refused', async (t) => {
+  const store = await Store.open(await scratch(t));
+  const { id, objects } = await writePack(store);
+  const reader = await ObjectReader.open(store, [id]);
+  for (const object of objects.toReversed()) assert.deepEqual(await reader.read(sha256(object)), object);
+  await assert.rejects(reader.read('0'.repeat(64)), { code: 'OBJECT_MISSING' });
+
+  const bytes = await readFile(store.packPath(id));
+  bytes.fill(0, 1000, 1100);
+  await writeFile(store.packPath(id), bytes);
+  const fresh = await ObjectReader.open(store, [id]);
+  await assert.rejects(fresh.read(sha256(objects[1] ?? Buffer.alloc(0))), { code: 'OBJECT_DAMAGED' });
+});
+
+test('an index that contradicts itself is refused even under its right id', async (t) => {
+  const store = await Store.open(await scratch(t));
+  const { id } = await writePack(store);
+  const text = (await readFile(store.packIndexPath(id))).toString();
+  const spoiled = [
+    text.replace(/"bytes":(\d+),"pieces"/, '"bytes":1,"pieces"'),
+    text.replace(/"frames":\[\{[^}]*\},/, '"frames":['),
+    text.replace(/("objects":\[)(\{[^}]*\},)/, '$1$2$2'),
+    text.replace(/"size":\d+\}\]/, '"size":99999999}]'),
+    text.replace('"layer":"run"', '"layer":"other"'),
+    text.replace(':', ': '),
+    '[]',
+    'no json',
+  ];
+  for (const bytes of spoiled.map((json) => Buffer.from(json))) {
+    assert.throws(() => parsePackIndex(sha256(bytes), bytes, 'test'), { code: 'PACK_INDEX_DAMAGED' });
+  }
+});
+
+test('what a crashed process left is removed at the next start, what a living one writes is not', async (t) => {
+  const directory = await scratch(t);
+  const store = await Store.open(directory);
+  const living = await store.createAside();
+  const program = `
+    import { Store } from ${JSON.stringify(new URL('store.ts', import.meta.url).pathname)};
+    const store = await Store.open(${JSON.stringify(directory)});
+    await store.createAside();
+    process.kill(process.pid, 'SIGKILL');`;
+  await assert.rejects(run(process.execPath, ['--input-type=module', '--eval', program]), /SIGKILL/);
+  assert.equal((await readdir(store.asideFolder)).length, 2);
+  await Store.open(directory);
+  assert.ok(existsSync(living.path));
+  assert.equal((await readdir(store.asideFolder)).length, 1);
+  await living.discard();
+});
+
+test('blobs, manifests and snapshots come back as they were stored, and damage is noticed', async (t) => {
+  const directory = await scratch(t);
+  const store = await Store.open(directory);
+  const source = new DirectorySource(directory);
+  const blob = await store.putBlob(Buffer.from('kernel'));
+  await writeFile(join(directory, 'file'), 'kernel');
+  assert.equal(await store.putBlob(join(directory, 'file')), blob);
+  assert.equal((await fetchBlob(source, blob, 6)).toString(), 'kernel');
+  await assert.rejects(fetchBlob(source, blob, 5), { code: 'SOURCE_TOO_LONG' });
+  await writeFile(store.blobPath(blob), 'Kernel');
+  await assert.rejects(fetchBlob(source, blob, 6), { code: 'BLOB_DAMAGED' });
+  await assert.rejects(fetchBlob(source, 'a'.repeat(64), 6), { code: 'SOURCE_MISSING' });
+  await assert.rejects(fetchBlob(source, '../file', 6), { code: 'BAD_DIGEST' });
+
+  const manifest = Buffer.alloc(100_000, 'manifest');
+  const { id, storedBytes } = await store.putManifest(manifest);
+  assert.deepEqual(await store.readManifest(id), manifest);
+  const ref = { id, bytes: manifest.length, storedBytes };
+  assert.deepEqual(await fetchManifest(source, ref), manifest);
+  await assert.rejects(fetchManifest(source, { ...ref, bytes: 99_999 }), { code: 'MANIFEST_DAMAGED' });
+  await assert.rejects(store.readManifest('b'.repeat(64)), { code: 'MANIFEST_MISSING' });
+
+  await store.putSnapshot(id, Buffer.from('{"signed":true}'));
+  assert.deepEqual(await store.listSnapshots(), [id]);
+  assert.equal((await store.readSnapshot(id)).toString(), '{"signed":true}');
+  assert.deepEqual(await readdir(store.asideFolder), []);
+});
+
+test('fetching bytes stops at the limit', async (t) => {
+  const directory = await scratch(t);
+  await writeFile(join(directory, 'x'), Buffer.alloc(5000));
+  const source = new DirectorySource(directory);
+  await assert.rejects(fetchBytes(source, 'x', { maxBytes: 4999 }), { code: 'SOURCE_TOO_LONG' });
+  assert.equal((await fetchBytes(source, 'x', { maxBytes: 5000 })).length, 5000);
+});

@@ -1,0 +1,189 @@
+import { createReadStream } from 'node:fs';
+import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { zstdCompress, zstdDecompress } from 'node:zlib';
+import { BladerootError, errorCode } from '../errors.ts';
+import { AsideFile, sweepAside, writeAside } from './aside.ts';
+import { hashing, isDigest, sha256, type Digest } from './digest.ts';
+import * as layout from './layout.ts';
+import { parsePackIndex, type PackIndex } from './pack-index.ts';
+
+/** A manifest longer than this (uncompressed) is not read: some two million entries. */
+export const MAX_MANIFEST_BYTES = 512 * 1024 * 1024;
+
+const compress = promisify(zstdCompress);
+const decompress = promisify(zstdDecompress);
+
+/**
+ * A folder with all that snapshots and releases are made of, each thing immutable and named by its SHA-256, so that any
+ * HTTP server can hand it out. Everything is written aside, synced and renamed: what has a name is whole.
+ */
+export class Store {
+  readonly directory: string;
+  readonly asideFolder: string;
+
+  private constructor(directory: string) {
+    this.directory = directory;
+    this.asideFolder = join(directory, 'tmp');
+  }
+
+  /** Makes the folders where they are missing, and removes what crashed processes left half written. */
+  static async open(directory: string): Promise<Store> {
+    for (const folder of layout.FOLDERS) await mkdir(join(directory, folder), { recursive: true });
+    const store = new Store(directory);
+    await sweepAside(store.asideFolder);
+    return store;
+  }
+
+  async createAside(): Promise<AsideFile> {
+    return await AsideFile.create(this.asideFolder);
+  }
+
+  blobPath(digest: Digest): string {
+    return join(this.directory, layout.blobPath(digest));
+  }
+
+  async hasBlob(digest: Digest): Promise<boolean> {
+    return await exists(this.blobPath(digest));
+  }
+
+  /** Stores bytes, or the content of the file at a path. */
+  async putBlob(content: Uint8Array | string): Promise<Digest> {
+    let digest = '';
+    const aside = await this.createAside();
+    try {
+      const chunks = typeof content === 'string' ? createReadStream(content) : [Buffer.from(content)];
+      for await (const chunk of hashing(asAsync(chunks), (sum) => (digest = sum))) {
+        await aside.file.appendFile(chunk);
+      }
+      await aside.commit(this.blobPath(digest));
+    } catch (error) {
+      await aside.discard();
+      throw error;
+    }
+    return digest;
+  }
+
+  manifestPath(id: Digest): string {
+    return join(this.directory, layout.manifestPath(id));
+  }
+
+  async hasManifest(id: Digest): Promise<boolean> {
+    return await exists(this.manifestPath(id));
+  }
+
+  /** Stores a canonical manifest; `storedBytes` is what it takes compressed. */
+  async putManifest(manifest: Buffer): Promise<{ id: Digest; storedBytes: number; isNew: boolean }> {
+    const id = sha256(manifest);
+    const stored = await compress(manifest);
+    const isNew = !(await this.hasManifest(id));
+    if (isNew) await writeAside(this.asideFolder, this.manifestPath(id), [stored]);
+    return { id, storedBytes: stored.length, isNew };
+  }
+
+  /** @throws BladerootError `MANIFEST_MISSING`, `MANIFEST_DAMAGED` */
+  async readManifest(id: Digest): Promise<Buffer> {
+    const stored = await this.#readNamed(this.manifestPath(id), 'MANIFEST_MISSING', `manifest ${id}`);
+    return await decompressManifest(id, stored, MAX_MANIFEST_BYTES, this.directory);
+  }
+
+  packPath(id: Digest): string {
+    return join(this.directory, layout.packPath(id));
+  }
+
+  packIndexPath(id: Digest): string {
+    return join(this.directory, layout.packIndexPath(id));
+  }
+
+  partialPackPath(id: Digest): string {
+    return join(this.directory, layout.partialPackPath(id));
+  }
+
+  /** A pack without its index does not exist: the index is written last. */
+  async hasPack(id: Digest): Promise<boolean> {
+    return (await exists(this.packIndexPath(id))) && (await exists(this.packPath(id)));
+  }
+
+  /** @throws BladerootError `PACK_MISSING`, `PACK_INDEX_DAMAGED` */
+  async readPackIndex(id: Digest): Promise<PackIndex> {
+    const bytes = await this.#readNamed(this.packIndexPath(id), 'PACK_MISSING', `pack ${id}`);
+    return parsePackIndex(id, bytes, this.directory);
+  }
+
+  /** A pack was found damaged: what is good of it is kept as the start of fetching it again. */
+  async withdrawPack(id: Digest): Promise<void> {
+    await rm(this.packIndexPath(id), { force: true });
+    await rename(this.packPath(id), this.partialPackPath(id));
+  }
+
+  /** Stores a snapshot's signed statement as it is. */
+  async putSnapshot(id: Digest, envelope: Uint8Array): Promise<void> {
+    await writeAside(this.asideFolder, join(this.directory, layout.snapshotPath(id)), [envelope]);
+  }
+
+  /** @throws BladerootError `SNAPSHOT_MISSING` */
+  async readSnapshot(id: Digest): Promise<Buffer> {
+    const path = join(this.directory, layout.snapshotPath(id));
+    return await this.#readNamed(path, 'SNAPSHOT_MISSING', `snapshot ${id}`);
+  }
+
+  /** The ids of all snapshots, sorted. */
+  async listSnapshots(): Promise<Digest[]> {
+    const names = await readdir(join(this.directory, 'snapshots'));
+    return names
+      .filter((name) => name.endsWith('.json'))
+      .map((name) => name.slice(0, -'.json'.length))
+      .filter(isDigest)
+      .sort();
+  }
+
+  async #readNamed(path: string, code: string, what: string): Promise<Buffer> {
+    try {
+      return await readFile(path);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT') throw error;
+      throw new BladerootError(code, `the store ${this.directory} has no ${what}`, { cause: error });
+    }
+  }
+}
+
+/**
+ * A manifest's bytes out of its zstd form, checked by its id.
+ * @param maxBytes what it may grow to, at most
+ * @throws BladerootError `MANIFEST_DAMAGED`
+ */
+export async function decompressManifest(
+  id: Digest,
+  stored: Buffer,
+  maxBytes: number,
+  from: string,
+): Promise<Buffer> {
+  const damaged = (cause?: unknown): BladerootError =>
+    new BladerootError('MANIFEST_DAMAGED', `manifest ${id} from ${from} is damaged`, {
+      cause,
+      hint: 'fetch it from another root or pack the tree again',
+    });
+  let manifest: Buffer;
+  try {
+    manifest = await decompress(stored, { maxOutputLength: maxBytes });
+  } catch (error) {
+    throw damaged(error);
+  }
+  if (sha256(manifest) !== id) throw damaged();
+  return manifest;
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
+async function* asAsync(chunks: Iterable<Buffer> | AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield* chunks;
+}
