@@ -1,0 +1,89 @@
+import { posix } from 'node:path';
+import { followLinks, type ImageFiles } from '../image/files.ts';
+import type { InitrdFile } from './cpio.ts';
+import type { Program } from './libraries.ts';
+
+/** A part of the initrd's contents, as it is reported to people. */
+export interface InitrdPart {
+  name: string;
+  files: number;
+  bytes: number;
+}
+
+/**
+ * What goes into an initrd, by path. The symbolic links on the way to a file (/bin -> usr/bin, libz.so.1 ->
+ * libz.so.1.2.13) come along from the image, so that every path that leads somewhere in the image leads to the same
+ * place in the initrd, and every other file lies at the path that it really has.
+ */
+export class InitrdContents {
+  readonly #image: ImageFiles;
+  readonly #files = new Map<string, { part: string; file: InitrdFile }>();
+
+  constructor(image: ImageFiles) {
+    this.#image = image;
+  }
+
+  /** Copies a regular file of the image; a path that leads nowhere is an error of the image's reader. */
+  async copy(part: string, path: string): Promise<void> {
+    const real = await this.#follow(part, path);
+    if (this.#files.has(real)) return;
+    const mode = (await this.#image.stat(real))?.mode ?? 0;
+    this.#files.set(real, { part, file: { path: real, mode, content: await this.#image.read(real) } });
+  }
+
+  /** Adds a file that is not the image's own, in place of one of the same path. */
+  async add(part: string, file: InitrdFile): Promise<void> {
+    const parent = posix.dirname(file.path);
+    const real = parent === '.' ? '' : await this.#follow(part, parent);
+    const path = posix.join(real, posix.basename(file.path));
+    this.#files.set(path, { part, file: { ...file, path } });
+  }
+
+  files(): InitrdFile[] {
+    return [...this.#files.values()].map(({ file }) => file);
+  }
+
+  /** The files that may be run. */
+  executables(): Program[] {
+    return this.files().filter(isExecutable);
+  }
+
+  parts(): InitrdPart[] {
+    const parts = new Map<string, InitrdPart>();
+    for (const { part, file } of this.#files.values()) {
+      const sum = parts.get(part) ?? { name: part, files: 0, bytes: 0 };
+      sum.files += 1;
+      sum.bytes += 'content' in file ? file.content.length : 0;
+      parts.set(part, sum);
+    }
+    return [...parts.values()];
+  }
+
+  /** The path without links in it; the links that were passed are taken along. What is not in the image stays as it is. */
+  async #follow(part: string, path: string): Promise<string> {
+    const image = this.#image;
+    const passed: InitrdFile[] = [];
+    const noting: ImageFiles = {
+      stat: async (name) => {
+        const stat = await image.stat(name);
+        if (stat?.target !== undefined) passed.push({ path: name, target: stat.target });
+        return stat;
+      },
+      list: (name) => image.list(name),
+      read: (name) => image.read(name),
+    };
+    const real = await followLinks(noting, path);
+    if (real === undefined) {
+      const parent = posix.dirname(path);
+      return posix.join(parent === '.' ? '' : await this.#follow(part, parent), posix.basename(path));
+    }
+    for (const link of passed) {
+      if (!this.#files.has(link.path)) this.#files.set(link.path, { part, file: link });
+    }
+    return real;
+  }
+}
+
+function isExecutable(file: InitrdFile): file is Program & InitrdFile {
+  return 'content' in file && (file.mode & 0o111) !== 0;
+}

@@ -1,0 +1,205 @@
+#!/bin/sh
+# The first program in the initrd, run by the kernel as process 1. It boots the slot that the kernel's command line
+# names (bladeroot.slot=a), with neither Node nor network, or else brings up the network and lets the agent work out
+# what this machine is to become. Whatever fails ends in a shell on the console; process 1 must never end.
+
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin
+NODE=/opt/bladeroot/bin/node
+AGENT=/opt/bladeroot/lib/agent.mjs
+ANSWER=/run/bladeroot/switch-root
+DHCP_PID=/run/udhcpc.pid
+
+say() {
+  echo "bladeroot: $*"
+}
+
+# Keeps why a step failed for the rescue shell, and fails.
+fail() {
+  why=$*
+  return 1
+}
+
+main() {
+  say "starting"
+  mount_kernel_filesystems
+  if [ -n "$(param bladeroot.rescue)" ]; then
+    rescue "bladeroot.rescue is on the kernel's command line"
+  fi
+  while :; do
+    why="it ended without saying why"
+    say "loading drivers"
+    coldplug
+    slot=$(param bladeroot.slot)
+    if [ -n "$slot" ]; then
+      boot_slot "$slot"
+    else
+      boot_network
+    fi
+    rescue "$why"
+  done
+}
+
+mount_kernel_filesystems() {
+  mount -t proc -o nosuid,nodev,noexec proc /proc
+  mount -t sysfs -o nosuid,nodev,noexec sysfs /sys
+  mount -t devtmpfs -o nosuid,mode=0755 devtmpfs /dev
+  mkdir -p /dev/pts /run /tmp /sysroot
+  mount -t devpts -o nosuid,noexec,mode=0620,gid=5 devpts /dev/pts
+  mount -t tmpfs -o nosuid,nodev,mode=0755 tmpfs /run
+  mount -t tmpfs -o nosuid,nodev,mode=1777 tmpfs /tmp
+  # Only errors of the kernel may come between our lines.
+  echo 4 > /proc/sys/kernel/printk
+}
+
+# The value of a word NAME=VALUE of the kernel's command line, "yes" for a word NAME without one; the last one counts.
+param() (
+  set -f
+  read -r words < /proc/cmdline
+  value=
+  for word in $words; do
+    case $word in
+      "$1") value=yes ;;
+      "$1="*) value=${word#*=} ;;
+    esac
+  done
+  echo "$value"
+)
+
+# Loads the drivers of all devices; those bring up further devices, hence the rounds.
+coldplug() (
+  set -f
+  known=
+  for _ in 1 2 3; do
+    aliases=$(find /sys/devices -name modalias -exec cat {} + 2> /dev/null | sort -u)
+    [ "$aliases" != "$known" ] || break
+    known=$aliases
+    load $aliases
+  done
+  # What no device asks for: disks found late by their controller, and file systems.
+  load sd_mod ext4 vfat nls_cp437 nls_ascii nls_iso8859_1 nls_utf8
+)
+
+# Most devices have no driver here, and most drivers on this list are built in: modprobe's complaints say nothing.
+load() {
+  modprobe -a -q -b "$@" > /dev/null 2>&1
+}
+
+boot_slot() {
+  say "booting slot $1 from the disk"
+  if ! wait_for_partition "bladeroot-$1"; then
+    fail "no partition is called bladeroot-$1: the disk is gone, or its driver is not in the initrd"
+    return
+  fi
+  switch_to "$device" /sbin/init
+}
+
+# Sets $device once the partition with this GPT name is there.
+wait_for_partition() {
+  for tenth in $(seq 300); do
+    uevent=$(grep -lx "PARTNAME=$1" /sys/class/block/*/uevent 2> /dev/null | head -n 1)
+    if [ -n "$uevent" ]; then
+      device=/dev/$(sed -n 's/^DEVNAME=//p' "$uevent")
+      return 0
+    fi
+    # A disk on USB takes its time, and only then asks for its driver.
+    case $tenth in *0) coldplug ;; esac
+    sleep 0.1
+  done
+  return 1
+}
+
+boot_network() {
+  bring_up_network
+  say "starting the agent"
+  rm -f "$ANSWER"
+  "$NODE" "$AGENT"
+  status=$?
+  if [ "$status" -ne 0 ]; then
+    fail "the agent ended with status $status, and says why above"
+    return
+  fi
+  device=$(sed -n 's/^DEVICE=//p' "$ANSWER")
+  init=$(sed -n 's/^INIT=//p' "$ANSWER")
+  if [ -z "$device" ]; then
+    fail "the agent did not say what to boot, in $ANSWER"
+    return
+  fi
+  switch_to "$device" "${init:-/sbin/init}"
+}
+
+# Goes on until there is an address: a rack of blades may well be up before its switch.
+bring_up_network() {
+  stop_dhcp
+  ip link set lo up
+  pause=1
+  until find_nic && get_address; do
+    say "no network yet: $why; next try in $pause s"
+    sleep "$pause"
+    [ "$pause" -ge 30 ] || pause=$((pause * 2))
+    coldplug
+  done
+  say "network: $nic has $(ip -4 -o address show dev "$nic" | sed -n 's/.* inet \([^ ]*\).*/\1/p')"
+}
+
+# Sets $nic: the one that the firmware booted from (pxelinux's BOOTIF=01-52-54-00-12-34-56), or else the first with a
+# carrier.
+find_nic() {
+  mac=$(param BOOTIF | tr 'A-F-' 'a-f:')
+  mac=${mac#??:}
+  for path in /sys/class/net/*; do
+    # lo and the like have no device.
+    [ -e "$path/device" ] || continue
+    nic=${path##*/}
+    if [ -n "$mac" ]; then
+      [ "$(cat "$path/address")" != "$mac" ] || return 0
+    else
+      ip link set "$nic" up
+      [ "$(cat "$path/carrier" 2> /dev/null)" != 1 ] || return 0
+    fi
+  done
+  fail "no network card has ${mac:-a carrier}"
+}
+
+get_address() {
+  say "asking for an address on $nic"
+  # It stays in the background, and renews the lease for as long as the agent needs the network.
+  udhcpc -i "$nic" -n -t 5 -T 2 -p "$DHCP_PID" -s /etc/udhcpc.script > /dev/null 2>&1 ||
+    fail "nobody answers DHCP on $nic"
+}
+
+stop_dhcp() {
+  [ ! -r "$DHCP_PID" ] || kill "$(cat "$DHCP_PID")" 2> /dev/null
+  rm -f "$DHCP_PID"
+}
+
+# switch_to DEVICE INIT: leaves the initrd for good; comes back only if it cannot.
+switch_to() {
+  say "starting $2 on $1"
+  mode=rw
+  [ -z "$(param ro)" ] || mode=ro
+  if ! mountpoint -q /sysroot && ! mount -t ext4 -o "$mode" "$1" /sysroot; then
+    fail "$1 cannot be mounted; try: e2fsck -f $1"
+    return
+  fi
+  if ! chroot /sysroot /bin/sh -c "test -x '$2'"; then
+    fail "there is no program $2 on $1"
+    umount /sysroot
+    return
+  fi
+  stop_dhcp
+  umount /tmp
+  for point in dev proc sys run; do
+    mount --move "/$point" "/sysroot/$point"
+  done
+  exec switch_root -c /dev/console /sysroot "$2"
+}
+
+rescue() {
+  say "STOPPED: $1"
+  say "this is a rescue shell; \`dmesg\` and \`ip addr\` tell more, \`exit\` tries again, \`reboot -f\` restarts"
+  setsid cttyhack sh
+  # A console that nobody can type on ends the shell at once: then at least the disk and the network have peace.
+  sleep 5
+}
+
+main
