@@ -1,0 +1,101 @@
+import { createHash } from 'node:crypto';
+import type { Accelerator } from './accelerator.ts';
+import type { MachineState } from './state.ts';
+
+/** The files of one machine. */
+export interface MachineFiles {
+  disk: string;
+  /** All that the machine wrote to its serial port, over all boots. */
+  console: string;
+  consoleSocket: string;
+  qmpSocket: string;
+  /** What QEMU itself had to say. */
+  log: string;
+  /** The UEFI variables of this machine (its boot entries), where it has UEFI. */
+  efiVariables: string;
+}
+
+export interface MachinePlace {
+  lab: string;
+  files: MachineFiles;
+  tap: string;
+  accelerator: Accelerator['kind'];
+  /** Path of the UEFI code; undefined on a BIOS machine. */
+  uefiCode: string | undefined;
+}
+
+/** The name under which QMP knows the network card's back end. */
+export const NETWORK_ID = 'net';
+
+/** The arguments of qemu-system-x86_64 for a machine. */
+export function qemuArguments(request: MachineState['request'], place: MachinePlace): string[] {
+  const { files } = place;
+  const [network, disk] = request.bootOrder === 'network-first' ? [1, 2] : [2, 1];
+  const id = `serial=${request.name},uuid=${uuid(place, request)}`;
+  return [
+    ['-name', `${place.lab}-${request.name}`],
+    // Without graphics SeaBIOS and iPXE write to the serial port.
+    ['-machine', 'pc,graphics=off'],
+    ['-accel', place.accelerator === 'kvm' ? 'kvm' : 'tcg,thread=multi'],
+    ['-cpu', 'max', '-smp', String(request.cores), '-m', String(request.memoryMiB)],
+    ['-nodefaults', '-no-user-config', '-display', 'none'],
+    ['-smbios', `type=1,manufacturer=bladeroot,product=lab,${id}`],
+    // A server that finds nothing to boot tries again, rather than stand there until somebody comes.
+    ['-boot', `reboot-timeout=${RETRY_BOOT_MS}`],
+    ...uefi(place),
+
+    ['-drive', `id=disk,if=none,format=raw,file=${comma(files.disk)},${DISK_CACHE[request.diskCache]}`],
+    ['-device', `virtio-blk-pci,drive=disk,serial=${request.name.slice(0, 20)},bootindex=${disk}`],
+
+    ['-netdev', `tap,id=${NETWORK_ID},ifname=${place.tap},script=no,downscript=no`],
+    ['-device', `virtio-net-pci,netdev=${NETWORK_ID},mac=${request.mac},bootindex=${network}`],
+
+    // Without a source of entropy, making ssh host keys under emulation waits for minutes.
+    ['-device', 'virtio-rng-pci'],
+
+    ['-chardev', `socket,id=console,${listen(files.consoleSocket)},${logTo(files.console)}`],
+    ['-serial', 'chardev:console'],
+    ['-chardev', `socket,id=control,${listen(files.qmpSocket)}`],
+    ['-mon', 'chardev=control,mode=control'],
+  ].flat();
+}
+
+const RETRY_BOOT_MS = 5000;
+
+/** What the machine discards becomes a hole in the file, so that many disks fit on a small one. */
+const DISK_CACHE = {
+  writeback: 'cache=writeback,discard=unmap',
+  unsafe: 'cache=unsafe,discard=unmap',
+} as const;
+
+function uefi(place: MachinePlace): string[][] {
+  if (place.uefiCode === undefined) return [];
+  return [
+    ['-drive', `if=pflash,unit=0,format=raw,readonly=on,file=${comma(place.uefiCode)}`],
+    ['-drive', `if=pflash,unit=1,format=raw,file=${comma(place.files.efiVariables)}`],
+  ];
+}
+
+function listen(socket: string): string {
+  return `path=${comma(socket)},server=on,wait=off`;
+}
+
+function logTo(file: string): string {
+  return `logfile=${comma(file)},logappend=on`;
+}
+
+/** In QEMU's option lists a comma in a value is written twice. */
+function comma(value: string): string {
+  return value.replaceAll(',', ',,');
+}
+
+/** The same machine has the same UUID in every run (RFC 9562 version 8: from a hash of its own). */
+function uuid(place: MachinePlace, request: MachineState['request']): string {
+  const hash = createHash('sha256').update(`${place.lab}/${request.name}/${request.mac}`).digest();
+  hash.writeUInt8((hash.readUInt8(6) & 0x0f) | 0x80, 6);
+  hash.writeUInt8((hash.readUInt8(8) & 0x3f) | 0x80, 8);
+  const hex = hash.toString('hex');
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20, 32)].join(
+    '-',
+  );
+}
