@@ -32,7 +32,7 @@ export function initCommand(signal: AbortSignal): Command {
 
 /** Writes into an empty or new folder only; returns whether it did. */
 async function writeExample(directory: string, name: string, subnet: string): Promise<boolean> {
-  const there = await readdir(directory).catch((error: unknown) => {
+  const there = await readdir(directory).catch((error: unknown): string[] => {
     if (errorCode(error) === 'ENOENT') return [];
     throw error;
   });

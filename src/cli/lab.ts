@@ -175,7 +175,7 @@ function consoleOf(signal: AbortSignal): Command {
         throw new BladerootError('MACHINE_OFF', `${name} is off`, { hint: 'see `bladeroot lab status`' });
       }
       output.step(`the console of ${name}; Ctrl-] leaves, Enter shows that it is there`);
-      const how = await attachConsole(machine.consoleSocket, { input: process.stdin, output: process.stdout });
+      const how = await attachConsole(machine.files.consoleSocket, { input: process.stdin, output: process.stdout });
       output.step(how === 'left' ? '' : `${name} went off`);
     });
 }

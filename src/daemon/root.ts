@@ -11,7 +11,8 @@ import type { ReleaseStatement } from '../release/statement.ts';
 import { bindError } from '../serve/bind-error.ts';
 import { answerBootRequest, type BootHttpOptions } from '../serve/boot-http.ts';
 import { DhcpServer } from '../serve/dhcp.ts';
-import { servedFiles, TftpServer } from '../serve/tftp.ts';
+import { servedFiles, type TftpFiles } from '../serve/tftp-files.ts';
+import { TftpServer } from '../serve/tftp.ts';
 import { openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { blobPath } from '../store/layout.ts';
@@ -86,14 +87,10 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     });
     stops.push(() => app.close());
 
-    const files = (file: string): string | undefined => {
-      const loader = Object.hasOwn(release().loaders, file) ? release().loaders[file] : undefined;
-      return loader === undefined ? undefined : join(storeDirectory, blobPath(loader.digest));
-    };
     const bladeAt = (at: string): string => release().blades.find((blade) => blade.address === at)?.name ?? at;
     const tftp = new TftpServer({
       address,
-      files: servedFiles(files),
+      files: loadersOf(release, storeDirectory),
       onEvent: (event) => {
         if (event.type === 'tftp.done') emit({ type: 'boot.loader', blade: bladeAt(event.client), message: event.file });
       },
@@ -120,4 +117,21 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     await stop();
     throw error;
   }
+}
+
+/** What TFTP serves: the loaders of the release that is current when they are asked for. */
+function loadersOf(release: () => ReleaseStatement, storeDirectory: string): TftpFiles {
+  const servedOf = new WeakMap<ReleaseStatement, TftpFiles>();
+  return {
+    async open(name) {
+      const current = release();
+      let served = servedOf.get(current);
+      if (served === undefined) {
+        const loaders = Object.entries(current.loaders);
+        served = servedFiles(new Map(loaders.map(([file, { digest }]) => [file, join(storeDirectory, blobPath(digest))])));
+        servedOf.set(current, served);
+      }
+      return await served.open(name);
+    },
+  };
 }
