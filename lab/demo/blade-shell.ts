@@ -28,7 +28,12 @@ export class LabKey {
   sshArgs(blade: DemoBlade): string[] {
     const options = ['BatchMode=yes', 'ConnectTimeout=20', 'LogLevel=ERROR', 'StrictHostKeyChecking=no'];
     const known = ['UserKnownHostsFile=/dev/null'];
-    return ['-i', this.path, ...[...options, ...known].flatMap((option) => ['-o', option]), `root@${blade.address}`];
+    return [
+      '-i',
+      this.path,
+      ...[...options, ...known].flatMap((option) => ['-o', option]),
+      `root@${blade.address}`,
+    ];
   }
 }
 

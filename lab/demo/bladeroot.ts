@@ -21,7 +21,11 @@ export function placeArgs({ state, fleet }: Place): string[] {
 }
 
 /** Runs `bladeroot NOUN VERB ... --json` in a place and returns what it printed, parsed. Fails as `run` does. */
-export async function bladeroot(place: Place, args: string[], { signal, onLine }: CallOptions): Promise<unknown> {
+export async function bladeroot(
+  place: Place,
+  args: string[],
+  { signal, onLine }: CallOptions,
+): Promise<unknown> {
   const onStderr = (said: string): void => {
     for (const line of said.split('\n')) if (line.trim() !== '') onLine(line.trimEnd());
   };

@@ -126,7 +126,9 @@ export function timelineTable(boots: Boot[]): string {
   );
   const line = (cells: string[]): string =>
     cells
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
+      .map((cell, column) =>
+        column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+      )
       .join('  ');
   return [line(headings), ...rows.map(line)].join('\n');
 }
@@ -134,5 +136,7 @@ export function timelineTable(boots: Boot[]): string {
 /** 75,500 ms are `1m 15s`. */
 function duration(ms: number): string {
   const seconds = Math.max(0, Math.floor(ms / 1000));
-  return seconds < 60 ? `${seconds}s` : `${Math.floor(seconds / 60)}m ${String(seconds % 60).padStart(2, '0')}s`;
+  return seconds < 60
+    ? `${seconds}s`
+    : `${Math.floor(seconds / 60)}m ${String(seconds % 60).padStart(2, '0')}s`;
 }

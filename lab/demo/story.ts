@@ -12,7 +12,14 @@ import type { Machine } from '../machine.ts';
 import { OBSERVER } from '../segment.ts';
 import { BladeShell, LabKey } from './blade-shell.ts';
 import { BLADEROOT, bladeroot, placeArgs, type CallOptions, type Place } from './bladeroot.ts';
-import { bladeOf, HTTP_PORT, NETWORK, writeFleetFolder, type BladeName, type DemoBlade } from './fleet-folder.ts';
+import {
+  bladeOf,
+  HTTP_PORT,
+  NETWORK,
+  writeFleetFolder,
+  type BladeName,
+  type DemoBlade,
+} from './fleet-folder.ts';
 import { goldenTree } from './golden-tree.ts';
 import type { Boot, Timeline } from './timeline.ts';
 
@@ -111,7 +118,9 @@ export class Story {
 
   async #buildLab(): Promise<Lab> {
     const { name, directory, keep, signal, onLine } = this.#options;
-    const machine = (blade: DemoBlade): { name: string; mac: string; diskBytes: number; memoryMiB: number } => ({
+    const machine = (
+      blade: DemoBlade,
+    ): { name: string; mac: string; diskBytes: number; memoryMiB: number } => ({
       name: blade.name,
       mac: blade.mac,
       diskBytes: DISK_BYTES,
@@ -130,7 +139,9 @@ export class Story {
       },
       { directory, signal },
     );
-    onLine(`virtual machines run under ${lab.accelerator.kind}${lab.accelerator.reason === '' ? '' : ` (${lab.accelerator.reason})`}`);
+    onLine(
+      `virtual machines run under ${lab.accelerator.kind}${lab.accelerator.reason === '' ? '' : ` (${lab.accelerator.reason})`}`,
+    );
     await lab.addMachine(machine(bladeOf('web03')));
     return lab;
   }
@@ -164,7 +175,11 @@ export class Story {
     const after = await shell.on(web01, 'cat /proc/sys/kernel/random/boot_id /proc/cmdline');
     const page = await shell.get(`http://${web01.address}/`);
     this.#check('web01 was power-cycled', !after.startsWith(before), `boot ${after.split('\n')[0] ?? ''}`);
-    this.#check('web01 started from its own disk', after.includes('bladeroot.slot=a'), after.split('\n')[1] ?? '');
+    this.#check(
+      'web01 started from its own disk',
+      after.includes('bladeroot.slot=a'),
+      after.split('\n')[1] ?? '',
+    );
     this.#check('web01 serves without a root', page.includes('web01 serves'), firstHeading(page));
   }
 
@@ -190,7 +205,11 @@ export class Story {
     const failure = await this.#whileAlive(lab, 'web03', (alive) =>
       timeline.until(() => boot.failures.find(({ step }) => step === 'fetch'), alive),
     );
-    this.#check('the agent refused a pack with a wrong byte', /damaged/.test(failure.message), failure.message);
+    this.#check(
+      'the agent refused a pack with a wrong byte',
+      /damaged/.test(failure.message),
+      failure.message,
+    );
     await pack.mend();
     await this.#allUp(lab, [boot]);
     await this.#checkBlade(shell, 'web03');
@@ -208,7 +227,9 @@ export class Story {
   async #allUp(lab: Lab, boots: Boot[]): Promise<void> {
     await Promise.all(
       boots.map(async (boot) => {
-        await this.#whileAlive(lab, boot.blade, (alive) => this.#options.timeline.until(() => boot.up, alive));
+        await this.#whileAlive(lab, boot.blade, (alive) =>
+          this.#options.timeline.until(() => boot.up, alive),
+        );
         const seen = `release ${boot.up?.release ?? '?'}, slot ${boot.up?.slot ?? '?'}, services ${boot.up?.services ?? '?'}`;
         this.#check(`${boot.blade} installed itself and is up`, boot.up?.services === 'running', seen);
       }),
@@ -221,7 +242,10 @@ export class Story {
     const end = (why: string): void => over.abort(new BladerootError('BLADE_LOST', `${name} ${why}`));
     const machine = lab.machine(name);
     const alive = AbortSignal.any([over.signal, this.#options.signal]);
-    const timer = setTimeout(() => end(`was not there within ${UP_WITHIN_MS / 60_000} minutes`), UP_WITHIN_MS);
+    const timer = setTimeout(
+      () => end(`was not there within ${UP_WITHIN_MS / 60_000} minutes`),
+      UP_WITHIN_MS,
+    );
     const watching = [
       machine.whenOff(alive).then(({ lastWords }) => end(`went off; its console ends with: ${lastWords}`)),
       machine
@@ -266,13 +290,19 @@ export class Story {
       const page = await shell.get(`http://${blade.address}/`).catch(describeError);
       this.#check(`nginx on ${name} says its name`, page.includes(`${name} serves`), firstHeading(page));
     } else {
-      this.#check(`nginx on ${name} is installed and not running`, nginx === 'inactive', nginx || 'not installed');
+      this.#check(
+        `nginx on ${name} is installed and not running`,
+        nginx === 'inactive',
+        nginx || 'not installed',
+      );
     }
   }
 
   async #checkHostKeys(shell: BladeShell): Promise<void> {
     const keys = await Promise.all(
-      FIRST_BLADES.map(async (name) => await shell.on(bladeOf(name), 'cut -d" " -f2 /etc/ssh/ssh_host_ed25519_key.pub')),
+      FIRST_BLADES.map(
+        async (name) => await shell.on(bladeOf(name), 'cut -d" " -f2 /etc/ssh/ssh_host_ed25519_key.pub'),
+      ),
     );
     const distinct = new Set(keys.filter((key) => key.startsWith('AAAA')));
     const seen = keys.map((key) => key.slice(-8)).join(', ');
@@ -338,7 +368,10 @@ function firstHeading(page: string): string {
 }
 
 function rootsIn(state: string): string {
-  return z.object({ roots: z.array(z.string()) }).parse(JSON.parse(state)).roots.join(', ');
+  return z
+    .object({ roots: z.array(z.string()) })
+    .parse(JSON.parse(state))
+    .roots.join(', ');
 }
 
 function megabytes(bytes: number): string {

@@ -41,14 +41,18 @@ async function writeFstab(directory: string, slot: Slot): Promise<void> {
     () => '',
   );
   const kept = there.split('\n').filter((line) => !own.has(line.trim().split(/\s+/)[1]));
-  await writeFile(path, [...mounts.map((fields) => fields.join(' ')), ...kept, ''].join('\n').replace(/\n+$/, '\n'));
+  await writeFile(
+    path,
+    [...mounts.map((fields) => fields.join(' ')), ...kept, ''].join('\n').replace(/\n+$/, '\n'),
+  );
 }
 
 /** Host keys and machine-id are made on the blade, at its first deployment, and are the same at every later one. */
 async function giveIdentity(directory: string, identityDirectory: string): Promise<void> {
   await mkdir(identityDirectory, { recursive: true, mode: 0o700 });
   const machineId = join(identityDirectory, 'machine-id');
-  if (!(await exists(machineId))) await writeFile(machineId, `${randomBytes(16).toString('hex')}\n`, { mode: 0o444 });
+  if (!(await exists(machineId)))
+    await writeFile(machineId, `${randomBytes(16).toString('hex')}\n`, { mode: 0o444 });
   await copyFile(machineId, join(directory, 'etc/machine-id'));
 
   if (!(await exists(join(directory, 'usr/bin/ssh-keygen')))) return;

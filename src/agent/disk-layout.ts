@@ -95,7 +95,8 @@ function whyNot(disk: DiskFacts, slotBytes: number, neededBytes: number): string
     return `is too small: a slot of it has ${mebibytes(slotBytes)}, the image needs ${mebibytes(neededBytes)}`;
   }
   const least = 2 * slotBytes + ESP_BYTES + OVERHEAD_BYTES + MIN_PERSIST_BYTES;
-  if (disk.bytes < least) return `is too small: it has ${mebibytes(disk.bytes)} and needs ${mebibytes(least)}`;
+  if (disk.bytes < least)
+    return `is too small: it has ${mebibytes(disk.bytes)} and needs ${mebibytes(least)}`;
   return undefined;
 }
 

@@ -22,9 +22,15 @@ export async function findRelease(roots: string[], publicKey: KeyObject): Promis
   const reasons: string[] = [];
   for (const root of roots) {
     try {
-      const response = await fetch(`${root}/releases/current`, { signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS) });
+      const response = await fetch(`${root}/releases/current`, {
+        signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+      });
       if (!response.ok) throw new Error(`it answers ${response.status}`);
-      const release = openRelease(new Uint8Array(await response.arrayBuffer()), publicKey, `the release of ${root}`);
+      const release = openRelease(
+        new Uint8Array(await response.arrayBuffer()),
+        publicKey,
+        `the release of ${root}`,
+      );
       return { root, release, blade: identify(release) };
     } catch (error) {
       reasons.push(`${root}: ${describeError(error)}`);
@@ -35,11 +41,17 @@ export async function findRelease(roots: string[], publicKey: KeyObject): Promis
 
 /** The blade that this machine is, by the MAC addresses of its NICs. */
 function identify({ statement }: SignedRelease): ReleaseBlade {
-  const macs = Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ mac }) => mac));
+  const macs = Object.values(networkInterfaces()).flatMap((addresses) =>
+    (addresses ?? []).map(({ mac }) => mac),
+  );
   const blade = statement.blades.find(({ mac }) => macs.includes(mac));
   if (blade !== undefined) return blade;
   const own = [...new Set(macs)].filter((mac) => mac !== '00:00:00:00:00:00');
-  throw new BladerootError('UNKNOWN_BLADE', `release ${statement.sequence} has no blade with ${own.join(' or ')}`, {
-    hint: 'add the machine to fleet.yaml and publish',
-  });
+  throw new BladerootError(
+    'UNKNOWN_BLADE',
+    `release ${statement.sequence} has no blade with ${own.join(' or ')}`,
+    {
+      hint: 'add the machine to fleet.yaml and publish',
+    },
+  );
 }

@@ -2,7 +2,14 @@
 import type { KeyObject } from 'node:crypto';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { freeSlot, readBladeState, slotWith, writeBladeState, type BladeState, type Slot } from '../blade/state.ts';
+import {
+  freeSlot,
+  readBladeState,
+  slotWith,
+  writeBladeState,
+  type BladeState,
+  type Slot,
+} from '../blade/state.ts';
 import { writePublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { fetchSnapshot } from '../release/snapshots.ts';
@@ -73,7 +80,10 @@ async function prepareDisk(request: InstallRequest): Promise<BladeDisk> {
 
 async function fillSlot(request: InstallRequest, disk: BladeDisk, slot: Slot): Promise<void> {
   const { release, publicKey, source, reporter } = request;
-  reporter.started('fetch', `unpacking release ${release.statement.sequence} into slot ${slot} (${disk[slot]})`);
+  reporter.started(
+    'fetch',
+    `unpacking release ${release.statement.sequence} into slot ${slot} (${disk[slot]})`,
+  );
   await unmountIfMounted(SLOT_MOUNT);
   await makeExt4(disk[slot], PARTITIONS[slot]);
   await mountOnce(disk[slot], SLOT_MOUNT);

@@ -28,7 +28,12 @@ async function main(): Promise<void> {
     const { sequence, fleet } = found.release.statement;
     reporter.done('release', `this is ${found.blade.name} of ${fleet}, to run release ${sequence}`);
 
-    const device = await install({ ...found, publicKey, source: new HttpSource(`${found.root}/store`), reporter });
+    const device = await install({
+      ...found,
+      publicKey,
+      source: new HttpSource(`${found.root}/store`),
+      reporter,
+    });
     await mkdir(SWITCH_ROOT, { recursive: true });
     await writeFile(`${SWITCH_ROOT}/switch-root`, `DEVICE=${device}\nINIT=/sbin/init\n`);
     reporter.done('switch-root', `starting the system on ${device}`);

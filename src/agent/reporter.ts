@@ -40,7 +40,9 @@ export class Reporter {
     if (now - this.#lastProgress < PROGRESS_EVERY_MS && done < total) return;
     this.#lastProgress = now;
     const percent = total === 0 ? 100 : Math.floor((100 * done) / total);
-    this.#print(`${step}: ${percent} %, ${megabytes(done)} of ${megabytes(total)} MB, ${megabytes(rate)} MB/s`);
+    this.#print(
+      `${step}: ${percent} %, ${megabytes(done)} of ${megabytes(total)} MB, ${megabytes(rate)} MB/s`,
+    );
     this.#report(step, { state: 'progress', done, total });
   }
 
@@ -61,7 +63,12 @@ export class Reporter {
 
   #report(
     step: BootStep,
-    rest: { state: 'started' | 'progress' | 'done' | 'failed'; message?: string; done?: number; total?: number },
+    rest: {
+      state: 'started' | 'progress' | 'done' | 'failed';
+      message?: string;
+      done?: number;
+      total?: number;
+    },
   ): void {
     const make = (): Report => ({
       type: 'blade.step',

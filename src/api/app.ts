@@ -57,6 +57,7 @@ function httpServer(listener: RequestListener, options: ApiOptions): Server {
 
 /** Fastify puts the status of a bad request (too long, not JSON, ...) on the error. */
 function statusOf(error: unknown): number {
-  const status = typeof error === 'object' && error !== null && 'statusCode' in error ? error.statusCode : 500;
+  const status =
+    typeof error === 'object' && error !== null && 'statusCode' in error ? error.statusCode : 500;
   return typeof status === 'number' && status >= 400 ? status : 500;
 }

@@ -8,7 +8,9 @@ export function reportRoutes(app: FastifyInstance, bus: EventBus, isBlade: (name
   app.post('/api/v1/reports', { bodyLimit: 16 * 1024 }, async (request, reply) => {
     const report = reportSchema.parse(request.body);
     if (!isBlade(report.blade)) {
-      return await reply.code(404).send({ code: 'UNKNOWN_BLADE', message: `there is no blade ${report.blade}` });
+      return await reply
+        .code(404)
+        .send({ code: 'UNKNOWN_BLADE', message: `there is no blade ${report.blade}` });
     }
     bus.emit(report);
     return await reply.code(204).send();

@@ -94,7 +94,14 @@ const lsblkSchema = z.object({ blockdevices: z.array(z.object({ path: z.string()
 /** The disk that a mounted file system lies on. */
 async function diskOf(mountPoint: string): Promise<string> {
   const { stdout: source } = await run('findmnt', ['--noheadings', '--output', 'SOURCE', mountPoint]);
-  const { stdout } = await run('lsblk', ['--json', '--inverse', '--output', 'PATH,TYPE', '--list', source.trim()]);
+  const { stdout } = await run('lsblk', [
+    '--json',
+    '--inverse',
+    '--output',
+    'PATH,TYPE',
+    '--list',
+    source.trim(),
+  ]);
   const disk = lsblkSchema.parse(JSON.parse(stdout)).blockdevices.find(({ type }) => type === 'disk');
   if (disk === undefined) throw new Error(`${source.trim()} lies on no disk`);
   return disk.path;

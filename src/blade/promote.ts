@@ -48,9 +48,13 @@ export async function promote(options: PromoteOptions): Promise<{ url: string; r
   onStep(`checking that all of release ${release.sequence} is here`);
   const missing = await missingFrom(store, release, publicKey);
   if (missing.length > 0) {
-    throw new BladerootError('NOT_WHOLE', `this blade does not hold all of release ${release.sequence}: ${missing.join(', ')}`, {
-      hint: 'promote another blade',
-    });
+    throw new BladerootError(
+      'NOT_WHOLE',
+      `this blade does not hold all of release ${release.sequence}: ${missing.join(', ')}`,
+      {
+        hint: 'promote another blade',
+      },
+    );
   }
   onStep(`placing the fleet folder at ${options.fleetDirectory}`);
   await placeFleetFolder(store.blobPath(release.config.digest), options.fleetDirectory);
@@ -104,10 +108,14 @@ async function waitForAnswer(url: string): Promise<void> {
         await wait(250);
         continue;
       }
-      throw new BladerootError('PROMOTE_FAILED', `the boot services do not answer at ${url}: ${describeError(error)}`, {
-        hint: `see \`journalctl -u ${ROOT_UNIT}\``,
-        cause: error,
-      });
+      throw new BladerootError(
+        'PROMOTE_FAILED',
+        `the boot services do not answer at ${url}: ${describeError(error)}`,
+        {
+          hint: `see \`journalctl -u ${ROOT_UNIT}\``,
+          cause: error,
+        },
+      );
     }
   }
 }

@@ -22,7 +22,9 @@ export function initCommand(signal: AbortSignal): Command {
       const newFolder = await writeExample(fleetDirectory, options.name, options.subnet);
       const result = { state: stateDirectory, fleet: fleetDirectory, newKey, newFolder };
       const lines = [
-        newKey ? `made the fleet's key in ${stateDirectory}/keys` : `kept the fleet's key in ${stateDirectory}/keys`,
+        newKey
+          ? `made the fleet's key in ${stateDirectory}/keys`
+          : `kept the fleet's key in ${stateDirectory}/keys`,
         newFolder ? `wrote an example to ${fleetDirectory}/fleet.yaml` : `kept ${fleetDirectory}`,
         'next: describe your blades there, then `bladeroot tree create`, `snapshot pack`, `release publish`, `serve`',
       ];

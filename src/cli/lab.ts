@@ -103,7 +103,10 @@ async function play(
   } else {
     await lab.down();
   }
-  output.result({ checks: story.checks, boots: timeline.boots, passed: failed.length === 0 }, lines.join('\n'));
+  output.result(
+    { checks: story.checks, boots: timeline.boots, passed: failed.length === 0 },
+    lines.join('\n'),
+  );
   if (failed.length > 0) process.exitCode = 1;
 }
 
@@ -144,7 +147,11 @@ function status(signal: AbortSignal): Command {
         ...machine.status(),
         pid: machine.pid,
       }));
-      const programs = lab.programs.map((program) => ({ name: program.name, host: program.host, running: program.running() }));
+      const programs = lab.programs.map((program) => ({
+        name: program.name,
+        host: program.host,
+        running: program.running(),
+      }));
       const rows = machines.map(({ name, mac, power, since, pid }) => [
         name,
         mac,
@@ -175,7 +182,10 @@ function consoleOf(signal: AbortSignal): Command {
         throw new BladerootError('MACHINE_OFF', `${name} is off`, { hint: 'see `bladeroot lab status`' });
       }
       output.step(`the console of ${name}; Ctrl-] leaves, Enter shows that it is there`);
-      const how = await attachConsole(machine.files.consoleSocket, { input: process.stdin, output: process.stdout });
+      const how = await attachConsole(machine.files.consoleSocket, {
+        input: process.stdin,
+        output: process.stdout,
+      });
       output.step(how === 'left' ? '' : `${name} went off`);
     });
 }
@@ -185,7 +195,10 @@ function down(signal: AbortSignal): Command {
     async (options: LabOptions, command: Command) => {
       const { output } = contextOf(command, signal);
       const ended = await removeLab(placeOf(options).directory, options.name);
-      output.result({ ended }, ended ? `the lab ${options.name} is down` : `there was no lab ${options.name}`);
+      output.result(
+        { ended },
+        ended ? `the lab ${options.name} is down` : `there was no lab ${options.name}`,
+      );
     },
   );
 }

@@ -109,6 +109,11 @@ function describe(release: ReleaseStatement): string {
     `initrd    ${release.initrd.digest.slice(0, 12)}, ${bytes(release.initrd.bytes)}`,
     '',
   ];
-  const rows = release.blades.map((blade) => [blade.name, blade.address, blade.mac, bytes(blade.overlay.bytes)]);
+  const rows = release.blades.map((blade) => [
+    blade.name,
+    blade.address,
+    blade.mac,
+    bytes(blade.overlay.bytes),
+  ]);
   return [...head, table(['BLADE', 'ADDRESS', 'MAC', 'OVERLAY'], rows)].join('\n');
 }

@@ -25,7 +25,10 @@ export function serveCommand(signal: AbortSignal): Command {
         onError: (error, doing) => log.error({ doing }, describeError(error)),
       });
       try {
-        log.info({ url: root.url, interface: root.interface, release: root.release }, 'serving; Ctrl-C ends it');
+        log.info(
+          { url: root.url, interface: root.interface, release: root.release },
+          'serving; Ctrl-C ends it',
+        );
         if (!signal.aborted) await once(signal, 'abort');
       } finally {
         await root.stop();

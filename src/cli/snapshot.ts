@@ -38,7 +38,9 @@ function pack(signal: AbortSignal): Command {
       try {
         if (isTree) {
           const written = await installProgram(path);
-          output.step(`the program in ${path} is ${written === 0 ? 'up to date' : `updated (${written} files)`}`);
+          output.step(
+            `the program in ${path} is ${written === 0 ? 'up to date' : `updated (${written} files)`}`,
+          );
         }
         output.step(`packing ${path}`);
         const packed = await packTree(path, store, {
@@ -134,7 +136,10 @@ function list(signal: AbortSignal): Command {
 }
 
 function show(signal: AbortSignal): Command {
-  return leaf('show', 'show one snapshot', ['bladeroot snapshot show debian', 'bladeroot snapshot show 5f0c11d2 --json'])
+  return leaf('show', 'show one snapshot', [
+    'bladeroot snapshot show debian',
+    'bladeroot snapshot show 5f0c11d2 --json',
+  ])
     .argument('<id>', "a snapshot's id or its beginning, or a tree's name")
     .action(async (id: string, _options, command: Command) => {
       const { stateDirectory, output } = contextOf(command, signal);

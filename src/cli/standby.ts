@@ -4,10 +4,14 @@ import { HTTP_PORT } from '../daemon/root.ts';
 import { contextOf, leaf } from './command.ts';
 
 export function standbyCommand(signal: AbortSignal): Command {
-  return leaf('standby', "on a blade: make its disk bootable and report (the blade's own service runs this)", [
-    'systemctl status bladeroot          # how it went',
-    'bladeroot standby                   # once more, by hand',
-  ]).action(async (_options, command: Command) => {
+  return leaf(
+    'standby',
+    "on a blade: make its disk bootable and report (the blade's own service runs this)",
+    [
+      'systemctl status bladeroot          # how it went',
+      'bladeroot standby                   # once more, by hand',
+    ],
+  ).action(async (_options, command: Command) => {
     const { stateDirectory, output } = contextOf(command, signal);
     await standBy({ stateDirectory, port: HTTP_PORT, signal, onStep: (step) => output.step(step) });
   });

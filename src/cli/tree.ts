@@ -27,18 +27,26 @@ function create(signal: AbortSignal): Command {
       const include = options.include.split(',').filter((item) => item !== '');
       output.step(`making the tree ${name} from ${options.from}`);
       const onProgress = (line: string): void => output.step(`  ${line}`);
-      const tree = await new Trees(stateDirectory).create({ name, from: options.from, include, signal, onProgress });
+      const tree = await new Trees(stateDirectory).create({
+        name,
+        from: options.from,
+        include,
+        signal,
+        onProgress,
+      });
       output.result(tree, `tree ${tree.name}: ${tree.system}, in ${tree.path}`);
     });
 }
 
 function list(signal: AbortSignal): Command {
-  return leaf('list', 'list the trees', ['bladeroot tree list']).action(async (_options, command: Command) => {
-    const { stateDirectory, output } = contextOf(command, signal);
-    const trees = await new Trees(stateDirectory).list();
-    const rows = trees.map(({ name, system, path }) => [name, system, path]);
-    output.result(trees, rows.length === 0 ? 'no trees' : table(['TREE', 'SYSTEM', 'PATH'], rows));
-  });
+  return leaf('list', 'list the trees', ['bladeroot tree list']).action(
+    async (_options, command: Command) => {
+      const { stateDirectory, output } = contextOf(command, signal);
+      const trees = await new Trees(stateDirectory).list();
+      const rows = trees.map(({ name, system, path }) => [name, system, path]);
+      output.result(trees, rows.length === 0 ? 'no trees' : table(['TREE', 'SYSTEM', 'PATH'], rows));
+    },
+  );
 }
 
 function exec(signal: AbortSignal): Command {

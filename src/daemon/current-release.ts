@@ -43,7 +43,8 @@ export class CurrentRelease {
     this.#reading = this.#reading
       .then(async () => {
         const newest = await this.#releases.current();
-        if (newest !== undefined && newest.statement.sequence >= this.get().statement.sequence) this.#current = newest;
+        if (newest !== undefined && newest.statement.sequence >= this.get().statement.sequence)
+          this.#current = newest;
       })
       .catch(this.#onError);
   }

@@ -27,7 +27,9 @@ export function chooseInterface(name: string | undefined, release: ReleaseStatem
     .filter(([candidate]) => name === undefined || candidate === name)
     .flatMap(([candidate, addresses]) =>
       (addresses ?? [])
-        .filter(({ family, address }) => family === 'IPv4' && subnets.some((subnet) => contains(subnet, address)))
+        .filter(
+          ({ family, address }) => family === 'IPv4' && subnets.some((subnet) => contains(subnet, address)),
+        )
         .map(({ address }) => ({ name: candidate, address })),
     );
   const [first] = found;

@@ -82,17 +82,24 @@ export async function startRoot(options: RootOptions): Promise<Root> {
       onError: options.onError,
     });
     await app.listen({ host: address, port: HTTP_PORT }).catch((error: unknown) => {
-      const at = { service: 'HTTP', where: `${address} port ${HTTP_PORT}`, port: HTTP_PORT, protocol: 'tcp' } as const;
+      const at = {
+        service: 'HTTP',
+        where: `${address} port ${HTTP_PORT}`,
+        port: HTTP_PORT,
+        protocol: 'tcp',
+      } as const;
       throw bindError(errorCode(error), at, error);
     });
     stops.push(() => app.close());
 
-    const bladeAt = (at: string): string => release().blades.find((blade) => blade.address === at)?.name ?? at;
+    const bladeAt = (at: string): string =>
+      release().blades.find((blade) => blade.address === at)?.name ?? at;
     const tftp = new TftpServer({
       address,
       files: loadersOf(release, storeDirectory),
       onEvent: (event) => {
-        if (event.type === 'tftp.done') emit({ type: 'boot.loader', blade: bladeAt(event.client), message: event.file });
+        if (event.type === 'tftp.done')
+          emit({ type: 'boot.loader', blade: bladeAt(event.client), message: event.file });
       },
     });
     await tftp.start();
@@ -128,7 +135,9 @@ function loadersOf(release: () => ReleaseStatement, storeDirectory: string): Tft
       let served = servedOf.get(current);
       if (served === undefined) {
         const loaders = Object.entries(current.loaders);
-        served = servedFiles(new Map(loaders.map(([file, { digest }]) => [file, join(storeDirectory, blobPath(digest))])));
+        served = servedFiles(
+          new Map(loaders.map(([file, { digest }]) => [file, join(storeDirectory, blobPath(digest))])),
+        );
         servedOf.set(current, served);
       }
       return await served.open(name);

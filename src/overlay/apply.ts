@@ -18,7 +18,14 @@ export async function applyOverlay(archive: Uint8Array, directory: string): Prom
   }
   const exact = ['--numeric-owner', '--same-owner', '--same-permissions', '--keep-directory-symlink'];
   // Links are replaced, not written through: an overlay's /etc/resolv.conf is a file where the image has a link.
-  const args = ['--extract', '--file=-', `--directory=${directory}`, '--unlink-first', `--exclude=${WHITEOUT}*`, ...exact];
+  const args = [
+    '--extract',
+    '--file=-',
+    `--directory=${directory}`,
+    '--unlink-first',
+    `--exclude=${WHITEOUT}*`,
+    ...exact,
+  ];
   await run('tar', args, { input: archive });
 }
 

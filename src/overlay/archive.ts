@@ -29,7 +29,9 @@ export function encodeOverlay(entries: readonly OverlayEntry[]): Buffer {
         return [encodeTarHeader({ ...common, path, type: 'symlink', target: Buffer.from(entry.target) })];
       case 'whiteout': {
         const { dir, base } = posix.parse(entry.path);
-        return [encodeTarHeader({ ...common, path: Buffer.from(posix.join(dir, WHITEOUT + base)), type: 'file' })];
+        return [
+          encodeTarHeader({ ...common, path: Buffer.from(posix.join(dir, WHITEOUT + base)), type: 'file' }),
+        ];
       }
     }
   });

@@ -93,7 +93,9 @@ function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== 'object' || value === null) return value;
   const entries = Object.entries(value).filter(([, field]) => field !== undefined);
-  return Object.fromEntries(entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, field]) => [name, sorted(field)]));
+  return Object.fromEntries(
+    entries.sort(([a], [b]) => (a < b ? -1 : 1)).map(([name, field]) => [name, sorted(field)]),
+  );
 }
 
 async function renderBlades(request: PublishRequest, image: ImageFiles): Promise<ReleaseBlade[]> {
@@ -124,7 +126,11 @@ function releaseBlade(blade: ResolvedBlade, overlay: Blob): ReleaseBlade {
   };
 }
 
-async function buildReleaseInitrd(request: PublishRequest, image: ImageFiles, version: string): Promise<Buffer> {
+async function buildReleaseInitrd(
+  request: PublishRequest,
+  image: ImageFiles,
+  version: string,
+): Promise<Buffer> {
   for (const path of [PROGRAM_NODE, PROGRAM_AGENT]) {
     if ((await image.stat(path)) === undefined) {
       throw new BladerootError('NO_PROGRAM', `the snapshot of ${request.snapshot.tree} has no /${path}`, {

@@ -21,18 +21,30 @@ export interface SignedSnapshot {
 }
 
 /** Signs a snapshot and lists it in the store; all that it names is there already. */
-export async function listSnapshot(store: Store, statement: SnapshotStatement, key: KeyObject): Promise<void> {
+export async function listSnapshot(
+  store: Store,
+  statement: SnapshotStatement,
+  key: KeyObject,
+): Promise<void> {
   await store.putSnapshot(statement.id, Buffer.from(seal(SNAPSHOT_TYPE, statement, key)));
 }
 
 /** @throws BladerootError `SIGNATURE_INVALID`, and what the source throws */
-export async function fetchSnapshot(source: Source, id: Digest, publicKey: KeyObject): Promise<SignedSnapshot> {
+export async function fetchSnapshot(
+  source: Source,
+  id: Digest,
+  publicKey: KeyObject,
+): Promise<SignedSnapshot> {
   const envelope = await fetchBytes(source, snapshotPath(id), { maxBytes: MAX_ENVELOPE_BYTES });
   return { statement: open(envelope, id, publicKey), envelope };
 }
 
 /** @throws BladerootError `SIGNATURE_INVALID`, `SNAPSHOT_MISSING` */
-export async function readSnapshot(store: Store, id: Digest, publicKey: KeyObject): Promise<SnapshotStatement> {
+export async function readSnapshot(
+  store: Store,
+  id: Digest,
+  publicKey: KeyObject,
+): Promise<SnapshotStatement> {
   return open(await store.readSnapshot(id), id, publicKey);
 }
 
@@ -47,7 +59,11 @@ export async function readSnapshots(store: Store, publicKey: KeyObject): Promise
  * The snapshot that a person means: an id, its beginning while that is unique, or a tree's name for its newest one.
  * @throws BladerootError `UNKNOWN_SNAPSHOT`
  */
-export async function findSnapshot(store: Store, text: string, publicKey: KeyObject): Promise<SnapshotStatement> {
+export async function findSnapshot(
+  store: Store,
+  text: string,
+  publicKey: KeyObject,
+): Promise<SnapshotStatement> {
   const all = await readSnapshots(store, publicKey);
   const byId = /^[0-9a-f]{4,64}$/.test(text) ? all.filter(({ id }) => id.startsWith(text)) : [];
   if (byId.length > 1) {

@@ -10,7 +10,11 @@ const READ_SIZE = 1024 * 1024;
  * Answers GET and HEAD with a file, or with one range of it (RFC 9110 14.2; several ranges get the whole file).
  * Always an exact Content-Length, never compressed: UEFI's HTTP boot asks HEAD first and believes it.
  */
-export async function sendFile(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+export async function sendFile(
+  request: IncomingMessage,
+  response: ServerResponse,
+  path: string,
+): Promise<void> {
   let file: FileHandle;
   try {
     file = await open(path, 'r');
@@ -46,10 +50,15 @@ export function sendText(response: ServerResponse, status: number, text: string,
   response.end(response.req.method === 'HEAD' ? undefined : text);
 }
 
-async function sendBytes(response: ServerResponse, file: FileHandle, start: number, end: number): Promise<void> {
+async function sendBytes(
+  response: ServerResponse,
+  file: FileHandle,
+  start: number,
+  end: number,
+): Promise<void> {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
-  for (let at = start; at < end && !gone.signal.aborted; ) {
+  for (let at = start; at < end && !gone.signal.aborted;) {
     const buffer = Buffer.allocUnsafe(Math.min(READ_SIZE, end - at));
     const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
     if (bytesRead === 0) {

@@ -24,7 +24,11 @@ export interface RunResult {
 }
 
 /** As `run`, for a program whose output is not text. */
-export async function runForBytes(program: string, args: string[], options: RunOptions = {}): Promise<Buffer> {
+export async function runForBytes(
+  program: string,
+  args: string[],
+  options: RunOptions = {},
+): Promise<Buffer> {
   return (await runToEnd(program, args, options)).stdout;
 }
 

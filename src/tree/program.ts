@@ -2,6 +2,7 @@
 import { chmod, lstat, mkdir, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { BladerootError } from '../errors.ts';
 import { DirectoryFiles, followLinks } from '../image/files.ts';
 import { ASSETS, assetPath, isBundled, programDirectory } from '../system/asset.ts';
@@ -63,10 +64,7 @@ async function bundledFiles(): Promise<ProgramFile[]> {
     target: 'node24',
     // koffi loads its own binary; esbuild and the lab are of no use where there are no sources.
     external: ['koffi', 'esbuild', './lab.ts'],
-    // What is CommonJS among the libraries calls require().
-    banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-    },
+    banner: { js: BANNER },
     legalComments: 'none',
     logLevel: 'silent',
   });
@@ -89,12 +87,15 @@ async function bundledFiles(): Promise<ProgramFile[]> {
   ];
 }
 
+/** What is CommonJS among the libraries calls require(), which ES modules do not have. */
+const BANNER =
+  "import { createRequire as makeRequire } from 'node:module'; const require = makeRequire(import.meta.url);";
+
 /** koffi and its binary for this machine, without its sources. */
 async function koffiFiles(): Promise<ProgramFile[]> {
-  const require = createRequire(import.meta.url);
-  const koffi = dirname(require.resolve('koffi/package.json'));
+  const koffi = dirname(fileURLToPath(import.meta.resolve('koffi')));
   const binary = `@koromix/koffi-linux-${process.arch}`;
-  const native = dirname(createRequire(join(koffi, 'index.js')).resolve(`${binary}/package.json`));
+  const native = dirname(createRequire(join(koffi, 'index.js')).resolve(binary));
   const wanted = [
     ...(await filesBelow(koffi, `${PROGRAM}/lib/node_modules/koffi`)),
     ...(await filesBelow(native, `${PROGRAM}/lib/node_modules/${binary}`)),
