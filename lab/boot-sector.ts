@@ -10,6 +10,7 @@ const SECTOR_BYTES = 512;
 /** Writes one byte to an I/O port and stands still. On QEMU's isa-debug-exit, QEMU ends with status 2 * value + 1. */
 export function portWriter(port: number, value: number): Buffer {
   return sector([
+    [0xfa], //                         cli
     [0xba, port & 0xff, port >> 8], // mov dx, port
     [0xb0, value], //                  mov al, value
     [0xee], //                         out dx, al
@@ -21,6 +22,7 @@ export function portWriter(port: number, value: number): Buffer {
 export function serialWriter(text: string): Buffer {
   const textAddress = LOAD_ADDRESS + SERIAL_CODE_BYTES;
   return sector([
+    [0xfa], //                                        cli   (or SeaBIOS writes its own last words in between)
     [0x31, 0xc0], //                                  xor ax, ax
     [0x8e, 0xd8], //                                  mov ds, ax
     [0xba, 0xf8, 0x03], //                            mov dx, 0x3f8   (COM1; the BIOS has set it up)
@@ -40,7 +42,6 @@ export function serialWriter(text: string): Buffer {
 const SERIAL_CODE_BYTES = 23;
 
 const HALT = [
-  [0xfa], //       cli
   [0xf4], //       hlt
   [0xeb, 0xfd], // jmp to the hlt: a non-maskable interrupt wakes even a halted processor
 ];

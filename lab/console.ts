@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
-import { BladerootError } from '../src/errors.ts';
+import { BladerootError, errorCode } from '../src/errors.ts';
 
 export interface Terminal {
   input: Readable;
@@ -31,17 +31,15 @@ export async function attachConsole(socketPath: string, terminal: Terminal): Pro
 
   socket.on('data', show);
   socket.once('close', () => resolve('off'));
-  socket.once('error', (cause) =>
-    reject(
-      new BladerootError('CONSOLE_CLOSED', `the console cannot be reached: ${cause.message}`, {
-        hint: 'switch the machine on first',
-        cause,
-      }),
-    ),
-  );
+  socket.once('error', (cause) => {
+    // A machine that goes off resets the connection.
+    if (errorCode(cause) === 'ECONNRESET') resolve('off');
+    else reject(unreachable(cause));
+  });
   signal?.addEventListener('abort', leave, { once: true });
   raw?.setRawMode(true);
   input.on('data', type);
+  input.resume();
   try {
     return await promise;
   } finally {
@@ -52,6 +50,13 @@ export async function attachConsole(socketPath: string, terminal: Terminal): Pro
     signal?.removeEventListener('abort', leave);
     socket.destroy();
   }
+}
+
+function unreachable(cause: Error): BladerootError {
+  return new BladerootError('CONSOLE_CLOSED', `the console cannot be reached: ${cause.message}`, {
+    hint: 'switch the machine on first',
+    cause,
+  });
 }
 
 /** Ctrl-], as telnet and virsh have it. */

@@ -85,14 +85,13 @@ export class Lab {
       uefi: wanted.machines.some(({ firmware }) => firmware === 'uefi'),
     });
     await mkdir(join(directory, 'programs'), { recursive: true });
-    const accelerator = await knownAccelerator(join(directory, 'accelerator.json'), signal);
+    const accelerator: Accelerator =
+      wanted.accelerator === 'probe'
+        ? await knownAccelerator(join(directory, 'accelerator.json'), signal)
+        : { kind: wanted.accelerator, reason: 'as it was asked for' };
     await new Segment(wanted.name).claim();
-    const { name, keep } = wanted;
-    const state: LabState = {
-      ...{ version: 1, name, keep, owner: identify(), accelerator },
-      ...{ devices: 0, hosts: [], machines: [], programs: [] },
-    };
-    const lab = new Lab(directory, new StateFile(stateFile(directory), state));
+    const file = StateFile.begin(stateFile(directory), wanted, accelerator, identify());
+    const lab = new Lab(directory, file);
     try {
       await lab.#file.save();
       await lab.segment.build(wanted.address);

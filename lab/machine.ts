@@ -62,6 +62,11 @@ export class Machine {
     return this.#state.request;
   }
 
+  /** QEMU's process id, while the machine is on. */
+  get pid(): number | undefined {
+    return this.#qemu?.running() === true ? this.#qemu.id.pid : undefined;
+  }
+
   /** `since` is when it was switched on or reset last, in milliseconds since 1970. */
   status(): { power: 'on' | 'off'; since: number | undefined } {
     const on = this.#qemu?.running() === true;

@@ -3,7 +3,8 @@ import { readFile, rm } from 'node:fs/promises';
 import { z } from 'zod';
 import { BladerootError, errorCode } from '../src/errors.ts';
 import { writeFileAtomic } from '../src/system/write-file.ts';
-import { acceleratorSchema } from './accelerator.ts';
+import { acceleratorSchema, type Accelerator } from './accelerator.ts';
+import type { ProcessId } from './process.ts';
 
 /** A name of a lab, machine or host: part of file names and of network namespaces' names. */
 const nameSchema = z
@@ -37,6 +38,8 @@ export const labRequestSchema = z.strictObject({
   machines: z.array(machineRequestSchema).default([]),
   /** Let all of it live on when this process ends, until `lab down`. */
   keep: z.boolean().default(false),
+  /** How machines run: what works here, found out, unless it is given. */
+  accelerator: z.enum(['probe', 'kvm', 'tcg']).default('probe'),
   /** Free space asked for in the state directory; the sum of the disks when not given. */
   freeBytes: z.int().nonnegative().optional(),
 });
@@ -91,22 +94,38 @@ export class StateFile {
   readonly path: string;
   readonly state: LabState;
   #writing: Promise<void> = Promise.resolve();
+  #removed = false;
 
   constructor(path: string, state: LabState) {
     this.path = path;
     this.state = state;
   }
 
+  /** The state of a lab of which nothing is built yet; not written yet either. */
+  static begin(
+    path: string,
+    { name, keep }: { name: string; keep: boolean },
+    accelerator: Accelerator,
+    owner: ProcessId,
+  ): StateFile {
+    const nothing = { devices: 0, hosts: [], machines: [], programs: [] };
+    return new StateFile(path, { version: 1, name, keep, owner, accelerator, ...nothing });
+  }
+
   /** Writes the state as it is now; one after the other, so that an older one never replaces a newer one. */
   async save(): Promise<void> {
-    const write = async (): Promise<void> =>
+    const write = async (): Promise<void> => {
+      // A machine that was being switched on when its lab was taken down must not bring the file back.
+      if (this.#removed) return;
       await writeFileAtomic(this.path, `${JSON.stringify(this.state, null, 2)}\n`);
+    };
     // A write that failed was told to whoever asked for it, and does not keep the next one from being tried.
     this.#writing = this.#writing.then(write, write);
     await this.#writing;
   }
 
   async remove(): Promise<void> {
+    this.#removed = true;
     await this.#writing.catch(() => undefined);
     await rm(this.path, { force: true });
   }
