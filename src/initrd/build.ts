@@ -31,7 +31,7 @@ export interface InitrdProgress {
 }
 
 export interface Initrd {
-  /** A zstd-compressed newc cpio archive; the same bytes for the same request, on every machine. */
+  /** A zstd-compressed newc cpio archive; the same bytes for the same request and version of zstd. */
   bytes: Buffer;
   parts: InitrdPart[];
 }
