@@ -17,7 +17,7 @@ export interface InitrdRequest {
   extra: InitrdFile[];
   /** Further programs of the image, by path. */
   programs?: string[];
-  /** zstd's, 1 to 19: above, the window is larger than the kernel unpacks (128 MB, lib/decompress_unzstd.c). */
+  /** zstd's, 1 to 19, whose window is at most 8 MiB; the kernel takes up to 128 (lib/decompress_unzstd.c). */
   level?: number;
   signal?: AbortSignal | undefined;
   /** Called as the archive is compressed, which takes nearly all of the time. */
@@ -31,14 +31,14 @@ export interface InitrdProgress {
 }
 
 export interface Initrd {
-  /** A zstd-compressed newc cpio archive; the same bytes for the same request, on every machine. */
+  /** A zstd-compressed newc cpio archive; the same bytes for the same request and version of zstd. */
   bytes: Buffer;
   parts: InitrdPart[];
 }
 
 /**
- * @throws BladerootError `TOOL_MISSING`, `LIBRARY_MISSING`, `NO_MODULES`, `ELF`, `INITRD_PATH`, `PROGRAM_MISSING` (zstd);
- * the signal's reason.
+ * @throws BladerootError `TOOL_MISSING`, `LIBRARY_MISSING`, `NO_MODULES`, `FILE_MISSING`, `ELF`, `INITRD_PATH`,
+ * `PROGRAM_MISSING` (zstd); the signal's reason.
  */
 export async function buildInitrd(request: InitrdRequest): Promise<Initrd> {
   const { image, signal } = request;
@@ -76,7 +76,7 @@ async function addSkeleton(contents: InitrdContents, busybox: string | undefined
 
 const MOUNT_POINTS = ['dev', 'proc', 'run', 'sys', 'sysroot'];
 
-/** Measured in README-to-be: a release build on two cores. */
+/** 65 MB in 8 s on two cores, for a Debian kernel and Node; 15 saves 1 MB more and takes 40 s, 19 takes 8 MB off in 127 s. */
 const DEFAULT_LEVEL = 9;
 
 /** The bytes do not depend on how many cores zstd finds: it cuts the input into the same jobs for any number of them. */

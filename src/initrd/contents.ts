@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { BladerootError } from '../errors.ts';
 import { followLinks, type ImageFiles } from '../image/files.ts';
 import type { InitrdFile } from './cpio.ts';
 import type { Program } from './libraries.ts';
@@ -23,12 +24,17 @@ export class InitrdContents {
     this.#image = image;
   }
 
-  /** Copies a regular file of the image; a path that leads nowhere is an error of the image's reader. */
+  /**
+   * Copies a regular file of the image.
+   * @throws BladerootError `FILE_MISSING` when the path leads to none.
+   */
   async copy(part: string, path: string): Promise<void> {
     const real = await this.#follow(part, path);
     if (this.#files.has(real)) return;
-    const mode = (await this.#image.stat(real))?.mode ?? 0;
-    this.#files.set(real, { part, file: { path: real, mode, content: await this.#image.read(real) } });
+    const stat = await this.#image.stat(real);
+    if (stat?.type !== 'file') throw new BladerootError('FILE_MISSING', `the image has no file /${path}`);
+    const content = await this.#image.read(real);
+    this.#files.set(real, { part, file: { path: real, mode: stat.mode, content } });
   }
 
   /** Adds a file that is not the image's own, in place of one of the same path. */

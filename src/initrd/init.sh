@@ -4,6 +4,8 @@
 # what this machine is to become. Whatever fails ends in a shell on the console; process 1 must never end.
 
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
+# By its path, as Debian's busybox sh prefers its own commands to all others of the same name.
+MODPROBE=/sbin/modprobe
 NODE=/opt/bladeroot/bin/node
 AGENT=/opt/bladeroot/lib/agent.mjs
 ANSWER=/run/bladeroot/switch-root
@@ -22,9 +24,7 @@ fail() {
 main() {
   say "starting"
   mount_kernel_filesystems
-  if [ -n "$(param bladeroot.rescue)" ]; then
-    rescue "bladeroot.rescue is on the kernel's command line"
-  fi
+  [ -z "$(param bladeroot.rescue)" ] || rescue "bladeroot.rescue is on the kernel's command line"
   while :; do
     why="it ended without saying why"
     say "loading drivers"
@@ -81,28 +81,31 @@ coldplug() (
 
 # Most devices have no driver here, and most drivers on this list are built in: modprobe's complaints say nothing.
 load() {
-  modprobe -a -q -b "$@" > /dev/null 2>&1
+  "$MODPROBE" -a -q -b "$@" > /dev/null 2>&1
+}
+
+uptime_seconds() {
+  cut -d . -f 1 /proc/uptime
 }
 
 boot_slot() {
   say "booting slot $1 from the disk"
-  if ! wait_for_partition "bladeroot-$1"; then
-    fail "no partition is called bladeroot-$1: the disk is gone, or its driver is not in the initrd"
-    return
-  fi
+  wait_for_partition "bladeroot-$1" ||
+    fail "no partition is called bladeroot-$1: the disk is gone, or its driver is not in the initrd" || return
   switch_to "$device" /sbin/init
 }
 
 # Sets $device once the partition with this GPT name is there.
 wait_for_partition() {
-  for tenth in $(seq 300); do
+  deadline=$(($(uptime_seconds) + 30))
+  polls=0
+  while [ "$(uptime_seconds)" -lt "$deadline" ]; do
     uevent=$(grep -lx "PARTNAME=$1" /sys/class/block/*/uevent 2> /dev/null | head -n 1)
-    if [ -n "$uevent" ]; then
-      device=/dev/$(sed -n 's/^DEVNAME=//p' "$uevent")
-      return 0
-    fi
+    [ -z "$uevent" ] || device=/dev/$(sed -n 's/^DEVNAME=//p' "$uevent")
+    [ -z "$uevent" ] || return 0
     # A disk on USB takes its time, and only then asks for its driver.
-    case $tenth in *0) coldplug ;; esac
+    polls=$((polls + 1))
+    [ $((polls % 10)) -ne 0 ] || coldplug
     sleep 0.1
   done
   return 1
@@ -114,16 +117,10 @@ boot_network() {
   rm -f "$ANSWER"
   "$NODE" "$AGENT"
   status=$?
-  if [ "$status" -ne 0 ]; then
-    fail "the agent ended with status $status, and says why above"
-    return
-  fi
+  [ "$status" -eq 0 ] || fail "the agent ended with status $status, and says why above" || return
   device=$(sed -n 's/^DEVICE=//p' "$ANSWER")
   init=$(sed -n 's/^INIT=//p' "$ANSWER")
-  if [ -z "$device" ]; then
-    fail "the agent did not say what to boot, in $ANSWER"
-    return
-  fi
+  [ -n "$device" ] || fail "the agent did not say what to boot, in $ANSWER" || return
   switch_to "$device" "${init:-/sbin/init}"
 }
 
@@ -141,8 +138,7 @@ bring_up_network() {
   say "network: $nic has $(ip -4 -o address show dev "$nic" | sed -n 's/.* inet \([^ ]*\).*/\1/p')"
 }
 
-# Sets $nic: the one that the firmware booted from (pxelinux's BOOTIF=01-52-54-00-12-34-56), or else the first with a
-# carrier.
+# Sets $nic: the firmware's own (pxelinux's BOOTIF=01-52-54-00-12-34-56), or else the first with a carrier.
 find_nic() {
   mac=$(param BOOTIF | tr 'A-F-' 'a-f:')
   mac=${mac#??:}
@@ -177,10 +173,8 @@ switch_to() {
   say "starting $2 on $1"
   mode=rw
   [ -z "$(param ro)" ] || mode=ro
-  if ! mountpoint -q /sysroot && ! mount -t ext4 -o "$mode" "$1" /sysroot; then
-    fail "$1 cannot be mounted; try: e2fsck -f $1"
-    return
-  fi
+  grep -q ' /sysroot ' /proc/mounts || mount -t ext4 -o "$mode" "$1" /sysroot ||
+    fail "$1 cannot be mounted; try: e2fsck -f $1" || return
   if ! chroot /sysroot /bin/sh -c "test -x '$2'"; then
     fail "there is no program $2 on $1"
     umount /sysroot

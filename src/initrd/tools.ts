@@ -28,11 +28,14 @@ const TOOLS: Tool[] = [
   { name: 'modprobe', package: { debian: 'kmod', gentoo: 'sys-apps/kmod' } },
 ];
 
-/** Commands that busybox does; none of TOOLS, which are the real ones. */
+/**
+ * Commands that busybox does, of those that Debian's has; none of TOOLS, which are the real ones. (A busybox sh may all
+ * the same prefer its own `tar` or `modprobe`: scripts call the real ones by their paths.)
+ */
 export const APPLETS = (
-  'sh [ basename cat chmod chroot cp cttyhack cut date dd df dirname dmesg du echo env false find free grep head ' +
-  'hostname id ip kill less ln ls mkdir mknod more mount mountpoint mv nslookup ping poweroff printf ps pwd readlink ' +
-  'realpath reboot rm rmdir route sed setsid sleep sort stat switch_root sync tail tee test top touch tr true udhcpc ' +
+  'sh [ basename blockdev cat chmod chroot cp cttyhack cut date dd df dirname dmesg du echo env false find free grep head ' +
+  'hostname id ip kill less ln ls mkdir mknod more mount mv nslookup ping poweroff printf ps pwd readlink ' +
+  'realpath reboot rm rmdir route sed seq setsid sleep sort stat switch_root sync tail tee test top touch tr true udhcpc ' +
   'umount uname uniq vi wc wget which xargs'
 ).split(' ');
 
