@@ -1,5 +1,4 @@
 /** Which disk becomes a blade's, and how it is divided. Pure: facts in, plan out. */
-import { z } from 'zod';
 import { BladerootError } from '../errors.ts';
 
 /** What the agent knows of a disk before it touches it. */
@@ -18,10 +17,8 @@ export interface DiskFacts {
 
 export interface PartitionFacts {
   path: string;
-  /** The partition's name in the GPT. */
+  /** The partition's name in the GPT; empty without one. */
   name: string;
-  /** File system on it, as blkid names it; undefined when there is none. */
-  fileSystem?: string | undefined;
 }
 
 /** GPT names of the partitions of a blade's disk: the agent, /init and the fstab find them by these. */
@@ -75,7 +72,7 @@ export function planDisk(disks: DiskFacts[], slotBytes: number | undefined, need
 }
 
 /** Whether all of a blade's partitions are there, by name. */
-export function isLaidOut(disk: DiskFacts): boolean {
+export function isLaidOut(disk: Pick<DiskFacts, 'partitions'>): boolean {
   const names = new Set(disk.partitions.map(({ name }) => name));
   return Object.values(PARTITIONS).every((name) => names.has(name));
 }
@@ -117,21 +114,3 @@ function sfdiskScript(slotBytes: number): string {
     '',
   ].join('\n');
 }
-
-/** The part of `lsblk --json --bytes` that is used here. */
-export const lsblkSchema = z.object({
-  blockdevices: z.array(
-    z.object({
-      path: z.string(),
-      type: z.string(),
-      size: z.number(),
-      ro: z.boolean(),
-      rm: z.boolean(),
-      children: z
-        .array(
-          z.object({ path: z.string(), partlabel: z.string().nullable(), fstype: z.string().nullable() }),
-        )
-        .optional(),
-    }),
-  ),
-});

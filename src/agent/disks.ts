@@ -1,25 +1,25 @@
 /** Looks at a machine's disks, and lays one out. */
-import { open } from 'node:fs/promises';
+import { open, readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
 import { BladerootError } from '../errors.ts';
-import { run } from '../system/run.ts';
-import {
-  isLaidOut,
-  lsblkSchema,
-  PARTITIONS,
-  type DiskFacts,
-  type DiskPlan,
-  type PartitionFacts,
-} from './disk-layout.ts';
+import { ProgramFailed, run } from '../system/run.ts';
+import { isLaidOut, PARTITIONS, type DiskFacts, type DiskPlan, type PartitionFacts } from './disk-layout.ts';
 
 /** How much of a disk's start is looked at for data of an unknown kind. */
 const LOOKED_AT = 1024 * 1024;
 
+const lsblkSchema = z.object({
+  blockdevices: z.array(
+    z.object({ path: z.string(), type: z.string(), size: z.number(), ro: z.boolean(), rm: z.boolean() }),
+  ),
+});
+
 /** All disks that the kernel knows, in the order of its names. */
 export async function inspectDisks(): Promise<DiskFacts[]> {
-  const columns = 'PATH,TYPE,SIZE,RO,RM,PARTLABEL,FSTYPE';
-  const { stdout } = await run('lsblk', ['--json', '--bytes', '--output', columns]);
+  const columns = 'PATH,TYPE,SIZE,RO,RM';
+  const { stdout } = await run('lsblk', ['--json', '--bytes', '--nodeps', '--output', columns]);
   const { blockdevices } = lsblkSchema.parse(JSON.parse(stdout));
   const disks = blockdevices.filter(({ type, size }) => type === 'disk' && size > 0);
   return await Promise.all(
@@ -28,16 +28,42 @@ export async function inspectDisks(): Promise<DiskFacts[]> {
       bytes: disk.size,
       readOnly: disk.ro,
       removable: disk.rm,
-      partitions: (disk.children ?? []).map((partition) => ({
-        path: partition.path,
-        name: partition.partlabel ?? '',
-        fileSystem: partition.fstype ?? undefined,
-      })),
+      partitions: await partitionsOf(disk.path),
       signatures: await signaturesOn(disk.path),
       written: await isWritten(disk.path),
     })),
   );
 }
+
+/**
+ * The partitions of a disk as the kernel has them, in sysfs: lsblk knows their names only from udev, which does not run in
+ * the initrd.
+ */
+async function partitionsOf(disk: string): Promise<PartitionFacts[]> {
+  const folder = join('/sys/class/block', basename(disk));
+  const found: PartitionFacts[] = [];
+  for (const name of (await readdir(folder)).sort()) {
+    const uevent = await readFile(join(folder, name, 'uevent'), 'utf8').catch(() => '');
+    if (!uevent.includes('DEVTYPE=partition')) continue;
+    const value = (key: string): string | undefined => new RegExp(`^${key}=(.*)$`, 'm').exec(uevent)?.[1];
+    found.push({ path: `/dev/${value('DEVNAME') ?? name}`, name: value('PARTNAME') ?? '' });
+  }
+  return found;
+}
+
+/** The file system on a device, as blkid names it. */
+async function fileSystemOn(path: string): Promise<string | undefined> {
+  try {
+    const { stdout } = await run('blkid', ['--probe', '--output', 'export', path]);
+    return /^TYPE=(.*)$/m.exec(stdout)?.[1];
+  } catch (error) {
+    if (error instanceof ProgramFailed && error.status === BLKID_NOTHING) return undefined;
+    throw error;
+  }
+}
+
+/** blkid's exit status when it finds nothing. */
+const BLKID_NOTHING = 2;
 
 const wipefsSchema = z.object({ signatures: z.array(z.object({ type: z.string() })) });
 
@@ -77,7 +103,7 @@ export async function layOutDisk(plan: DiskPlan): Promise<BladeDisk> {
       input: plan.script,
     });
   }
-  const partitions = await partitionsOf(plan.disk.path);
+  const partitions = await newPartitionsOf(plan.disk.path);
   const find = (name: string): PartitionFacts => {
     const found = partitions.find((partition) => partition.name === name);
     if (found !== undefined) return found;
@@ -85,10 +111,10 @@ export async function layOutDisk(plan: DiskPlan): Promise<BladeDisk> {
   };
   const esp = find(PARTITIONS.esp);
   const persist = find(PARTITIONS.persist);
-  if (esp.fileSystem === undefined) {
+  if ((await fileSystemOn(esp.path)) === undefined) {
     await run('mkfs.vfat', ['-F', '32', '-n', 'BLADEROOT', esp.path]);
   }
-  if (persist.fileSystem === undefined) await makeExt4(persist.path, PARTITIONS.persist);
+  if ((await fileSystemOn(persist.path)) === undefined) await makeExt4(persist.path, PARTITIONS.persist);
   return {
     path: plan.disk.path,
     esp: esp.path,
@@ -104,10 +130,10 @@ export async function makeExt4(device: string, label: string): Promise<void> {
 }
 
 /** The kernel makes the devices of new partitions a moment after sfdisk has ended. */
-async function partitionsOf(disk: string): Promise<PartitionFacts[]> {
+async function newPartitionsOf(disk: string): Promise<PartitionFacts[]> {
   for (let tries = 0; tries < 100; tries++) {
-    const found = (await inspectDisks()).find(({ path }) => path === disk);
-    if (found !== undefined && isLaidOut(found)) return found.partitions;
+    const partitions = await partitionsOf(disk);
+    if (isLaidOut({ partitions })) return partitions;
     await wait(100);
   }
   throw new BladerootError('NO_PARTITION', `the kernel does not show the new partitions of ${disk}`, {

@@ -51,7 +51,12 @@ export function sendText(response: ServerResponse, status: number, text: string,
 }
 
 /** A client that goes away in the middle is its own affair, and a file that shrinks cuts the answer off, unfinished. */
-async function sendBytes(response: ServerResponse, file: FileHandle, start: number, end: number): Promise<void> {
+async function sendBytes(
+  response: ServerResponse,
+  file: FileHandle,
+  start: number,
+  end: number,
+): Promise<void> {
   try {
     await pipeline(chunksOf(file, start, end), response);
   } catch (error) {
@@ -60,8 +65,10 @@ async function sendBytes(response: ServerResponse, file: FileHandle, start: numb
 }
 
 async function* chunksOf(file: FileHandle, start: number, end: number): AsyncGenerator<Buffer> {
-  for (let at = start; at < end; ) {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(READ_SIZE, end - at)), { position: at });
+  for (let at = start; at < end;) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(READ_SIZE, end - at)), {
+      position: at,
+    });
     if (bytesRead === 0) throw new BladerootError('FILE_SHRANK', 'a file became shorter while it was sent');
     at += bytesRead;
     yield buffer.subarray(0, bytesRead);
