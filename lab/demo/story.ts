@@ -10,6 +10,7 @@ import { eventSchema, type RecordedEvent } from '../../src/events/catalogue.ts';
 import { Lab } from '../lab.ts';
 import type { Machine } from '../machine.ts';
 import { OBSERVER } from '../segment.ts';
+import type { MachineRequest } from '../state.ts';
 import { BladeShell, LabKey } from './blade-shell.ts';
 import { BLADEROOT, bladeroot, placeArgs, type CallOptions, type Place } from './bladeroot.ts';
 import {
@@ -118,15 +119,7 @@ export class Story {
 
   async #buildLab(): Promise<Lab> {
     const { name, directory, keep, signal, onLine } = this.#options;
-    const machine = (
-      blade: DemoBlade,
-    ): { name: string; mac: string; diskBytes: number; memoryMiB: number } => ({
-      name: blade.name,
-      mac: blade.mac,
-      diskBytes: DISK_BYTES,
-      memoryMiB: MEMORY_MIB,
-    });
-    const first = FIRST_BLADES.map((blade) => machine(bladeOf(blade)));
+    const first = FIRST_BLADES.map((blade) => machineOf(bladeOf(blade)));
     const lab = await Lab.create(
       {
         name,
@@ -142,7 +135,7 @@ export class Story {
     onLine(
       `virtual machines run under ${lab.accelerator.kind}${lab.accelerator.reason === '' ? '' : ` (${lab.accelerator.reason})`}`,
     );
-    await lab.addMachine(machine(bladeOf('web03')));
+    await lab.addMachine(machineOf(bladeOf('web03')));
     return lab;
   }
 
@@ -353,6 +346,11 @@ export class Story {
 }
 
 const FIRST_BLADES = ['web01', 'web02', 'mail01'] as const satisfies BladeName[];
+
+/** The virtual machine that is to become a blade. */
+function machineOf({ name, mac }: DemoBlade): MachineRequest {
+  return { name, mac, diskBytes: DISK_BYTES, memoryMiB: MEMORY_MIB };
+}
 
 const stampSchema = z.object({ id: z.number(), time: z.number() });
 

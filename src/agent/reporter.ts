@@ -1,5 +1,6 @@
 /** What the agent tells: on the console for whoever stands before the machine, and to the root. */
 import { sendReport } from '../blade/report.ts';
+import { describeError } from '../errors.ts';
 import type { BootStep, Report } from '../events/catalogue.ts';
 
 /** At most so often is progress told, in milliseconds. */
@@ -84,11 +85,15 @@ export class Reporter {
   #send(make: () => Report): void {
     const target = this.#target;
     if (target === undefined) return;
-    this.#sending = this.#sending.then(async () => {
-      await sendReport(target.root, make()).catch((error: unknown) => {
-        this.#print(`the root did not take a report (${String(error)})`);
-      });
-    });
+    const before = this.#sending;
+    this.#sending = (async () => {
+      await before;
+      try {
+        await sendReport(target.root, make());
+      } catch (error) {
+        this.#print(`the root did not take a report: ${describeError(error)}`);
+      }
+    })();
   }
 }
 

@@ -42,17 +42,15 @@ export function createApp(options: ApiOptions): FastifyInstance {
 }
 
 function httpServer(listener: RequestListener, options: ApiOptions): Server {
-  return createServer((request, response) => {
-    options.answerFirst(request, response).then(
-      (answered) => {
-        if (!answered) listener(request, response);
-      },
-      (error: unknown) => {
-        options.onError(error, `${request.method ?? ''} ${request.url ?? ''}`);
-        response.destroy();
-      },
-    );
-  });
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    try {
+      if (!(await options.answerFirst(request, response))) listener(request, response);
+    } catch (error) {
+      options.onError(error, `${request.method ?? ''} ${request.url ?? ''}`);
+      response.destroy();
+    }
+  };
+  return createServer((request, response) => void answer(request, response));
 }
 
 /** Fastify puts the status of a bad request (too long, not JSON, ...) on the error. */

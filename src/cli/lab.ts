@@ -118,8 +118,8 @@ async function howToLook(lab: Lab, options: LabOptions): Promise<string> {
   const key = await LabKey.open(lab.directory);
   const enter = `ip netns exec ${lab.segment.namespace(OBSERVER)}`;
   const suffix = options.name === DEFAULT_NAME ? '' : ` --name ${options.name}`;
-  const on = lab.machines.filter((machine) => machine.status().power === 'on').map(({ name }) => name);
-  const blades = BLADES.filter(({ name }) => on.includes(name));
+  const off = lab.machines.filter((machine) => machine.status().power === 'off');
+  const blades = BLADES.filter((blade) => !off.some(({ name }) => name === blade.name));
   const roots = [
     ...lab.hosts.map(() => NETWORK.root),
     ...blades.filter(({ name }) => name === 'web01').map(({ address }) => address),

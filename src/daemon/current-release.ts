@@ -39,13 +39,22 @@ export class CurrentRelease {
   }
 
   #readAgain(): void {
-    // A bad newcomer is reported and the good one stays.
-    this.#reading = this.#reading
-      .then(async () => {
-        const newest = await this.#releases.current();
-        if (newest !== undefined && newest.statement.sequence >= this.get().statement.sequence)
-          this.#current = newest;
-      })
-      .catch(this.#onError);
+    // One reading after the other, so that an older release never replaces a newer one.
+    const before = this.#reading;
+    this.#reading = (async () => {
+      await before;
+      await this.#read();
+    })();
+  }
+
+  /** A bad newcomer is reported, and the good one stays. */
+  async #read(): Promise<void> {
+    try {
+      const newest = await this.#releases.current();
+      if (newest !== undefined && newest.statement.sequence >= this.get().statement.sequence)
+        this.#current = newest;
+    } catch (error) {
+      this.#onError(error);
+    }
   }
 }

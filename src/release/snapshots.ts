@@ -71,7 +71,7 @@ export async function findSnapshot(
       hint: 'give more of the id',
     });
   }
-  const found = byId[0] ?? all.filter(({ tree }) => tree === text).at(-1);
+  const found = byId[0] ?? all.findLast(({ tree }) => tree === text);
   if (found !== undefined) return found;
   throw new BladerootError('UNKNOWN_SNAPSHOT', `there is no snapshot ${text}`, {
     hint: '`bladeroot snapshot list` shows those that there are; `bladeroot snapshot pack` makes one',
