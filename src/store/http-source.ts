@@ -44,6 +44,7 @@ export class HttpSource implements Source {
     this.#agent.destroy();
   }
 
+  /** A kept connection may have been closed by the server since; then, and only then, the request is made again. */
   async #request(url: URL, start: number, signal: AbortSignal | undefined): Promise<IncomingMessage> {
     return await new Promise((resolve, reject) => {
       const headers = start > 0 ? { range: `bytes=${start}-` } : {};
@@ -55,7 +56,8 @@ export class HttpSource implements Source {
       });
       asked.once('error', (error) => {
         clearTimeout(timer);
-        reject(failure(url, error, signal));
+        if (asked.reusedSocket && errorCode(error) === 'ECONNRESET') resolve(this.#request(url, start, signal));
+        else reject(failure(url, error, signal));
       });
       asked.end();
     });
