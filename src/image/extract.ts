@@ -53,19 +53,24 @@ export async function extractTar(
   if (fed.status === 'rejected') throw fed.reason;
 }
 
-/** Bytes that are written to tar at once: headers and small files together, as many small writes are slow. */
-const BATCH = 256 * 1024;
+/** Headers and small files are written to tar together, as many small writes are slow; bytes. */
+const BATCH = 64 * 1024;
 
 async function* batched(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   let waiting: Buffer[] = [];
   let size = 0;
   for await (const chunk of chunks) {
-    waiting.push(chunk);
-    size += chunk.length;
-    if (size < BATCH) continue;
-    yield Buffer.concat(waiting, size);
-    waiting = [];
-    size = 0;
+    if (size > 0 && size + chunk.length > BATCH) {
+      yield Buffer.concat(waiting, size);
+      waiting = [];
+      size = 0;
+    }
+    if (chunk.length >= BATCH) {
+      yield chunk;
+    } else {
+      waiting.push(chunk);
+      size += chunk.length;
+    }
   }
   if (size > 0) yield Buffer.concat(waiting, size);
 }

@@ -211,7 +211,7 @@ test('an interrupted fetch resumes at the first missing piece, and the mirror ca
   assert.deepEqual(await describeTree(fourth), await describeTree(second));
 });
 
-test('a mirror whose pack was damaged on its disk is mended from the source', async (t) => {
+test("what was damaged on a mirror's own disk is mended from the source", async (t) => {
   const base = await scratch(t);
   const tree = join(base, 'tree');
   await mkdir(tree);
@@ -220,16 +220,24 @@ test('a mirror whose pack was damaged on its disk is mended from the source', as
   const mirror = await Store.open(join(base, 'mirror'));
   const statement = await packInto(store, tree);
   const packId = statement.layers[0]?.packs[0]?.id ?? '';
-  await cp(join(store.directory, 'packs'), join(mirror.directory, 'packs'), { recursive: true });
-  const file = await open(mirror.packPath(packId), 'r+');
-  await file.write(Buffer.from('damage'), 0, 6, 1024 * 1024 + 1);
-  await file.close();
+  const source = new DirectorySource(store.directory);
+  for (const folder of ['packs', 'manifests']) {
+    await cp(join(store.directory, folder), join(mirror.directory, folder), { recursive: true });
+  }
 
-  const directory = join(base, 'out');
-  await mkdir(directory);
-  await unpackSnapshot({ statement, source: new DirectorySource(store.directory), mirror, directory });
-  assert.ok(await mirror.hasPack(packId));
-  assert.deepEqual(await readFile(mirror.packPath(packId)), await readFile(store.packPath(packId)));
+  const paths = [`packs/${packId}.pack`, `packs/${packId}.json`, `manifests/${statement.id}.zst`];
+  for (const [i, path] of paths.entries()) {
+    const file = await open(join(mirror.directory, path), 'r+');
+    await file.write(Buffer.from('damage'), 0, 6, 100);
+    await file.close();
+    const directory = join(base, `out${i}`);
+    await mkdir(directory);
+    await unpackSnapshot({ statement, source, mirror, directory });
+    for (const each of paths) {
+      const mended = await readFile(join(mirror.directory, each));
+      assert.ok(mended.equals(await readFile(join(store.directory, each))), each);
+    }
+  }
 });
 
 test('unpacking can be aborted, and says why it ended', async (t) => {

@@ -1,4 +1,4 @@
-import { BladerootError } from '../errors.ts';
+import { BladerootError, errorCode } from '../errors.ts';
 import { ByteReader } from './byte-reader.ts';
 import { sha256, type Digest } from './digest.ts';
 import { fetchBytes, type FetchOptions } from './fetch.ts';
@@ -33,18 +33,30 @@ export async function fetchPack(
   options: FetchPackOptions = {},
 ): Promise<FetchedPack> {
   const { mirror } = options;
-  if (mirror !== undefined && (await mirror.hasPack(packId))) {
-    const index = await mirror.readPackIndex(packId);
-    return { index, pieces: throughMirror(source, packId, index, mirror, options) };
-  }
-  const indexOptions = { ...options, maxBytes: MAX_INDEX_BYTES };
-  const bytes = await fetchBytes(source, packIndexPath(packId), indexOptions);
-  const index = parsePackIndex(packId, bytes, source.name);
+  const index = (await indexIn(mirror, packId)) ?? (await fetchIndex(source, packId, options));
   const pieces =
     mirror === undefined
       ? fetchPieces(source, packId, index, 0, options)
       : throughMirror(source, packId, index, mirror, options);
   return { index, pieces };
+}
+
+async function indexIn(mirror: Store | undefined, packId: Digest): Promise<PackIndex | undefined> {
+  if (mirror === undefined || !(await mirror.hasPack(packId))) return undefined;
+  try {
+    return await mirror.readPackIndex(packId);
+  } catch (error) {
+    // What was damaged on this machine's disk is mended from the source.
+    if (errorCode(error) !== 'PACK_INDEX_DAMAGED') throw error;
+    await mirror.withdrawPack(packId);
+    return undefined;
+  }
+}
+
+async function fetchIndex(source: Source, packId: Digest, options: FetchOptions): Promise<PackIndex> {
+  const path = packIndexPath(packId);
+  const bytes = await fetchBytes(source, path, { ...options, maxBytes: MAX_INDEX_BYTES });
+  return parsePackIndex(packId, bytes, source.name);
 }
 
 /** Pieces that the mirror holds first, then those of the source, which are written to the mirror. */

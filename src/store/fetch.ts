@@ -1,5 +1,5 @@
 /** Small things out of a source, whole and checked. */
-import { BladerootError } from '../errors.ts';
+import { BladerootError, errorCode } from '../errors.ts';
 import { sha256, type Digest } from './digest.ts';
 import { blobPath, manifestPath } from './layout.ts';
 import type { Source } from './source.ts';
@@ -73,9 +73,16 @@ export async function fetchManifest(
   options: FetchOptions & { mirror?: Store | undefined } = {},
 ): Promise<Buffer> {
   const { mirror } = options;
-  if (mirror !== undefined && (await mirror.hasManifest(id))) return await mirror.readManifest(id);
+  if (mirror !== undefined && (await mirror.hasManifest(id))) {
+    try {
+      return await mirror.readManifest(id);
+    } catch (error) {
+      // What was damaged on this machine's disk is mended from the source.
+      if (errorCode(error) !== 'MANIFEST_DAMAGED') throw error;
+    }
+  }
   const stored = await fetchBytes(source, manifestPath(id), { ...options, maxBytes: storedBytes });
   const manifest = await decompressManifest(id, stored, bytes, source.name);
-  await mirror?.putManifest(manifest);
+  await mirror?.putCompressedManifest(id, stored);
   return manifest;
 }

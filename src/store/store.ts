@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { access, mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
+import { access, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
@@ -76,10 +76,14 @@ export class Store {
   /** Stores a canonical manifest; `storedBytes` is what it takes compressed. */
   async putManifest(manifest: Buffer): Promise<{ id: Digest; storedBytes: number; isNew: boolean }> {
     const id = sha256(manifest);
-    const stored = await compress(manifest);
     const isNew = !(await this.hasManifest(id));
-    if (isNew) await writeAside(this.asideFolder, this.manifestPath(id), [stored]);
-    return { id, storedBytes: stored.length, isNew };
+    if (isNew) await this.putCompressedManifest(id, await compress(manifest));
+    return { id, storedBytes: (await stat(this.manifestPath(id))).size, isNew };
+  }
+
+  /** Stores a manifest's zstd form as another store has it, which the caller has checked. */
+  async putCompressedManifest(id: Digest, stored: Buffer): Promise<void> {
+    await writeAside(this.asideFolder, this.manifestPath(id), [stored]);
   }
 
   /** @throws BladerootError `MANIFEST_MISSING`, `MANIFEST_DAMAGED` */

@@ -9,7 +9,7 @@ export async function describeTree(directory: string): Promise<string[]> {
   const root = Buffer.from(`${directory}/`);
   const stats = new Map<string, BigIntStats>();
   const groups = new Map<string, string[]>();
-  const names = ['', ...(await readdir(directory, { recursive: true, encoding: 'latin1' }))].sort();
+  const names = (await namesIn(directory)).sort();
   for (const name of names) {
     const stat = await lstat(Buffer.concat([root, Buffer.from(name, 'latin1')]), { bigint: true });
     stats.set(name, stat);
@@ -33,6 +33,18 @@ export async function describeTree(directory: string): Promise<string[]> {
     );
   }
   return [...lines, ...(await xattrBlocks(directory))];
+}
+
+/** Not readdir's own recursion: it follows symbolic links to directories. A name's characters are its bytes. */
+async function namesIn(directory: string, below = ''): Promise<string[]> {
+  const names = [below];
+  const full = Buffer.from(`${Buffer.from(directory).toString('latin1')}/${below}`, 'latin1');
+  for (const entry of await readdir(full, { withFileTypes: true, encoding: 'latin1' })) {
+    const name = below === '' ? entry.name : `${below}/${entry.name}`;
+    if (entry.isDirectory()) names.push(...(await namesIn(directory, name)));
+    else names.push(name);
+  }
+  return names;
 }
 
 async function sumOf(path: Buffer): Promise<string> {

@@ -41,6 +41,7 @@ export async function makeRichTree(root: string): Promise<void> {
   await link(at('acl/large-too'), at('a-b/large-link'));
   await symlink('nowhere/at all', at('a/dangling'));
   await symlink('/etc/passwd', at('a/absolute'));
+  await symlink('../acl', at('a/directory'));
   await symlink(`../${'x/'.repeat(400)}y`, at('a/long'));
   await link(at('a/dangling'), at('a-b/link-to-a-link'));
 
@@ -55,6 +56,8 @@ export async function makeRichTree(root: string): Promise<void> {
   ]) {
     await writeFile(odd(name), name);
   }
+  await mkdir(odd('\xfe directory'));
+  await writeFile(odd('\xfe directory/\xfd'), 'below a name that is not UTF-8');
   const deep = `a/${'directory-with-a-long-name/'.repeat(8)}`;
   await mkdir(at(deep), { recursive: true });
   await writeFile(at(`${deep}file`), 'deep');
