@@ -6,6 +6,8 @@ import { writeFileAtomic } from '../../src/system/write-file.ts';
 import { bladeroot, type CallOptions } from './bladeroot.ts';
 
 const SUITE = 'bookworm';
+/** Debian's kernel for virtual machines. */
+const KERNEL = 'linux-image-cloud-amd64';
 const INCLUDE = ['nginx-light'];
 const TREE = 'golden';
 
@@ -16,12 +18,12 @@ export async function goldenTree(
 ): Promise<{ directory: string; reused: boolean }> {
   const directory = join(cacheDirectory, 'trees', TREE);
   const stamp = join(cacheDirectory, `${TREE}.json`);
-  const wanted = JSON.stringify({ suite: SUITE, packages: [...DEBIAN_PACKAGES, ...INCLUDE] });
+  const wanted = JSON.stringify({ suite: SUITE, packages: [KERNEL, ...DEBIAN_PACKAGES, ...INCLUDE] });
   if ((await readFile(stamp, 'utf8').catch(() => '')) === wanted) return { directory, reused: true };
   await rm(directory, { recursive: true, force: true });
   await mkdir(cacheDirectory, { recursive: true });
   const place = { state: cacheDirectory, fleet: join(cacheDirectory, 'fleet') };
-  const from = ['--from', `debian:${SUITE}`, '--include', INCLUDE.join(',')];
+  const from = ['--from', `debian:${SUITE}`, '--kernel', KERNEL, '--include', INCLUDE.join(',')];
   await bladeroot(place, ['tree', 'create', TREE, ...from], options);
   // Written last: a tree without it was not finished.
   await writeFileAtomic(stamp, wanted);

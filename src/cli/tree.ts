@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { DEBIAN_KERNEL } from '../tree/debian.ts';
 import { enterTree } from '../tree/enter.ts';
 import { Trees } from '../tree/trees.ts';
 import { contextOf, leaf, noun } from './command.ts';
@@ -12,6 +13,12 @@ export function treeCommands(signal: AbortSignal): Command {
   ]);
 }
 
+interface CreateOptions {
+  from: string;
+  kernel: string;
+  include: string;
+}
+
 function create(signal: AbortSignal): Command {
   return leaf('create', 'make a tree', [
     'bladeroot tree create debian --from debian --include nginx,postfix',
@@ -21,15 +28,18 @@ function create(signal: AbortSignal): Command {
   ])
     .argument('<name>', 'what to call it')
     .requiredOption('--from <source>', 'debian, debian:SUITE, a directory, or a tar archive')
+    .option('--kernel <package>', "the Debian kernel's package", DEBIAN_KERNEL)
     .option('--include <packages>', 'more Debian packages, separated by commas', '')
-    .action(async (name: string, options: { from: string; include: string }, command: Command) => {
+    .action(async (name: string, options: CreateOptions, command: Command) => {
       const { stateDirectory, output } = contextOf(command, signal);
       const include = options.include.split(',').filter((item) => item !== '');
       output.step(`making the tree ${name} from ${options.from}`);
       const onProgress = (line: string): void => output.step(`  ${line}`);
+      const { from, kernel } = options;
       const tree = await new Trees(stateDirectory).create({
         name,
-        from: options.from,
+        from,
+        kernel,
         include,
         signal,
         onProgress,

@@ -56,7 +56,8 @@ export class HttpSource implements Source {
       });
       asked.once('error', (error) => {
         clearTimeout(timer);
-        if (asked.reusedSocket && errorCode(error) === 'ECONNRESET') resolve(this.#request(url, start, signal));
+        if (asked.reusedSocket && errorCode(error) === 'ECONNRESET')
+          resolve(this.#request(url, start, signal));
         else reject(failure(url, error, signal));
       });
       asked.end();

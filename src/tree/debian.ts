@@ -1,9 +1,11 @@
 import { run } from '../system/run.ts';
 
+/** For any PC; `linux-image-cloud-amd64` is a small one for virtual machines. */
+export const DEBIAN_KERNEL = 'linux-image-amd64';
+
 /** What a Debian tree needs to be laid on blades: to boot, to be unpacked in the initrd, to be its own root. */
 export const DEBIAN_PACKAGES: readonly string[] = [
-  // a system that boots
-  'linux-image-amd64',
+  // a system that boots, beside its kernel
   'systemd-sysv',
   'dbus',
   'udev',
@@ -26,6 +28,8 @@ export const DEBIAN_PACKAGES: readonly string[] = [
 export interface DebianRequest {
   /** `bookworm`, `trixie`, ... */
   suite: string;
+  /** The kernel's package. */
+  kernel: string;
   /** Debian packages beside those that every blade needs. */
   include: string[];
   /** An empty directory, or one that is not there yet. */
@@ -37,11 +41,13 @@ export interface DebianRequest {
 
 /** Builds a Debian tree with mmdebstrap, from the mirrors that mmdebstrap and apt are set up for here. */
 export async function createDebianTree(request: DebianRequest): Promise<void> {
-  const include = [...DEBIAN_PACKAGES, ...request.include].join(',');
+  const include = [request.kernel, ...DEBIAN_PACKAGES, ...request.include].join(',');
   // Lists and downloaded archives are dropped: `apt update` in the tree brings them back.
   const args = ['--variant=minbase', `--include=${include}`, request.suite, request.directory];
   await run('mmdebstrap', args, {
     signal: request.signal,
+    // Debian's own initrd would be made for this machine, and blades start with bladeroot's.
+    env: { INITRD: 'No' },
     onStderr: (text) => {
       for (const line of text.split('\n')) if (line.startsWith('I: ')) request.onProgress?.(line.slice(3));
     },

@@ -4,7 +4,7 @@ import { BladerootError, errorCode } from '../errors.ts';
 import { DirectoryFiles, followLinks } from '../image/files.ts';
 import { run } from '../system/run.ts';
 import { syncDirectory } from '../system/write-file.ts';
-import { createDebianTree } from './debian.ts';
+import { createDebianTree, DEBIAN_KERNEL } from './debian.ts';
 
 export interface Tree {
   name: string;
@@ -17,8 +17,9 @@ export interface CreateTreeRequest {
   name: string;
   /** `debian`, `debian:SUITE`, a directory, or a tar archive (a Gentoo stage 3, say), compressed or not. */
   from: string;
-  /** Packages beside the necessary ones; for `debian` only. */
+  /** Packages beside the necessary ones, and the kernel's; for `debian` only. */
   include?: string[];
+  kernel?: string;
   signal?: AbortSignal | undefined;
   onProgress?: (line: string) => void;
 }
@@ -98,7 +99,8 @@ async function fill(directory: string, request: CreateTreeRequest): Promise<void
   if (debian !== null) {
     const suite = debian[1] ?? DEFAULT_SUITE;
     const progress = onProgress === undefined ? {} : { onProgress };
-    await createDebianTree({ suite, include: request.include ?? [], directory, signal, ...progress });
+    const { include = [], kernel = DEBIAN_KERNEL } = request;
+    await createDebianTree({ suite, kernel, include, directory, signal, ...progress });
     return;
   }
   const source = await stat(from).catch(() => undefined);
