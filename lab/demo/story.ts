@@ -52,7 +52,7 @@ const DISK_BYTES = 8 * 1024 ** 3;
 const MEMORY_MIB = 1024;
 
 /** How long a machine may take from being switched on to being up, under plain emulation, in milliseconds. */
-const UP_WITHIN_MS = 12 * 60_000;
+const UP_WITHIN_MS = 15 * 60_000;
 
 export class Story {
   readonly #options: StoryOptions;
