@@ -1,6 +1,7 @@
 import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from '../../src/system/run.ts';
+import { setTimeout as wait } from 'node:timers/promises';
+import { ProgramFailed, run } from '../../src/system/run.ts';
 import type { Lab } from '../lab.ts';
 import { OBSERVER } from '../segment.ts';
 import type { DemoBlade } from './fleet-folder.ts';
@@ -37,6 +38,10 @@ export class LabKey {
   }
 }
 
+/** ssh's own exit status when it does not reach the other side. */
+const SSH_FAILED = 255;
+const SSH_WITHIN_MS = 60_000;
+
 /** A shell on a running blade, from the lab's place on the segment. */
 export class BladeShell {
   readonly #lab: Lab;
@@ -49,11 +54,23 @@ export class BladeShell {
     this.#signal = signal;
   }
 
-  /** Runs a line of shell on the blade and returns what it printed, without the last line's end. Fails as `run` does. */
+  /**
+   * Runs a line of shell on the blade and returns what it printed, without the last line's end. A blade whose sshd does not
+   * answer yet is waited for. Fails as `run` does.
+   */
   async on(blade: DemoBlade, line: string): Promise<string> {
     const args = [...this.#key.sshArgs(blade), line];
-    const { stdout } = await this.#lab.exec(OBSERVER, 'ssh', args, { signal: this.#signal });
-    return stdout.trimEnd();
+    const deadline = performance.now() + SSH_WITHIN_MS;
+    for (;;) {
+      try {
+        const { stdout } = await this.#lab.exec(OBSERVER, 'ssh', args, { signal: this.#signal });
+        return stdout.trimEnd();
+      } catch (error) {
+        const refused = error instanceof ProgramFailed && error.status === SSH_FAILED;
+        if (!refused || performance.now() > deadline) throw error;
+      }
+      await wait(1000, undefined, { signal: this.#signal });
+    }
   }
 
   /** What a web server on the blade answers. */
