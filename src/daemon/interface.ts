@@ -13,10 +13,19 @@ export interface ServeInterface {
 /**
  * The interface of that name with its address in the fleet's subnet; without a name, the one interface that has such
  * an address.
- * @throws BladerootError `NO_INTERFACE`, `INTERFACE_ADDRESS`, `INTERFACE_UNCLEAR`
+ * @throws BladerootError `NO_BLADES`, `NO_INTERFACE`, `INTERFACE_ADDRESS`, `INTERFACE_UNCLEAR`
  */
 export function chooseInterface(name: string | undefined, release: ReleaseStatement): ServeInterface {
   const interfaces = networkInterfaces();
+  if (release.blades.length === 0) {
+    throw new BladerootError(
+      'NO_BLADES',
+      `release ${release.sequence} is for no blades: there is nothing to serve`,
+      {
+        hint: 'describe your blades in fleet.yaml and publish again',
+      },
+    );
+  }
   if (name !== undefined && interfaces[name] === undefined) {
     throw new BladerootError('NO_INTERFACE', `there is no network interface ${name} with an address`, {
       hint: `there are: ${Object.keys(interfaces).join(', ')}`,
