@@ -50,7 +50,7 @@ export function chooseInterface(name: string | undefined, release: ReleaseStatem
     });
   }
   if (found.some((other) => other.name !== first.name)) {
-    const names = found.map((candidate) => candidate.name).join(', ');
+    const names = [...new Set(found.map((candidate) => candidate.name))].sort().join(', ');
     throw new BladerootError('INTERFACE_UNCLEAR', `several interfaces are in the fleet's subnet: ${names}`, {
       hint: 'say which one with --interface',
     });
