@@ -26,9 +26,16 @@ export interface Place {
 
 /** A place with a fleet folder of these files; the state directory is not there yet. */
 export async function place(t: TestContext, fleetFiles: Record<string, string> = {}): Promise<Place> {
-  const state = join(await folderOf(t, {}), 'state');
+  const directory = await folderOf(t, {});
+  const state = join(directory, 'state');
   const fleet = await folderOf(t, fleetFiles);
-  const env = { ...process.env, BLADEROOT_STATE: state, BLADEROOT_FLEET: fleet };
+  const env = {
+    ...process.env,
+    BLADEROOT_STATE: state,
+    BLADEROOT_FLEET: fleet,
+    // Starting takes half the time from the second run on.
+    NODE_COMPILE_CACHE: join(directory, 'compiled'),
+  };
   return {
     state,
     fleet,
