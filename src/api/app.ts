@@ -35,6 +35,10 @@ export function createApp(options: ApiOptions): FastifyInstance {
     const message = error instanceof Error ? error.message : 'the request failed';
     return await reply.code(status).send({ code: errorCode(error) ?? 'FAILED', message });
   });
+  app.setNotFoundHandler(async (request, reply) => {
+    const message = `there is no ${request.method} ${request.url} here`;
+    return await reply.code(404).send({ code: 'NOT_FOUND', message });
+  });
   eventRoutes(app, options.bus, options.events);
   reportRoutes(app, options.bus, (name) => options.current().blades.some((blade) => blade.name === name));
   statusRoutes(app, options.current);
@@ -47,7 +51,9 @@ function httpServer(listener: RequestListener, options: ApiOptions): Server {
       if (!(await options.answerFirst(request, response))) listener(request, response);
     } catch (error) {
       options.onError(error, `${request.method ?? ''} ${request.url ?? ''}`);
-      response.destroy();
+      // An answer that has begun is broken off, so that nobody takes it for whole.
+      if (response.headersSent) response.destroy();
+      else response.writeHead(500).end();
     }
   };
   return createServer((request, response) => void answer(request, response));

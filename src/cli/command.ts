@@ -16,14 +16,23 @@ export interface Context {
 const STATE = '/var/lib/bladeroot';
 const FLEET = '/etc/bladeroot';
 
+/** The examples of each command, so that its noun can show one of them. */
+const EXAMPLES = new WeakMap<Command, string[]>();
+
+/** Shows lines of a shell below a command's help. */
+export function withExamples(command: Command, examples: string[]): Command {
+  EXAMPLES.set(command, examples);
+  return command.addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}`);
+}
+
 /** A command with the options that every command has; `examples` are lines of a shell, with what they do behind `#`. */
 export function leaf(name: string, description: string, examples: string[]): Command {
-  return new Command(name)
+  const command = new Command(name)
     .description(description)
     .option('--state <dir>', `where trees, store, releases and keys are (BLADEROOT_STATE, else ${STATE})`)
     .option('--fleet <dir>', `the fleet folder (BLADEROOT_FLEET, else ${FLEET})`)
-    .option('--json', 'print the result as JSON on stdout; progress goes to stderr in any case')
-    .addHelpText('after', `\nExamples:\n${examples.map((line) => `  ${line}`).join('\n')}`);
+    .option('--json', 'print the result as JSON on stdout; progress goes to stderr in any case');
+  return withExamples(command, examples);
 }
 
 export function contextOf(command: Command, signal: AbortSignal): Context {
@@ -42,5 +51,8 @@ export function contextOf(command: Command, signal: AbortSignal): Context {
 export function noun(name: string, description: string, commands: Command[]): Command {
   const parent = new Command(name).description(description);
   for (const command of commands) parent.addCommand(command);
-  return parent;
+  return withExamples(
+    parent,
+    commands.flatMap((command) => EXAMPLES.get(command)?.slice(0, 1) ?? []),
+  );
 }

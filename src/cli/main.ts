@@ -2,6 +2,7 @@
 import { Command, CommanderError } from 'commander';
 import { describeError } from '../errors.ts';
 import { bladeCommands } from './blade.ts';
+import { withExamples } from './command.ts';
 import { initCommand } from './init.ts';
 import { promoteCommand } from './promote.ts';
 import { releaseCommands } from './release.ts';
@@ -31,6 +32,13 @@ async function program(signal: AbortSignal): Promise<Command> {
     ...(isBundled ? [] : [(await import('./lab.ts')).labCommands(signal)]),
   ];
   for (const command of commands) root.addCommand(command);
+  withExamples(root, [
+    'bladeroot init                                   # once, on the first root',
+    'bladeroot tree create debian --from debian',
+    'bladeroot snapshot pack debian',
+    'bladeroot release publish',
+    'bladeroot serve',
+  ]);
   everyCommand(root, (command) => void command.exitOverride().showHelpAfterError('(--help tells more)'));
   return root;
 }

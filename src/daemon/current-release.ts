@@ -25,6 +25,8 @@ export class CurrentRelease {
     }
     // Releases appear by rename, one event each; reading again at any event costs one small file.
     this.#watcher = watch(this.#releases.directory, () => this.#readAgain());
+    // What came between the first look and the watch.
+    await this.#read();
   }
 
   async stop(): Promise<void> {

@@ -13,10 +13,19 @@ export interface ServeInterface {
 /**
  * The interface of that name with its address in the fleet's subnet; without a name, the one interface that has such
  * an address.
- * @throws BladerootError `NO_INTERFACE`, `INTERFACE_ADDRESS`, `INTERFACE_UNCLEAR`
+ * @throws BladerootError `NO_BLADES`, `NO_INTERFACE`, `INTERFACE_ADDRESS`, `INTERFACE_UNCLEAR`
  */
 export function chooseInterface(name: string | undefined, release: ReleaseStatement): ServeInterface {
   const interfaces = networkInterfaces();
+  if (release.blades.length === 0) {
+    throw new BladerootError(
+      'NO_BLADES',
+      `release ${release.sequence} is for no blades: there is nothing to serve`,
+      {
+        hint: 'describe your blades in fleet.yaml and publish again',
+      },
+    );
+  }
   if (name !== undefined && interfaces[name] === undefined) {
     throw new BladerootError('NO_INTERFACE', `there is no network interface ${name} with an address`, {
       hint: `there are: ${Object.keys(interfaces).join(', ')}`,
@@ -41,7 +50,7 @@ export function chooseInterface(name: string | undefined, release: ReleaseStatem
     });
   }
   if (found.some((other) => other.name !== first.name)) {
-    const names = found.map((candidate) => candidate.name).join(', ');
+    const names = [...new Set(found.map((candidate) => candidate.name))].sort().join(', ');
     throw new BladerootError('INTERFACE_UNCLEAR', `several interfaces are in the fleet's subnet: ${names}`, {
       hint: 'say which one with --interface',
     });

@@ -66,7 +66,14 @@ export async function startRoot(options: RootOptions): Promise<Root> {
 
     const storeDirectory = join(stateDirectory, 'store');
     const release = (): ReleaseStatement => current.get().statement;
-    const emit = (event: BladerootEvent): void => bus.emit(event);
+    // A full disk may cost the record of a boot, not the boot.
+    const emit = (event: BladerootEvent): void => {
+      try {
+        bus.emit(event);
+      } catch (error) {
+        options.onError(error, `recording ${event.type}`);
+      }
+    };
     const boot: BootHttpOptions = {
       storeDirectory,
       url,

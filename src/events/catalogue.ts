@@ -89,5 +89,8 @@ export type StepReport = z.infer<typeof stepReportSchema>;
 export type UpReport = z.infer<typeof upReportSchema>;
 export type BladerootEvent = z.infer<typeof eventSchema>;
 
-/** An event as it stands in the stream: `time` in milliseconds since 1970, `id` growing by one. */
+/**
+ * An event as it stands in the stream: `time` in milliseconds since 1970, `id` growing by one; progress within a step has
+ * the `id` of the event before it.
+ */
 export type RecordedEvent = BladerootEvent & { id: number; time: number };

@@ -17,15 +17,10 @@ export async function applyOverlay(archive: Uint8Array, directory: string): Prom
     }
   }
   const exact = ['--numeric-owner', '--same-owner', '--same-permissions', '--keep-directory-symlink'];
-  // Links are replaced, not written through: an overlay's /etc/resolv.conf is a file where the image has a link.
-  const args = [
-    '--extract',
-    '--file=-',
-    `--directory=${directory}`,
-    '--unlink-first',
-    `--exclude=${WHITEOUT}*`,
-    ...exact,
-  ];
+  // As tar does it when it is told nothing else, links are replaced, not written through (an overlay's /etc/resolv.conf
+  // is a file where the image has a link), and directories that are there are kept: with --unlink-first, a second try
+  // would fail on those that are no longer empty.
+  const args = ['--extract', '--file=-', `--directory=${directory}`, `--exclude=${WHITEOUT}*`, ...exact];
   await run('tar', args, { input: archive });
 }
 

@@ -42,7 +42,7 @@ export function openEnvelope<T>(
 ): T {
   const refuse = (why: string): BladerootError =>
     new BladerootError('SIGNATURE_INVALID', `${expected.what} ${why}`, {
-      hint: `it is not used; publish it again with the fleet's key (${keyId(publicKey)})`,
+      hint: `it is not used; make it again with the fleet's key (${keyId(publicKey)})`,
     });
   const json = parseJson(Buffer.from(text).toString());
   const envelope = envelopeSchema.safeParse(json);
@@ -58,7 +58,10 @@ export function openEnvelope<T>(
   if (!good) throw refuse("was altered, or is not signed by this fleet's key");
   const statement = expected.schema.safeParse(parseJson(payload.toString()));
   if (!statement.success) {
-    throw refuse(`is not understood by this version: ${z.prettifyError(statement.error)}`);
+    const why = statement.error.issues.map(
+      ({ path, message }) => `${path.join('.') || 'all of it'}: ${message}`,
+    );
+    throw refuse(`is not understood by this version (${why.join('; ')})`);
   }
   return statement.data;
 }

@@ -8,13 +8,30 @@ import { writeFileAtomic } from '../system/write-file.ts';
 const PRIVATE = 'release.key';
 const PUBLIC = 'release.pub';
 
-/** Makes the pair, unless there is one already; returns whether it was made. */
+/**
+ * Makes the pair, unless there is one already; returns whether it was made.
+ * @throws BladerootError `NOT_THE_FIRST_ROOT` where there is only the public half, as on a promoted blade: with another
+ * key, the fleet's blades would take nothing from here any more.
+ */
 export async function createKeys(stateDirectory: string): Promise<boolean> {
   const directory = join(stateDirectory, 'keys');
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  if ((await readIfThere(join(directory, PRIVATE))) !== undefined) return false;
+  const privateKey = join(directory, PRIVATE);
+  const publicKey = join(directory, PUBLIC);
+  const hasPublic = (await readIfThere(publicKey)) !== undefined;
+  if ((await readIfThere(privateKey)) !== undefined) {
+    // The power failed between the two files.
+    if (!hasPublic)
+      await writePublicKey(stateDirectory, createPublicKey(await readPrivateKey(stateDirectory)));
+    return false;
+  }
+  if (hasPublic) {
+    throw new BladerootError('NOT_THE_FIRST_ROOT', `${publicKey} is there, but not ${privateKey}`, {
+      hint: "copy the fleet's release.key there from its first root, or name an empty directory with --state",
+    });
+  }
   const pair = generateKeyPairSync('ed25519');
-  await writeFileAtomic(join(directory, PRIVATE), pair.privateKey.export({ type: 'pkcs8', format: 'pem' }), {
+  await writeFileAtomic(privateKey, pair.privateKey.export({ type: 'pkcs8', format: 'pem' }), {
     mode: 0o600,
   });
   await writePublicKey(stateDirectory, pair.publicKey);
@@ -28,26 +45,46 @@ export async function writePublicKey(stateDirectory: string, key: KeyObject): Pr
   await writeFileAtomic(join(directory, PUBLIC), key.export({ type: 'spki', format: 'pem' }));
 }
 
-/** @throws BladerootError `NO_KEY` */
+/** @throws BladerootError `NO_KEY`, `KEY_DAMAGED` */
 export async function readPrivateKey(stateDirectory: string): Promise<KeyObject> {
-  return createPrivateKey(await readKeyFile(stateDirectory, PRIVATE));
+  return await readKey(stateDirectory, PRIVATE, createPrivateKey);
 }
 
-/** @throws BladerootError `NO_KEY` */
+/** @throws BladerootError `NO_KEY`, `KEY_DAMAGED` */
 export async function readPublicKey(stateDirectory: string): Promise<KeyObject> {
-  return createPublicKey(await readKeyFile(stateDirectory, PUBLIC));
+  return await readKey(stateDirectory, PUBLIC, createPublicKey);
 }
 
-async function readKeyFile(stateDirectory: string, name: string): Promise<string> {
+async function readKey(
+  stateDirectory: string,
+  name: string,
+  parse: (pem: string) => KeyObject,
+): Promise<KeyObject> {
   const path = join(stateDirectory, 'keys', name);
   const text = await readIfThere(path);
-  if (text !== undefined) return text;
+  if (text !== undefined) {
+    const key = parsed(text, parse);
+    if (key?.asymmetricKeyType === 'ed25519') return key;
+    throw new BladerootError('KEY_DAMAGED', `${path} is no ed25519 key in PEM form`, {
+      hint: 'put it back from a backup, or from another root of the fleet',
+    });
+  }
   throw new BladerootError('NO_KEY', `there is no fleet key at ${path}`, {
     hint:
       name === PRIVATE
         ? 'run `bladeroot init` on a new root; a promoted blade serves and cannot publish'
         : 'run `bladeroot init`',
   });
+}
+
+function parsed(text: string, parse: (pem: string) => KeyObject): KeyObject | undefined {
+  try {
+    return parse(text);
+  } catch (error) {
+    // Whatever OpenSSL has to say about a text that is no key, it does not help a person.
+    if (error instanceof Error) return undefined;
+    throw error;
+  }
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

@@ -25,7 +25,7 @@ export async function sendFile(
   }
   try {
     const { size } = await file.stat();
-    const range = parseRange(request.headers.range, size);
+    const range = parseRange(rangeAskedFor(request), size);
     if (range === 'unsatisfiable') {
       response.setHeader('Content-Range', `bytes */${size}`);
       sendText(response, 416, 'the file is shorter than that\n');
@@ -73,6 +73,14 @@ async function* chunksOf(file: FileHandle, start: number, end: number): AsyncGen
     at += bytesRead;
     yield buffer.subarray(0, bytesRead);
   }
+}
+
+/**
+ * A range of a HEAD request means nothing (RFC 9110 14.2), and there are no validators here that If-Range could name: what
+ * it has the beginning of may be another release's file.
+ */
+function rangeAskedFor({ method, headers }: IncomingMessage): string | undefined {
+  return method === 'GET' && headers['if-range'] === undefined ? headers.range : undefined;
 }
 
 /** The range asked for as [start, end); undefined when there is none that is to be obeyed. */

@@ -2,12 +2,15 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { eventSchema, type BladerootEvent, type RecordedEvent, type UpReport } from '../events/catalogue.ts';
 import type { EventLog } from '../events/bus.ts';
 
-/** The events that happened. Progress within a step goes by and is not kept. */
+/**
+ * The events that happened. Progress within a step goes by and is not kept: it bears the number of the event before it, so
+ * that no number of a kept event is ever used twice, also not after a restart.
+ */
 export class EventRepository implements EventLog {
   readonly #insert: StatementSync;
   readonly #since: StatementSync;
   readonly #lastUp: StatementSync;
-  #next: number;
+  #last: number;
 
   constructor(database: DatabaseSync) {
     this.#insert = database.prepare(
@@ -17,19 +20,20 @@ export class EventRepository implements EventLog {
     this.#lastUp = database.prepare(
       `SELECT id, time, event FROM events WHERE blade = ? AND type = 'blade.up' ORDER BY id DESC LIMIT 1`,
     );
-    this.#next = 1 + Number(database.prepare('SELECT max(id) AS last FROM events').get()?.['last'] ?? 0);
+    this.#last = Number(database.prepare('SELECT max(id) AS last FROM events').get()?.['last'] ?? 0);
   }
 
   append(event: BladerootEvent, time: number): number {
-    const id = this.#next++;
-    if (event.type === 'blade.step' && event.state === 'progress') return id;
+    if (event.type === 'blade.step' && event.state === 'progress') return this.#last;
+    const id = this.#last + 1;
     const blade = 'blade' in event ? (event.blade ?? null) : null;
     this.#insert.run(id, time, event.type, blade, JSON.stringify(event));
+    this.#last = id;
     return id;
   }
 
-  /** Events with a number above `id`, oldest first. */
-  since(id: number, limit = 10_000): RecordedEvent[] {
+  /** The next events with a number above `id`, oldest first, `limit` at most. */
+  since(id: number, limit = 1000): RecordedEvent[] {
     return this.#since.all(id, limit).map(recorded);
   }
 

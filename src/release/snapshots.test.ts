@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { createPublicKey } from 'node:crypto';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import type { SnapshotStatement } from '../image/statement.ts';
+import { snapshotPath } from '../store/layout.ts';
+import { DirectorySource } from '../store/source.ts';
+import { Store } from '../store/store.ts';
+import { seal } from './envelope.ts';
+import { sampleKey, sampleStatement } from './release.fixture.ts';
+import { fetchSnapshot, findSnapshot, listSnapshot, readSnapshot, readSnapshots } from './snapshots.ts';
+import { RELEASE_TYPE } from './statement.ts';
+
+const key = sampleKey();
+const publicKey = createPublicKey(key);
+
+const idOf = (start: string): string => start.padEnd(64, '0');
+
+function statement(start: string, tree: string, day: number): SnapshotStatement {
+  return {
+    type: 'bladeroot-snapshot',
+    version: 1,
+    id: idOf(start),
+    tree,
+    created: `2026-01-0${day}T00:00:00.000Z`,
+    manifest: { bytes: 10, storedBytes: 10 },
+    layers: [],
+    storedBytes: 10,
+  };
+}
+
+async function storeOf(t: TestContext, ...statements: SnapshotStatement[]): Promise<Store> {
+  const directory = await mkdtemp(join(tmpdir(), 'bladeroot-snapshots-'));
+  t.after(async () => await rm(directory, { recursive: true }));
+  const store = await Store.open(directory);
+  for (const one of statements) await listSnapshot(store, one, key);
+  return store;
+}
+
+test('snapshots are listed oldest first, whatever their ids', async (t) => {
+  const store = await storeOf(t, statement('aaaa', 'web', 3), statement('bbbb', 'web', 1));
+  const days = (await readSnapshots(store, publicKey)).map(({ created }) => created.slice(8, 10));
+  assert.deepEqual(days, ['01', '03']);
+});
+
+test('a snapshot is found by its id, by the start of its id, and by its tree: then the newest', async (t) => {
+  const old = statement('aaaa1', 'web', 1);
+  const newer = statement('aaaa2', 'web', 2);
+  const store = await storeOf(t, newer, old, statement('cccc', 'mail', 3));
+  assert.deepEqual(await findSnapshot(store, old.id, publicKey), old);
+  assert.deepEqual(await findSnapshot(store, 'aaaa1', publicKey), old);
+  assert.deepEqual(await findSnapshot(store, 'web', publicKey), newer);
+});
+
+test('the start of several ids, and what there is not, are errors that say what to do', async (t) => {
+  const store = await storeOf(t, statement('aaaa1', 'web', 1), statement('aaaa2', 'web', 2));
+  await assert.rejects(findSnapshot(store, 'aaaa', publicKey), {
+    code: 'UNKNOWN_SNAPSHOT',
+    message: 'aaaa is the beginning of 2 snapshots',
+  });
+  await assert.rejects(findSnapshot(store, 'nosuch', publicKey), {
+    code: 'UNKNOWN_SNAPSHOT',
+    hint: /snapshot list/,
+  });
+});
+
+test('a snapshot under the name of another is refused, from the store and from a source', async (t) => {
+  const good = statement('aaaa', 'web', 1);
+  const store = await storeOf(t, good);
+  const swapped = idOf('bbbb');
+  await copyFile(join(store.directory, snapshotPath(good.id)), join(store.directory, snapshotPath(swapped)));
+  const refused = { code: 'SIGNATURE_INVALID', message: /^snapshot bbbb00000000 is another snapshot/ };
+  await assert.rejects(readSnapshot(store, swapped, publicKey), refused);
+  await assert.rejects(fetchSnapshot(new DirectorySource(store.directory), swapped, publicKey), refused);
+});
+
+test('a snapshot that another key has signed, and a signed release, are no snapshots', async (t) => {
+  const store = await storeOf(t, statement('aaaa', 'web', 1));
+  await assert.rejects(readSnapshot(store, idOf('aaaa'), createPublicKey(sampleKey())), {
+    code: 'SIGNATURE_INVALID',
+    message: /^snapshot aaaa00000000 was altered, or is not signed by this fleet's key$/,
+  });
+  await store.putSnapshot(idOf('aaaa'), Buffer.from(seal(RELEASE_TYPE, sampleStatement(), key)));
+  await assert.rejects(readSnapshot(store, idOf('aaaa'), publicKey), { message: /is of type .*release/ });
+});

@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test, type TestContext } from 'node:test';
+import type { BladerootEvent } from '../events/catalogue.ts';
+import { folderOf } from '../fleet/test-folder.ts';
+import { blobOf, sampleKey, sampleRelease } from '../release/release.fixture.ts';
+import { blobPath, packIndexPath, packPath, manifestPath, snapshotPath } from '../store/layout.ts';
+import { answerBootRequest, scriptUrl } from './boot-http.ts';
+import { curl, serveHttp } from './http-server.fixture.ts';
+
+const ID = 'ab'.repeat(32);
+const release = sampleRelease(sampleKey(), { sequence: 3 });
+
+interface Served {
+  url: string;
+  events: BladerootEvent[];
+}
+
+async function serveBoots(t: TestContext): Promise<Served> {
+  const directory = await folderOf(t, {
+    'keys/release.key': 'secret',
+    'state.db': 'secret',
+    [`store/${blobPath(blobOf('kernel').digest)}`]: 'kernel',
+    [`store/${blobPath(blobOf('initrd').digest)}`]: 'initrd',
+    [`store/${packPath(ID)}`]: 'pack',
+    [`store/${packIndexPath(ID)}`]: 'index',
+    [`store/${manifestPath(ID)}`]: 'manifest',
+    [`store/${snapshotPath(ID)}`]: 'snapshot',
+    [`store/packs/${ID}.part`]: 'half a pack',
+    'store/tmp/aside': 'half a blob',
+  });
+  const events: BladerootEvent[] = [];
+  const url = await serveHttp(t, async (request, response) => {
+    const answered = await answerBootRequest(request, response, {
+      storeDirectory: join(directory, 'store'),
+      url: 'http://10.77.0.1:8067',
+      current: () => release,
+      plan: ({ name }) => ({ kind: name === 'web01' ? 'agent' : 'local-disk' }),
+      onEvent: (event) => events.push(event),
+    });
+    if (!answered) response.writeHead(501).end('not of a boot');
+  });
+  return { url, events };
+}
+
+test('HTTP-23: a boot asks HEAD, then GET; each event is emitted once, for GET', async (t) => {
+  const { url, events } = await serveBoots(t);
+  for (const file of ['script.ipxe', 'vmlinuz', 'initrd']) {
+    const head = await curl(`${url}/boot/web01/${file}`, '--head');
+    assert.deepEqual([head.status, head.body, events], [200, '', []], file);
+    const whole = await curl(`${url}/boot/web01/${file}`);
+    assert.equal(whole.headers.get('content-length'), head.headers.get('content-length'), file);
+    assert.equal(whole.headers.get('content-length'), String(whole.body.length), file);
+    const seen = events.splice(0);
+    assert.equal(seen.length, 1, file);
+    const type = { 'script.ipxe': 'boot.script', vmlinuz: 'boot.kernel', initrd: 'boot.initrd' }[file];
+    assert.equal(seen[0]?.type, type);
+    assert.ok(seen[0] !== undefined && 'blade' in seen[0] && seen[0].blade === 'web01');
+  }
+});
+
+test("kernel and initrd are the current release's", async (t) => {
+  const { url } = await serveBoots(t);
+  assert.equal((await curl(`${url}/boot/web01/vmlinuz`)).body, 'kernel');
+  assert.equal((await curl(`${url}/boot/mail01/initrd?again`)).body, 'initrd');
+});
+
+test('HTTP-24: firmware of HTTP/1.0 gets its script at once, uncompressed and with its length', async (t) => {
+  const { url } = await serveBoots(t);
+  const path = new URL(scriptUrl(url, 'web01'));
+  const answer = await curl(
+    path.href,
+    '--http1.0',
+    '--header',
+    'Accept:',
+    '--header',
+    'Accept-Encoding: gzip',
+  );
+  assert.equal(answer.status, 200);
+  assert.match(answer.body, /^#!ipxe\n/);
+  assert.equal(answer.headers.get('content-length'), String(answer.body.length));
+  assert.equal(answer.headers.get('content-encoding'), undefined);
+  assert.equal(answer.headers.get('location'), undefined);
+});
+
+test("the script carries out the blade's plan, and names the root as blades reach it", async (t) => {
+  const { url, events } = await serveBoots(t);
+  const agent = (await curl(`${url}/boot/web01/script.ipxe`)).body;
+  assert.match(
+    agent,
+    /kernel .*http:\/\/10\.77\.0\.1:8067\/boot\/web01\/vmlinuz .*BOOTIF=01-52-54-00-77-00-11/,
+  );
+  assert.match((await curl(`${url}/boot/mail01/script.ipxe`)).body, /sanboot/);
+  assert.deepEqual(
+    events.map((event) => 'message' in event && event.message),
+    ['agent', 'local-disk'],
+  );
+});
+
+test('the release goes out in the very bytes that were signed', async (t) => {
+  const { url } = await serveBoots(t);
+  const answer = await curl(`${url}/releases/current`);
+  assert.equal(answer.body, release.envelope.toString());
+  assert.equal(answer.headers.get('content-length'), String(release.envelope.length));
+  assert.equal((await curl(`${url}/releases/current`, '--head')).body, '');
+});
+
+test('all that a blade fetches of the store is there, with ranges', async (t) => {
+  const { url } = await serveBoots(t);
+  for (const [path, body] of [
+    [packPath(ID), 'pack'],
+    [packIndexPath(ID), 'index'],
+    [manifestPath(ID), 'manifest'],
+    [snapshotPath(ID), 'snapshot'],
+  ]) {
+    assert.equal((await curl(`${url}/store/${path}`)).body, body);
+  }
+  assert.equal((await curl(`${url}/store/${packPath(ID)}`, '--range', '1-2')).body, 'ac');
+});
+
+test('nothing beside the store can be asked for, whatever a path looks like', async (t) => {
+  const { url, events } = await serveBoots(t);
+  for (const path of [
+    '/store/../keys/release.key',
+    '/store/blobs/../../keys/release.key',
+    '/store/%2e%2e/keys/release.key',
+    '/store/..%2fkeys%2frelease.key',
+    `/store/blobs/${ID}/../../../state.db`,
+    '/store//etc/passwd',
+    '/store/tmp/aside',
+    `/store/packs/${ID}.part`,
+    `/store/packs/${ID}.pack%00`,
+    `/store/packs/${ID.toUpperCase()}.pack`,
+    '/store/',
+    '/store/blobs',
+    '/boot/../keys/release.key',
+    '/boot/web01/../../keys/release.key',
+    '/boot/web01/',
+    '/boot/web01/script.ipxe/',
+    '/releases/1.json',
+    '/releases/../state.db',
+  ]) {
+    const answer = await curl(`${url}${path}`);
+    assert.equal(answer.status, 404, path);
+    assert.doesNotMatch(answer.body, /secret|half/, path);
+  }
+  assert.deepEqual(events, []);
+});
+
+test('a blade that the release does not know is told so', async (t) => {
+  const { url, events } = await serveBoots(t);
+  const answer = await curl(`${url}/boot/db01/script.ipxe`);
+  assert.deepEqual([answer.status, answer.body], [404, 'release 3 has no blade db01\n']);
+  assert.deepEqual(events, []);
+});
+
+test('only GET and HEAD, as Allow says', async (t) => {
+  const { url } = await serveBoots(t);
+  const answer = await curl(`${url}/boot/web01/vmlinuz`, '--request', 'PUT');
+  assert.deepEqual([answer.status, answer.headers.get('allow')], [405, 'GET, HEAD']);
+});
+
+test('what is no request of a boot is left to the API', async (t) => {
+  const { url } = await serveBoots(t);
+  for (const path of ['/', '/api/v1/status', '/storeroom/x', '//store/x']) {
+    assert.equal((await curl(url + path)).status, 501, path);
+  }
+});
