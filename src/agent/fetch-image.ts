@@ -28,7 +28,6 @@ export async function fetchImage(request: FetchRequest): Promise<void> {
   }
   const { id } = release.statement.snapshot;
   const snapshot = await fetchSnapshot(source, id, request.publicKey);
-  await mirror.putSnapshot(id, snapshot.envelope);
   const begun = performance.now();
   await unpackSnapshot({
     statement: snapshot.statement,
@@ -40,4 +39,6 @@ export async function fetchImage(request: FetchRequest): Promise<void> {
       reporter.progress('fetch', bytesDone, bytesTotal, bytesDone / Math.max(seconds, 0.001));
     },
   });
+  // Last: a snapshot that a store lists is whole.
+  await mirror.putSnapshot(id, snapshot.envelope);
 }
