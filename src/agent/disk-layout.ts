@@ -13,6 +13,8 @@ export interface DiskFacts {
   signatures: string[];
   /** Whether the first MiB holds anything but zeros. */
   written: boolean;
+  /** Why it could not be looked at; undefined when it could. */
+  unreadable?: string;
 }
 
 export interface PartitionFacts {
@@ -90,6 +92,7 @@ function wholeMebibytes(bytes: number): number {
 function whyNot(disk: DiskFacts, slotBytes: number, neededBytes: number): string | undefined {
   if (disk.readOnly) return 'is read-only';
   if (disk.removable) return 'is removable';
+  if (disk.unreadable !== undefined) return `cannot be read (${disk.unreadable})`;
   const carried = [...disk.signatures, ...disk.partitions.map(({ name, path }) => name || path)];
   if (carried.length > 0) return `is not blank, it carries ${carried.join(', ')}`;
   if (disk.written) return 'is not blank, it carries data of an unknown kind';
