@@ -149,6 +149,15 @@ for (const { what, code, at } of ALTERED) {
   });
 }
 
+test('what the disk of the mirror has damaged since is fetched again', async (t) => {
+  const scene = await setScene(t);
+  await scene.fetch();
+  await flip(scene.mirror, `blobs/${scene.release.statement.initrd.digest}`, 2);
+  await flip(scene.mirror, packPath(scene.pack), LAST_PIECE);
+  await scene.fetch();
+  await requireWhole(scene);
+});
+
 test('the next try fetches nothing that is here, and goes on at the first piece that is missing', async (t) => {
   const scene = await setScene(t);
   await flip(scene.store, packPath(scene.pack), LAST_PIECE);

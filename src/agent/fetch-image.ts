@@ -1,9 +1,11 @@
 /** Fetches the image and unpacks it while it comes; all that it is made of stays on the blade, to be served again. */
 import type { KeyObject } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import type { SignedRelease } from '../release/repository.ts';
 import { releaseBlobs } from '../release/statement.ts';
 import { fetchSnapshot } from '../release/snapshots.ts';
 import { unpackSnapshot } from '../image/unpack.ts';
+import { sha256, type Digest } from '../store/digest.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
@@ -24,7 +26,7 @@ export interface FetchRequest {
 export async function fetchImage(request: FetchRequest): Promise<void> {
   const { release, source, mirror, directory, reporter } = request;
   for (const { digest, bytes } of releaseBlobs(release.statement)) {
-    if (!(await mirror.hasBlob(digest))) await mirror.putBlob(await fetchBlob(source, digest, bytes));
+    if (!(await holds(mirror, digest))) await mirror.putBlob(await fetchBlob(source, digest, bytes));
   }
   const { id } = release.statement.snapshot;
   const snapshot = await fetchSnapshot(source, id, request.publicKey);
@@ -41,4 +43,9 @@ export async function fetchImage(request: FetchRequest): Promise<void> {
   });
   // Last: a snapshot that a store lists is whole.
   await mirror.putSnapshot(id, snapshot.envelope);
+}
+
+/** Whole, too: what a disk has lost since is fetched again. */
+async function holds(mirror: Store, digest: Digest): Promise<boolean> {
+  return (await mirror.hasBlob(digest)) && sha256(await readFile(mirror.blobPath(digest))) === digest;
 }

@@ -85,7 +85,7 @@ async function placeBlob(store: Store, blob: Blob, path: string): Promise<void> 
   await copyFile(store.blobPath(blob.digest), aside);
   if (!(await holds(aside, blob))) {
     throw new BladerootError('BLOB_DAMAGED', `blob ${blob.digest} in ${store.directory} is damaged`, {
-      hint: 'deploy this blade again',
+      hint: 'remove it and blade.json, then boot from the network: the blade is deployed again',
     });
   }
   const file = await open(aside, 'r+');
