@@ -18,7 +18,11 @@ export function describeError(error: unknown): string {
   if (error instanceof BladerootError) {
     return error.hint === undefined ? error.message : `${error.message}; ${error.hint}`;
   }
-  return error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error)) return String(error);
+  // fetch() says no more than "fetch failed": why is in the cause.
+  const { cause } = error;
+  const why = cause instanceof Error ? cause.message || errorCode(cause) : undefined;
+  return why === undefined ? error.message : `${error.message}: ${why}`;
 }
 
 /** The `code` of a system error (`ENOENT`, `EADDRINUSE`, ...), or of a BladerootError. */

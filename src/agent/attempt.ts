@@ -1,4 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError } from '../errors.ts';
 import type { BootStep } from '../events/catalogue.ts';
 import type { Reporter } from './reporter.ts';
@@ -9,9 +9,15 @@ const DELAYS_MS = [1000, 2000, 4000, 8000];
 /**
  * Does a step, and does it again when it fails: what is wrong is said each time, and the waits grow, each longer or
  * shorter by chance so that a fleet that failed together does not come back together.
+ * @param wait for so many milliseconds
  * @throws what the last try threw
  */
-export async function attempt<T>(step: BootStep, reporter: Reporter, work: () => Promise<T>): Promise<T> {
+export async function attempt<T>(
+  step: BootStep,
+  reporter: Reporter,
+  work: () => Promise<T>,
+  wait: (ms: number) => Promise<void> = sleep,
+): Promise<T> {
   for (const delay of DELAYS_MS) {
     try {
       return await work();

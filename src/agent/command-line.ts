@@ -13,7 +13,7 @@ export function parseCommandLine(text: string): CommandLine {
     .split(/\s+/)
     .filter((word) => word.startsWith('bladeroot.root='))
     .map((word) => word.slice('bladeroot.root='.length).replace(/\/+$/, ''))
-    .filter((url) => URL.canParse(url));
+    .filter((url) => URL.parse(url)?.protocol === 'http:');
   if (roots.length > 0) return { roots };
   throw new BladerootError('NO_ROOT_URL', 'the kernel command line names no root', {
     hint: 'boot with bladeroot.root=http://ADDRESS:8067, as the boot script of a root does',

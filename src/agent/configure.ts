@@ -1,9 +1,11 @@
 /** Makes of the unpacked image this blade: its overlay, its fstab, and what it is known by. */
 import { randomBytes } from 'node:crypto';
-import { chmod, copyFile, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { errorCode } from '../errors.ts';
 import { applyOverlay } from '../overlay/apply.ts';
 import { run } from '../system/run.ts';
+import { writeFileAtomic } from '../system/write-file.ts';
 import { PARTITIONS } from './disk-layout.ts';
 import type { Slot } from '../blade/state.ts';
 
@@ -36,11 +38,9 @@ async function writeFstab(directory: string, slot: Slot): Promise<void> {
   }
   const path = join(directory, 'etc/fstab');
   const own = new Set(mounts.map(([, where]) => where));
-  const there = await stat(path).then(
-    async () => await readFile(path, 'utf8'),
-    () => '',
-  );
-  const kept = there.split('\n').filter((line) => !own.has(line.trim().split(/\s+/)[1]));
+  const there = (await exists(path)) ? await readFile(path, 'utf8') : '';
+  const isOwn = (line: string): boolean => !line.startsWith('#') && own.has(line.trim().split(/\s+/)[1]);
+  const kept = there.split('\n').filter((line) => !isOwn(line));
   await writeFile(
     path,
     [...mounts.map((fields) => fields.join(' ')), ...kept, ''].join('\n').replace(/\n+$/, '\n'),
@@ -52,15 +52,16 @@ async function giveIdentity(directory: string, identityDirectory: string): Promi
   await mkdir(identityDirectory, { recursive: true, mode: 0o700 });
   const machineId = join(identityDirectory, 'machine-id');
   if (!(await exists(machineId)))
-    await writeFile(machineId, `${randomBytes(16).toString('hex')}\n`, { mode: 0o444 });
+    await writeFileAtomic(machineId, `${randomBytes(16).toString('hex')}\n`, { mode: 0o444 });
   await copyFile(machineId, join(directory, 'etc/machine-id'));
 
   if (!(await exists(join(directory, 'usr/bin/ssh-keygen')))) return;
   const keys = join(identityDirectory, 'ssh');
   if (!(await exists(keys))) {
     // Made aside: keys that are there are whole.
-    const aside = `${identityDirectory}/ssh.new/etc/ssh`;
-    await mkdir(aside, { recursive: true, mode: 0o700 });
+    const aside = `${keys}.new`;
+    await rm(aside, { recursive: true, force: true });
+    await mkdir(aside, { mode: 0o700 });
     await run('mount', ['--bind', '/dev', join(directory, 'dev')]);
     try {
       await run('chroot', [directory, 'ssh-keygen', '-A']);
@@ -82,9 +83,13 @@ async function copyHostKeys(from: string, to: string): Promise<void> {
   }
 }
 
+/** A disk that cannot be read is no reason to make a new identity. */
 async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  );
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
 }

@@ -13,6 +13,8 @@ export interface DiskFacts {
   signatures: string[];
   /** Whether the first MiB holds anything but zeros. */
   written: boolean;
+  /** Why it could not be looked at; undefined when it could. */
+  unreadable?: string;
 }
 
 export interface PartitionFacts {
@@ -59,7 +61,7 @@ export function planDisk(disks: DiskFacts[], slotBytes: number | undefined, need
   if (ours !== undefined) return { disk: ours, action: 'keep', script: '' };
   const reasons: string[] = [];
   for (const disk of disks) {
-    const slot = slotBytes ?? shareOf(disk.bytes);
+    const slot = wholeMebibytes(slotBytes ?? shareOf(disk.bytes));
     const reason = whyNot(disk, slot, neededBytes);
     if (reason === undefined) return { disk, action: 'lay-out', script: sfdiskScript(slot) };
     reasons.push(`${disk.path} ${reason}`);
@@ -78,13 +80,19 @@ export function isLaidOut(disk: Pick<DiskFacts, 'partitions'>): boolean {
 }
 
 function shareOf(bytes: number): number {
-  const share = Math.floor((bytes - ESP_BYTES - OVERHEAD_BYTES) / 3);
-  return Math.min(MAX_SLOT_BYTES, Math.floor(share / MiB) * MiB);
+  const share = (bytes - ESP_BYTES - OVERHEAD_BYTES) / 3;
+  return Math.min(MAX_SLOT_BYTES, Math.max(0, share));
+}
+
+/** sfdisk is told sizes in MiB, to which it aligns. */
+function wholeMebibytes(bytes: number): number {
+  return Math.floor(bytes / MiB) * MiB;
 }
 
 function whyNot(disk: DiskFacts, slotBytes: number, neededBytes: number): string | undefined {
   if (disk.readOnly) return 'is read-only';
   if (disk.removable) return 'is removable';
+  if (disk.unreadable !== undefined) return `cannot be read (${disk.unreadable})`;
   const carried = [...disk.signatures, ...disk.partitions.map(({ name, path }) => name || path)];
   if (carried.length > 0) return `is not blank, it carries ${carried.join(', ')}`;
   if (disk.written) return 'is not blank, it carries data of an unknown kind';

@@ -3,7 +3,7 @@ import { open, readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
-import { BladerootError } from '../errors.ts';
+import { BladerootError, describeError } from '../errors.ts';
 import { ProgramFailed, run } from '../system/run.ts';
 import { isLaidOut, PARTITIONS, type DiskFacts, type DiskPlan, type PartitionFacts } from './disk-layout.ts';
 
@@ -23,15 +23,15 @@ export async function inspectDisks(): Promise<DiskFacts[]> {
   const { blockdevices } = lsblkSchema.parse(JSON.parse(stdout));
   const disks = blockdevices.filter(({ type, size }) => type === 'disk' && size > 0);
   return await Promise.all(
-    disks.map(async (disk) => ({
-      path: disk.path,
-      bytes: disk.size,
-      readOnly: disk.ro,
-      removable: disk.rm,
-      partitions: await partitionsOf(disk.path),
-      signatures: await signaturesOn(disk.path),
-      written: await isWritten(disk.path),
-    })),
+    disks.map(async ({ path, size, ro, rm }) => {
+      const facts = { path, bytes: size, readOnly: ro, removable: rm, partitions: await partitionsOf(path) };
+      try {
+        return { ...facts, signatures: await signaturesOn(path), written: await isWritten(path) };
+      } catch (error) {
+        // A broken disk does not keep the blade from using another.
+        return { ...facts, signatures: [], written: true, unreadable: describeError(error) };
+      }
+    }),
   );
 }
 
@@ -92,22 +92,26 @@ export interface BladeDisk {
   persist: string;
 }
 
-/**
- * Carries out a plan. What an interrupted run left undone is made up for: partitions without their file system get it.
- * Slots get theirs when they are installed.
- */
+/** Carries out a plan; what an interrupted run left undone is made up for. */
 export async function layOutDisk(plan: DiskPlan): Promise<BladeDisk> {
-  if (plan.action === 'lay-out') {
-    // One write of the table, at the end, by sfdisk; before it nothing on the disk has changed.
-    await run('sfdisk', ['--quiet', '--wipe', 'always', '--wipe-partitions', 'always', plan.disk.path], {
-      input: plan.script,
-    });
-  }
-  const partitions = await newPartitionsOf(plan.disk.path);
+  const { path } = plan.disk;
+  if (plan.action === 'lay-out') await writeTable(path, plan.script);
+  return await makeFileSystems(path, await newPartitionsOf(path));
+}
+
+/** One write of the table, at the end, by sfdisk; before it nothing on the disk has changed. */
+export async function writeTable(disk: string, script: string): Promise<void> {
+  await run('sfdisk', ['--quiet', '--wipe', 'always', '--wipe-partitions', 'always', disk], {
+    input: script,
+  });
+}
+
+/** Boot area and persistent partition get a file system unless they have one; slots when they are installed. */
+export async function makeFileSystems(disk: string, partitions: PartitionFacts[]): Promise<BladeDisk> {
   const find = (name: string): PartitionFacts => {
     const found = partitions.find((partition) => partition.name === name);
     if (found !== undefined) return found;
-    throw new BladerootError('NO_PARTITION', `${plan.disk.path} has no partition ${name}`);
+    throw new BladerootError('NO_PARTITION', `${disk} has no partition ${name}`);
   };
   const esp = find(PARTITIONS.esp);
   const persist = find(PARTITIONS.persist);
@@ -116,7 +120,7 @@ export async function layOutDisk(plan: DiskPlan): Promise<BladeDisk> {
   }
   if ((await fileSystemOn(persist.path)) === undefined) await makeExt4(persist.path, PARTITIONS.persist);
   return {
-    path: plan.disk.path,
+    path: disk,
     esp: esp.path,
     a: find(PARTITIONS.a).path,
     b: find(PARTITIONS.b).path,

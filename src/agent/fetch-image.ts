@@ -1,9 +1,11 @@
 /** Fetches the image and unpacks it while it comes; all that it is made of stays on the blade, to be served again. */
 import type { KeyObject } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import type { SignedRelease } from '../release/repository.ts';
 import { releaseBlobs } from '../release/statement.ts';
 import { fetchSnapshot } from '../release/snapshots.ts';
 import { unpackSnapshot } from '../image/unpack.ts';
+import { sha256, type Digest } from '../store/digest.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
@@ -24,11 +26,10 @@ export interface FetchRequest {
 export async function fetchImage(request: FetchRequest): Promise<void> {
   const { release, source, mirror, directory, reporter } = request;
   for (const { digest, bytes } of releaseBlobs(release.statement)) {
-    if (!(await mirror.hasBlob(digest))) await mirror.putBlob(await fetchBlob(source, digest, bytes));
+    if (!(await holds(mirror, digest))) await mirror.putBlob(await fetchBlob(source, digest, bytes));
   }
   const { id } = release.statement.snapshot;
   const snapshot = await fetchSnapshot(source, id, request.publicKey);
-  await mirror.putSnapshot(id, snapshot.envelope);
   const begun = performance.now();
   await unpackSnapshot({
     statement: snapshot.statement,
@@ -40,4 +41,11 @@ export async function fetchImage(request: FetchRequest): Promise<void> {
       reporter.progress('fetch', bytesDone, bytesTotal, bytesDone / Math.max(seconds, 0.001));
     },
   });
+  // Last: a snapshot that a store lists is whole.
+  await mirror.putSnapshot(id, snapshot.envelope);
+}
+
+/** Whole, too: what a disk has lost since is fetched again. */
+async function holds(mirror: Store, digest: Digest): Promise<boolean> {
+  return (await mirror.hasBlob(digest)) && sha256(await readFile(mirror.blobPath(digest))) === digest;
 }

@@ -1,10 +1,13 @@
 /** What the agent tells: on the console for whoever stands before the machine, and to the root. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sendReport } from '../blade/report.ts';
 import { describeError } from '../errors.ts';
 import type { BootStep, Report } from '../events/catalogue.ts';
 
 /** At most so often is progress told, in milliseconds. */
 const PROGRESS_EVERY_MS = 500;
+/** So long does the end wait for a root that does not take the last reports. */
+const FLUSH_WITHIN_MS = 5000;
 
 export interface ReportTarget {
   root: string;
@@ -17,6 +20,8 @@ export class Reporter {
   #target: ReportTarget | undefined;
   #unsent: (() => Report)[] = [];
   #sending: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  #closed = false;
   #lastProgress = 0;
 
   constructor(boot: string, print: (line: string) => void) {
@@ -44,7 +49,8 @@ export class Reporter {
     this.#print(
       `${step}: ${percent} %, ${megabytes(done)} of ${megabytes(total)} MB, ${megabytes(rate)} MB/s`,
     );
-    this.#report(step, { state: 'progress', done, total });
+    // The next one says more: progress does not queue up before a root that is slow or dead.
+    if (this.#waiting === 0) this.#report(step, { state: 'progress', done, total });
   }
 
   done(step: BootStep, message?: string): void {
@@ -57,9 +63,13 @@ export class Reporter {
     this.#report(step, { state: 'failed', message: message.slice(0, 2000) });
   }
 
-  /** Waits until what has been reported is sent, or was tried. */
+  /** Waits until what has been reported is sent, or was tried; not for long, and what is then unsent is dropped. */
   async flush(): Promise<void> {
-    await this.#sending;
+    const deadline = new AbortController();
+    const late = sleep(FLUSH_WITHIN_MS, undefined, { signal: deadline.signal }).catch(() => undefined);
+    await Promise.race([this.#sending, late]);
+    deadline.abort();
+    this.#closed = true;
   }
 
   #report(
@@ -86,12 +96,16 @@ export class Reporter {
     const target = this.#target;
     if (target === undefined) return;
     const before = this.#sending;
+    this.#waiting++;
     this.#sending = (async () => {
       await before;
       try {
+        if (this.#closed) return;
         await sendReport(target.root, make());
       } catch (error) {
         this.#print(`the root did not take a report: ${describeError(error)}`);
+      } finally {
+        this.#waiting--;
       }
     })();
   }

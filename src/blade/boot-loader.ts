@@ -1,7 +1,8 @@
 /** The blade's own boot loader: GRUB on its own disk, for BIOS and UEFI alike, with all that it reads on the ESP. */
 import { copyFile, mkdir, open, readFile, rename, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { BladerootError, errorCode } from '../errors.ts';
 import type { Blob, ReleaseStatement } from '../release/statement.ts';
 import { sha256 } from '../store/digest.ts';
 import type { Store } from '../store/store.ts';
@@ -10,12 +11,12 @@ import { syncDirectory, writeFileAtomic } from '../system/write-file.ts';
 import type { Slot } from './state.ts';
 
 const ESP = '/boot/efi';
+const GRUB_CONFIG = join(ESP, 'grub/grub.cfg');
 
-/** GRUB's platforms, each with a file that shows that it is installed. */
 const PLATFORMS = [
-  { target: 'i386-pc', proof: 'grub/i386-pc/core.img', options: [] },
+  { target: 'i386-pc', options: [] },
   // --removable: the path that every UEFI firmware tries, so that a disk may move to another machine.
-  { target: 'x86_64-efi', proof: 'EFI/BOOT/BOOTX64.EFI', options: ['--removable', '--no-nvram'] },
+  { target: 'x86_64-efi', options: ['--removable', '--no-nvram'] },
 ] as const;
 
 export interface BootLoaderRequest {
@@ -39,14 +40,19 @@ export async function installBootLoader(request: BootLoaderRequest): Promise<boo
   await placeBlob(store, release.initrd, join(directory, 'initrd'));
 
   await mkdir(join(ESP, 'grub'), { recursive: true });
-  await writeFileAtomic(join(ESP, 'grub/grub.cfg'), grubConfig(slot, request.kernelArgs));
+  const config = grubConfig(slot, request.kernelArgs);
+  if (!(await says(GRUB_CONFIG, config))) await writeFileAtomic(GRUB_CONFIG, config);
 
   const disk = await diskOf(ESP);
   let installed = false;
-  for (const { target, proof, options } of PLATFORMS) {
-    if (await exists(join(ESP, proof))) continue;
+  for (const { target, options } of PLATFORMS) {
+    // grub-install's own files do not show that it came to its end: the boot sector is the last that it writes.
+    const proof = join(ESP, `grub/${target}.installed`);
+    if (await says(proof, '')) continue;
     const paths = [`--boot-directory=${ESP}`, `--efi-directory=${ESP}`];
     await run('grub-install', [`--target=${target}`, ...paths, ...options, disk]);
+    await run('sync', ['--file-system', ESP]);
+    await writeFileAtomic(proof, '');
     installed = true;
   }
   return installed;
@@ -77,11 +83,16 @@ async function placeBlob(store: Store, blob: Blob, path: string): Promise<void> 
   if (await holds(path, blob)) return;
   const aside = `${path}.new`;
   await copyFile(store.blobPath(blob.digest), aside);
+  if (!(await holds(aside, blob))) {
+    throw new BladerootError('BLOB_DAMAGED', `blob ${blob.digest} in ${store.directory} is damaged`, {
+      hint: 'remove it and blade.json, then boot from the network: the blade is deployed again',
+    });
+  }
   const file = await open(aside, 'r+');
   await file.sync();
   await file.close();
   await rename(aside, path);
-  await syncDirectory(join(path, '..'));
+  await syncDirectory(dirname(path));
 }
 
 async function holds(path: string, blob: Blob): Promise<boolean> {
@@ -107,9 +118,11 @@ async function diskOf(mountPoint: string): Promise<string> {
   return disk.path;
 }
 
-async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  );
+async function says(path: string, text: string): Promise<boolean> {
+  try {
+    return (await readFile(path, 'utf8')) === text;
+  } catch (error) {
+    if (errorCode(error) === 'ENOENT') return false;
+    throw error;
+  }
 }

@@ -2,13 +2,14 @@
 import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { BladerootError, describeError } from '../errors.ts';
+import { BladerootError, describeError, errorCode } from '../errors.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { readSnapshot } from '../release/snapshots.ts';
 import { releaseBlobs, type ReleaseStatement } from '../release/statement.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
+import { syncDirectory } from '../system/write-file.ts';
 import { ROOT_UNIT } from '../tree/program.ts';
 import { readBladeState } from './state.ts';
 
@@ -70,10 +71,14 @@ async function missingFrom(
   release: ReleaseStatement,
   publicKey: Awaited<ReturnType<typeof readPublicKey>>,
 ): Promise<string[]> {
-  const snapshot = await readSnapshot(store, release.snapshot.id, publicKey);
+  const { id: snapshotId } = release.snapshot;
   const missing: string[] = [];
-  if (!(await store.hasManifest(snapshot.id))) missing.push(`manifest ${snapshot.id}`);
-  for (const { id } of snapshot.layers.flatMap(({ packs }) => packs)) {
+  const snapshot = await readSnapshot(store, snapshotId, publicKey).catch((error: unknown) => {
+    if (errorCode(error) !== 'SNAPSHOT_MISSING') throw error;
+    missing.push(`snapshot ${snapshotId}`);
+  });
+  if (!(await store.hasManifest(snapshotId))) missing.push(`manifest ${snapshotId}`);
+  for (const { id } of snapshot?.layers.flatMap(({ packs }) => packs) ?? []) {
     if (!(await store.hasPack(id))) missing.push(`pack ${id}`);
   }
   for (const { digest } of releaseBlobs(release)) {
@@ -82,18 +87,19 @@ async function missingFrom(
   return missing;
 }
 
-/** Unpacked aside and renamed; a folder that was there before is kept beside it. */
+/** Unpacked aside, synced and renamed; a folder that was there before is kept beside it, at every promotion. */
 async function placeFleetFolder(archive: string, directory: string): Promise<void> {
   const aside = `${directory}.new`;
   await rm(aside, { recursive: true, force: true });
   await mkdir(dirname(directory), { recursive: true });
   await mkdir(aside);
   await run('tar', ['-x', '-f', archive, '-C', aside]);
+  await run('sync', ['--file-system', aside]);
   if ((await stat(directory).catch(() => undefined)) !== undefined) {
-    await rm(`${directory}.old`, { recursive: true, force: true });
-    await rename(directory, `${directory}.old`);
+    await rename(directory, `${directory}.until-${new Date().toISOString()}`);
   }
   await rename(aside, directory);
+  await syncDirectory(dirname(directory));
 }
 
 async function waitForAnswer(url: string): Promise<void> {

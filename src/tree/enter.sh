@@ -31,11 +31,16 @@ mkdir "$tree/run/lock"
 if [ -e "$tree/etc/resolv.conf" ] && [ ! -L "$tree/etc/resolv.conf" ] && [ -e /etc/resolv.conf ]; then
   mount --bind /etc/resolv.conf "$tree/etc/resolv.conf"
 elif [ -L "$tree/etc/resolv.conf" ] && [ -e /etc/resolv.conf ]; then
-  target=$(chroot "$tree" readlink -m /etc/resolv.conf)
+  target=$(readlink "$tree/etc/resolv.conf")
   case $target in
-    /run/*) mkdir -p "$tree${target%/*}" && cp /etc/resolv.conf "$tree$target" ;;
+    /run/* | ../run/*)
+      target=$tree/run/${target#*run/}
+      mkdir -p "${target%/*}"
+      cp /etc/resolv.conf "$target"
+      ;;
   esac
 fi
 
-exec chroot "$tree" /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+# Not exec: the kernel keeps Ctrl-C from the first process of a PID namespace.
+chroot "$tree" /usr/bin/env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
   TERM="${TERM:-dumb}" LC_ALL=C.UTF-8 "$@"

@@ -4,7 +4,8 @@ import { lockTree } from './lock.ts';
 
 /**
  * Runs a command inside a tree, as root, on this process's terminal: in mount and PID namespaces of its own, with
- * /proc, /sys, /dev, /run and the machine's resolver. When it ends, all that it started ends and nothing stays mounted.
+ * /proc, /sys, /dev, /run and the machine's resolver. When it ends, or this process does, all that it started ends and
+ * nothing stays mounted.
  * @param tree the directory. @param command program and arguments, as in the tree.
  * @returns the command's exit status.
  * @throws BladerootError `TREE_BUSY`
@@ -13,7 +14,11 @@ export async function enterTree(tree: string, command: string[]): Promise<number
   const unlock = await lockTree(tree);
   try {
     const namespaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child'];
-    return await runInteractive('unshare', [
+    // unshare would outlive this process, and the command would go on in a tree that is no longer locked.
+    return await runInteractive('setpriv', [
+      '--pdeathsig',
+      'KILL',
+      'unshare',
       ...namespaces,
       'sh',
       assetPath('tree/enter.sh'),

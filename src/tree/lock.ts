@@ -12,7 +12,11 @@ const CONFLICT = 75;
  * @throws BladerootError `TREE_BUSY`
  */
 export async function lockTree(path: string): Promise<() => Promise<void>> {
-  const holder = startPiped('flock', [
+  const holder = startPiped('sh', [
+    '-c',
+    // Ctrl-C is meant for the command that runs in the tree; the lock is held until that has ended.
+    'trap "" INT QUIT && exec flock "$@"',
+    'flock',
     '--exclusive',
     '--nonblock',
     '--conflict-exit-code',

@@ -24,6 +24,7 @@ type ProgramFile = { path: string } & ({ content: Buffer; mode: number } | { tar
  * Puts the program into a tree, or brings it up to date there; what is right already is not touched, so that the
  * snapshot stays the same.
  * @returns how many files were written.
+ * @throws BladerootError `TREE_LINK` when a link of the tree leads nowhere
  */
 export async function installProgram(tree: string): Promise<number> {
   const files = [...(isBundled ? await ownFiles() : await bundledFiles()), ...linksAndUnits()];
@@ -35,11 +36,25 @@ export async function installProgram(tree: string): Promise<number> {
   return written;
 }
 
-/** A directory of the tree by its real path: a link in it that is absolute must not lead out of the tree. */
+/**
+ * A directory of the tree by its real path: a link in it that is absolute must not lead out of the tree.
+ * @throws BladerootError `TREE_LINK`
+ */
 async function placeInTree(tree: string, directory: string): Promise<string> {
   if (directory === '.') return '';
-  const real = await followLinks(new DirectoryFiles(tree), directory);
-  return real ?? join(await placeInTree(tree, dirname(directory)), basename(directory));
+  const files = new DirectoryFiles(tree);
+  const real = await followLinks(files, directory);
+  if (real !== undefined) return real;
+  const place = join(await placeInTree(tree, dirname(directory)), basename(directory));
+  const target = (await files.stat(place))?.target;
+  if (target === undefined) return place;
+  throw new BladerootError(
+    'TREE_LINK',
+    `/${place} of the tree ${tree} is a link to ${target}, where nothing is`,
+    {
+      hint: 'make that directory in the tree, or remove the link',
+    },
+  );
 }
 
 /** An installed program gives a tree what it is itself made of. */

@@ -5,6 +5,7 @@ import { DirectoryFiles, followLinks } from '../image/files.ts';
 import { run } from '../system/run.ts';
 import { syncDirectory } from '../system/write-file.ts';
 import { createDebianTree, DEBIAN_KERNEL } from './debian.ts';
+import { lockTree } from './lock.ts';
 
 export interface Tree {
   name: string;
@@ -58,7 +59,7 @@ export class Trees {
 
   /**
    * Makes a tree. It is built aside and appears under its name when it is whole; what a stopped run left is removed.
-   * @throws BladerootError `TREE_NAME`, `TREE_EXISTS`, `TREE_SOURCE`
+   * @throws BladerootError `TREE_NAME`, `TREE_EXISTS`, `TREE_BUSY`, `TREE_SOURCE`
    */
   async create(request: CreateTreeRequest): Promise<Tree> {
     const { name } = request;
@@ -68,6 +69,18 @@ export class Trees {
       });
     }
     const path = join(this.directory, name);
+    await mkdir(this.directory, { recursive: true });
+    const unlock = await lockTree(path);
+    try {
+      await this.#create(path, request);
+    } finally {
+      await unlock();
+    }
+    return await this.#describe(name);
+  }
+
+  async #create(path: string, request: CreateTreeRequest): Promise<void> {
+    const { name } = request;
     if ((await stat(path).catch(() => undefined)) !== undefined) {
       throw new BladerootError('TREE_EXISTS', `there is a tree ${name} already (${path})`, {
         hint: 'choose another name, or remove that directory',
@@ -75,7 +88,6 @@ export class Trees {
     }
     const aside = join(this.directory, `.${name}.new`);
     await rm(aside, { recursive: true, force: true });
-    await mkdir(this.directory, { recursive: true });
     try {
       await fill(aside, request);
       await rename(aside, path);
@@ -84,7 +96,6 @@ export class Trees {
       throw error;
     }
     await syncDirectory(this.directory);
-    return await this.#describe(name);
   }
 
   async #describe(name: string): Promise<Tree> {
@@ -106,12 +117,15 @@ async function fill(directory: string, request: CreateTreeRequest): Promise<void
   const source = await stat(from).catch(() => undefined);
   if (source?.isDirectory() === true) {
     onProgress?.(`copying ${from}`);
-    await run('cp', ['--archive', '--reflink=auto', '--one-file-system', '--', from, directory], { signal });
+    // With `/.`, what a link leads to is copied, and not the link.
+    const exact = ['--archive', '--reflink=auto', '--one-file-system'];
+    await run('cp', [...exact, '--', `${from}/.`, directory], { signal });
   } else if (source?.isFile() === true) {
     onProgress?.(`unpacking ${from}`);
     await mkdir(directory, { mode: 0o755 });
     const exact = ['--xattrs', '--xattrs-include=*', '--acls', '--numeric-owner', '--same-owner', '-p'];
-    await run('tar', ['-x', '-f', from, '-C', directory, ...exact], { signal });
+    // --force-local: a colon in the name does not make it another machine's.
+    await run('tar', ['-x', '--force-local', '-f', from, '-C', directory, ...exact], { signal });
   } else {
     throw new BladerootError('TREE_SOURCE', `${from} is neither a directory nor an archive`, {
       hint: 'give `debian`, `debian:SUITE`, a directory that holds a root filesystem, or a tar archive of one',

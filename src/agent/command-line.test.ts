@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseCommandLine } from './command-line.ts';
+
+test('roots come in the order of the command line, without a slash at the end', () => {
+  const text =
+    'vmlinuz initrd=initrd console=ttyS0 bladeroot.root=http://10.0.0.1:8067/ quiet bladeroot.root=http://10.0.0.2:8067\n';
+  assert.deepEqual(parseCommandLine(text), { roots: ['http://10.0.0.1:8067', 'http://10.0.0.2:8067'] });
+});
+
+test('what is no URL of a root is passed over', () => {
+  const text =
+    'bladeroot.root= bladeroot.root=10.0.0.1 bladeroot.root=ftp://x bladeroot.root=http://10.0.0.3';
+  assert.deepEqual(parseCommandLine(text).roots, ['http://10.0.0.3']);
+});
+
+test('a command line without a root is refused, with an example of a right one', () => {
+  for (const text of ['', 'quiet', 'xbladeroot.root=http://10.0.0.1', 'bladeroot.root=nonsense']) {
+    assert.throws(() => parseCommandLine(text), {
+      code: 'NO_ROOT_URL',
+      hint: /bladeroot\.root=http:\/\/ADDRESS/,
+    });
+  }
+});
