@@ -138,9 +138,10 @@ async function filesBelow(directory: string, as: string): Promise<ProgramFile[]>
   );
 }
 
+/** The flag: V8 would otherwise collect its whole heap for every 64 MB of buffers that go by. */
 const LAUNCHER = `#!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
-exec "$here/node" --disable-warning=ExperimentalWarning "$here/../lib/bladeroot.mjs" "$@"
+exec "$here/node" --disable-warning=ExperimentalWarning --external-memory-accounted-in-global-limit "$here/../lib/bladeroot.mjs" "$@"
 `;
 
 function linksAndUnits(): ProgramFile[] {

@@ -9,9 +9,10 @@ import { Timeline } from '../../lab/demo/timeline.ts';
 
 const LABS = fileURLToPath(new URL('../../.lab/', import.meta.url));
 
+const write = (text: string): void => void process.stderr.write(text);
+
 test('one tree becomes servers that run it, start by themselves, and survive the loss of the root', async (t) => {
   const timeline = new Timeline();
-  const write = (text: string): void => void process.stderr.write(text);
   const screen = new LiveTable(timeline, { isTTY: false, columns: 120, write });
   const story = new Story({
     name: 'story',
