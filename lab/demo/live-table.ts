@@ -72,7 +72,7 @@ export class LiveTable {
 
   #lines(): void {
     for (const boot of this.#timeline.latest()) {
-      if (boot.up === undefined) this.#screen.write(`         ${row(boot)}\n`);
+      if (boot.reached['services up'] === undefined) this.#screen.write(`         ${row(boot)}\n`);
     }
   }
 
@@ -96,7 +96,7 @@ export class LiveTable {
   }
 }
 
-const HEADING = `${'BLADE'.padEnd(8)}${'STEP'.padEnd(22)}${'%'.padStart(5)}${'MB/s'.padStart(8)}${'TIME'.padStart(9)}`;
+const HEADING = `${'BLADE'.padEnd(8)}${'STEP'.padEnd(24)}${'%'.padStart(5)}${'MB/s'.padStart(8)}${'TIME'.padStart(9)}`;
 
 function row(boot: Boot): string {
   const { fetched, reached } = boot;
@@ -105,7 +105,7 @@ function row(boot: Boot): string {
   const rate = fetching ? (fetched.bytesPerSecond / 1e6).toFixed(1) : '';
   const end = reached['services up'] ?? Date.now();
   const time = duration(end - (reached['power on'] ?? end));
-  return `${boot.blade.padEnd(8)}${boot.step.slice(0, 21).padEnd(22)}${percent.padStart(5)}${rate.padStart(8)}${time.padStart(9)}`;
+  return `${boot.blade.padEnd(8)}${boot.step.slice(0, 23).padEnd(24)}${percent.padStart(5)}${rate.padStart(8)}${time.padStart(9)}`;
 }
 
 /** One line a boot: seconds from power on to each station. */

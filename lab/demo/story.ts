@@ -162,9 +162,10 @@ export class Story {
     const before = await shell.on(web01, 'cat /proc/sys/kernel/random/boot_id');
     const machine = lab.machine('web01');
     await machine.cut();
-    this.#options.timeline.powerOn('web01');
+    const boot = this.#options.timeline.powerOn('web01');
     await machine.powerOn(this.#options.signal);
     await this.#untilAnswers(lab, machine, shell, `http://${web01.address}/`);
+    this.#options.timeline.serves(boot);
     const after = await shell.on(web01, 'cat /proc/sys/kernel/random/boot_id /proc/cmdline');
     const page = await shell.get(`http://${web01.address}/`);
     this.#check('web01 was power-cycled', !after.startsWith(before), `boot ${after.split('\n')[0] ?? ''}`);

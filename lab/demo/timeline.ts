@@ -41,6 +41,13 @@ export class Timeline {
     return boot;
   }
 
+  /** The lab has seen for itself that a machine serves, while there was no root to tell. */
+  serves(boot: Boot): void {
+    boot.reached['services up'] = Date.now();
+    boot.step = 'serves, without a root';
+    this.#changed();
+  }
+
   /** The newest boot of each machine, in the order in which they were first switched on. */
   latest(): Boot[] {
     return [...new Map(this.boots.map((boot) => [boot.blade, boot])).values()];

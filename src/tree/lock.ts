@@ -8,6 +8,7 @@ const CONFLICT = 75;
 /**
  * Holds the lock of a tree: nothing packs it while it is changed, nothing changes it while it is packed.
  * The lock hangs on a child process and so is gone with this process, however that ends.
+ * @param path the tree's directory, on which the lock is; or a file, which is made, for a tree that is to come
  * @returns what releases it.
  * @throws BladerootError `TREE_BUSY`
  */
@@ -21,7 +22,7 @@ export async function lockTree(path: string): Promise<() => Promise<void>> {
     '--nonblock',
     '--conflict-exit-code',
     String(CONFLICT),
-    `${path}.lock`,
+    path,
     'sh',
     '-c',
     'echo locked && exec cat',

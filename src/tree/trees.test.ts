@@ -37,9 +37,9 @@ async function requireExact(path: string): Promise<void> {
   assert.equal(stdout, 'value');
 }
 
-/** The names in the folder of trees, without locks. */
+/** The names in the folder of trees. */
 async function left({ trees }: Scene): Promise<string[]> {
-  return (await readdir(trees.directory)).filter((name) => !name.endsWith('.lock'));
+  return await readdir(trees.directory);
 }
 
 test('a tree is made from a directory, exactly, and the directory stays what it is', async (t) => {
@@ -131,7 +131,7 @@ test('what is broken off leaves nothing, and what a killed run left is no obstac
 test('two that make the same tree at once do not mix', async (t) => {
   const { source, trees } = await setScene(t);
   await mkdir(trees.directory, { recursive: true });
-  const unlock = await lockTree(join(trees.directory, 'web'));
+  const unlock = await lockTree(join(trees.directory, '.web.lock'));
   await assert.rejects(trees.create({ name: 'web', from: source }), { code: 'TREE_BUSY' });
   await unlock();
 });

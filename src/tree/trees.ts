@@ -70,10 +70,12 @@ export class Trees {
     }
     const path = join(this.directory, name);
     await mkdir(this.directory, { recursive: true });
-    const unlock = await lockTree(path);
+    const lock = join(this.directory, `.${name}.lock`);
+    const unlock = await lockTree(lock);
     try {
       await this.#create(path, request);
     } finally {
+      await rm(lock);
       await unlock();
     }
     return await this.#describe(name);
