@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join, posix, relative } from 'node:path';
 import { test } from 'node:test';
+import { z } from 'zod';
+import { VERSION } from '../src/cli/version.ts';
 
 const ROOT = dirname(import.meta.dirname);
 
@@ -175,4 +177,11 @@ test('files and folders are named after what is in them', () => {
       assert.doesNotMatch(basename(part, '.ts'), /^(utils?|helpers?|common|misc|managers?)\b/, path);
     }
   }
+});
+
+test('the program and its package have one version', async () => {
+  const { version } = z
+    .object({ version: z.string() })
+    .parse(JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')));
+  assert.equal(VERSION, version);
 });

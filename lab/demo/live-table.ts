@@ -1,5 +1,5 @@
 /** Shows a story while it is played: a table that is drawn over itself on a terminal, plain lines elsewhere. */
-import type { Check } from './story.ts';
+import type { Check } from './inspect.ts';
 import { STATIONS, type Boot, type Timeline } from './timeline.ts';
 
 const DRAW_EVERY_MS = 250;

@@ -5,8 +5,7 @@
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { BladerootError, describeError } from '../../src/errors.ts';
-import { eventSchema, type RecordedEvent } from '../../src/events/catalogue.ts';
+import { BladerootError } from '../../src/errors.ts';
 import { Lab } from '../lab.ts';
 import type { Machine } from '../machine.ts';
 import { OBSERVER } from '../segment.ts';
@@ -21,15 +20,11 @@ import {
   type BladeName,
   type DemoBlade,
 } from './fleet-folder.ts';
+import { damagePack } from './damage.ts';
+import { recordedEvent } from './event-stream.ts';
 import { goldenTree } from './golden-tree.ts';
+import { firstHeading, inspectBlade, inspectHostKeys, type Check } from './inspect.ts';
 import type { Boot, Timeline } from './timeline.ts';
-
-export interface Check {
-  what: string;
-  passed: boolean;
-  /** What was seen. */
-  seen: string;
-}
 
 export interface StoryOptions {
   name: string;
@@ -150,8 +145,8 @@ export class Story {
     });
     const boots = await Promise.all(FIRST_BLADES.map(async (name) => await this.#switchOn(lab, name)));
     await this.#allUp(lab, boots);
-    for (const name of FIRST_BLADES) await this.#checkBlade(shell, name);
-    await this.#checkHostKeys(shell);
+    for (const name of FIRST_BLADES) this.#note(await inspectBlade(shell, bladeOf(name)));
+    this.#note(await inspectHostKeys(shell, FIRST_BLADES.map(bladeOf)));
   }
 
   /** Without any root, a blade starts from its own disk. */
@@ -194,7 +189,8 @@ export class Story {
     });
 
     onChapter('A fourth, blank machine; a byte of the image is wrong');
-    const pack = await this.#damagePack(shell);
+    const damage = await damagePack(shell, web01);
+    onLine(damage.what);
     const boot = await this.#switchOn(lab, 'web03');
     const failure = await this.#whileAlive(lab, 'web03', (alive) =>
       timeline.until(() => boot.failures.find(({ step }) => step === 'fetch'), alive),
@@ -204,9 +200,10 @@ export class Story {
       /damaged/.test(failure.message),
       failure.message,
     );
-    await pack.mend();
+    await damage.mend();
+    onLine('the byte is mended');
     await this.#allUp(lab, [boot]);
-    await this.#checkBlade(shell, 'web03');
+    this.#note(await inspectBlade(shell, bladeOf('web03')));
     const state = await shell.on(bladeOf('web03'), 'cat /var/lib/bladeroot/blade.json');
     this.#check('web03 was deployed by web01', state.includes(web01.address), rootsIn(state));
     signal.throwIfAborted();
@@ -269,60 +266,6 @@ export class Story {
     });
   }
 
-  /** That a blade is what the fleet folder says. */
-  async #checkBlade(shell: BladeShell, name: BladeName): Promise<void> {
-    const blade = bladeOf(name);
-    const host = await shell.on(blade, 'hostname; ip -4 -o address show; cat /etc/motd');
-    const [hostname = '', ...rest] = host.split('\n');
-    this.#check(`${name} has its host name`, hostname === name, hostname);
-    const address = /inet (10\.[\d.]+)/.exec(rest.join('\n'))?.[1] ?? 'none';
-    this.#check(`${name} has its address`, address === blade.address, address);
-    const motd = rest.find((line) => line.startsWith('This is')) ?? '';
-    this.#check(`${name} has its motd`, motd.startsWith(`This is ${name} (${blade.address})`), motd);
-    const nginx = await shell.on(blade, 'test -x /usr/sbin/nginx && systemctl is-active nginx || true');
-    if (blade.profile === 'web') {
-      const page = await shell.get(`http://${blade.address}/`).catch(describeError);
-      this.#check(`nginx on ${name} says its name`, page.includes(`${name} serves`), firstHeading(page));
-    } else {
-      this.#check(
-        `nginx on ${name} is installed and not running`,
-        nginx === 'inactive',
-        nginx || 'not installed',
-      );
-    }
-  }
-
-  async #checkHostKeys(shell: BladeShell): Promise<void> {
-    const keys = await Promise.all(
-      FIRST_BLADES.map(
-        async (name) => await shell.on(bladeOf(name), 'cut -d" " -f2 /etc/ssh/ssh_host_ed25519_key.pub'),
-      ),
-    );
-    const distinct = new Set(keys.filter((key) => key.startsWith('AAAA')));
-    const seen = keys.map((key) => key.slice(-8)).join(', ');
-    this.#check('every blade has ssh host keys of its own', distinct.size === FIRST_BLADES.length, seen);
-  }
-
-  /** Changes one byte in the middle of a pack on the root that web01 now is. */
-  async #damagePack(shell: BladeShell): Promise<{ mend(): Promise<void> }> {
-    const web01 = bladeOf('web01');
-    const pack = await shell.on(web01, 'ls -S /var/lib/bladeroot/store/packs/*.pack | head -n 1');
-    const size = Number(await shell.on(web01, `stat -c %s ${pack}`));
-    const at = Math.floor(size / 20);
-    const byte = await shell.on(web01, `od -An -tx1 -j${at} -N1 ${pack} | tr -d ' '`);
-    const write = async (hex: string): Promise<void> => {
-      await shell.on(web01, `printf '\\x${hex}' | dd of=${pack} bs=1 seek=${at} conv=notrunc status=none`);
-    };
-    await write((Number.parseInt(byte, 16) ^ 0xff).toString(16).padStart(2, '0'));
-    this.#options.onLine(`byte ${at} of ${pack} on web01 is altered`);
-    return {
-      mend: async () => {
-        await write(byte);
-        this.#options.onLine('the byte is mended');
-      },
-    };
-  }
-
   #program(lab: Lab, name: string): Lab['programs'][number] {
     const program = lab.programs.find((candidate) => candidate.name === name);
     if (program === undefined) throw new Error(`the lab runs no ${name}`);
@@ -335,9 +278,14 @@ export class Story {
   }
 
   #check(what: string, passed: boolean, seen: string): void {
-    const check = { what, passed, seen };
-    this.checks.push(check);
-    this.#options.onCheck(check);
+    this.#note([{ what, passed, seen }]);
+  }
+
+  #note(checks: Check[]): void {
+    for (const check of checks) {
+      this.checks.push(check);
+      this.#options.onCheck(check);
+    }
   }
 
   #call(): CallOptions {
@@ -351,19 +299,6 @@ const FIRST_BLADES = ['web01', 'web02', 'mail01'] as const satisfies BladeName[]
 /** The virtual machine that is to become a blade. */
 function machineOf({ name, mac }: DemoBlade): MachineRequest {
   return { name, mac, diskBytes: DISK_BYTES, memoryMiB: MEMORY_MIB };
-}
-
-const stampSchema = z.object({ id: z.number(), time: z.number() });
-
-/** A line of a root's event stream. */
-function recordedEvent(line: string): RecordedEvent | undefined {
-  if (!line.startsWith('{')) return undefined;
-  const { id, time, ...event } = stampSchema.loose().parse(JSON.parse(line));
-  return { ...eventSchema.parse(event), id, time };
-}
-
-function firstHeading(page: string): string {
-  return /<h1>(.*?)<\/h1>/.exec(page)?.[1] ?? page.split('\n')[0] ?? '';
 }
 
 function rootsIn(state: string): string {

@@ -10,6 +10,7 @@ import { serveCommand } from './serve.ts';
 import { snapshotCommands } from './snapshot.ts';
 import { standbyCommand } from './standby.ts';
 import { treeCommands } from './tree.ts';
+import { VERSION } from './version.ts';
 import { isBundled } from '../system/asset.ts';
 
 const USAGE = 2;
@@ -19,6 +20,7 @@ async function program(signal: AbortSignal): Promise<Command> {
   const root = new Command('bladeroot').description(
     'Runs a fleet of alike servers from one golden root filesystem; every server can be the root.',
   );
+  root.version(VERSION, '-V, --version', 'print the version');
   const commands = [
     initCommand(signal),
     treeCommands(signal),
