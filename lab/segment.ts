@@ -3,10 +3,10 @@
  * (hosts), and taps for machines. Every device is made inside a namespace of the lab's, so that nothing of it is ever
  * seen in, or reached from, the network that this process lives in; and deleting the namespaces deletes it all.
  */
-import { access } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BladerootError, errorCode } from '../src/errors.ts';
 import { run, type RunOptions, type RunResult } from '../src/system/run.ts';
+import { exists } from '../src/system/read-file.ts';
 
 /** The segment's own namespace seen as a place to run programs: the observer, with an address on the bridge. */
 export const OBSERVER = 'observer';
@@ -179,12 +179,5 @@ function nameTaken(lab: string): BladerootError {
     'LAB_NAME_TAKEN',
     `a lab called ${lab} is there already: there is a network namespace ${namespaceName(lab)}`,
     { hint: 'end it with `bladeroot lab down`, or give this lab another name' },
-  );
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await access(path).then(
-    () => true,
-    () => false,
   );
 }

@@ -1,10 +1,11 @@
 /** What a lab is made of, in one file: written as things are made, so that a crash at any moment leaves all findable. */
-import { readFile, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { z } from 'zod';
-import { BladerootError, errorCode } from '../src/errors.ts';
+import { BladerootError } from '../src/errors.ts';
 import { writeFileAtomic } from '../src/system/write-file.ts';
 import { acceleratorSchema, type Accelerator } from './accelerator.ts';
 import type { ProcessId } from './process.ts';
+import { readIfThere } from '../src/system/read-file.ts';
 
 /** A name of a lab, machine or host: part of file names and of network namespaces' names. */
 const nameSchema = z
@@ -136,13 +137,8 @@ export class StateFile {
  * @throws BladerootError `LAB_STATE` when it is not what we write.
  */
 export async function readState(path: string): Promise<StateFile | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
   try {
     return new StateFile(path, labStateSchema.parse(JSON.parse(text)));
   } catch (cause) {

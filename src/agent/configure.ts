@@ -1,13 +1,13 @@
 /** Makes of the unpacked image this blade: its overlay, its fstab, and what it is known by. */
 import { randomBytes } from 'node:crypto';
-import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { errorCode } from '../errors.ts';
 import { applyOverlay } from '../overlay/apply.ts';
 import { run } from '../system/run.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
 import { PARTITIONS } from './disk-layout.ts';
 import type { Slot } from '../blade/state.ts';
+import { exists } from '../system/read-file.ts';
 
 export interface ConfigureRequest {
   /** The mounted slot. */
@@ -80,16 +80,5 @@ async function copyHostKeys(from: string, to: string): Promise<void> {
     if (!/^ssh_host_\w+_key(\.pub)?$/.test(name)) continue;
     await copyFile(join(from, name), join(to, name));
     await chmod(join(to, name), name.endsWith('.pub') ? 0o644 : 0o600);
-  }
-}
-
-/** A disk that cannot be read is no reason to make a new identity. */
-async function exists(path: string): Promise<boolean> {
-  try {
-    await stat(path);
-    return true;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false;
-    throw error;
   }
 }

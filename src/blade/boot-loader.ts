@@ -2,13 +2,14 @@
 import { copyFile, mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { BladerootError, errorCode } from '../errors.ts';
+import { BladerootError } from '../errors.ts';
 import type { Blob, ReleaseStatement } from '../release/statement.ts';
 import { sha256 } from '../store/digest.ts';
 import type { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { syncDirectory, writeFileAtomic } from '../system/write-file.ts';
 import type { Slot } from './state.ts';
+import { exists, readIfThere } from '../system/read-file.ts';
 
 const ESP = '/boot/efi';
 const GRUB_CONFIG = join(ESP, 'grub/grub.cfg');
@@ -41,14 +42,14 @@ export async function installBootLoader(request: BootLoaderRequest): Promise<boo
 
   await mkdir(join(ESP, 'grub'), { recursive: true });
   const config = grubConfig(slot, request.kernelArgs);
-  if (!(await says(GRUB_CONFIG, config))) await writeFileAtomic(GRUB_CONFIG, config);
+  if ((await readIfThere(GRUB_CONFIG)) !== config) await writeFileAtomic(GRUB_CONFIG, config);
 
   const disk = await diskOf(ESP);
   let installed = false;
   for (const { target, options } of PLATFORMS) {
     // grub-install's own files do not show that it came to its end: the boot sector is the last that it writes.
     const proof = join(ESP, `grub/${target}.installed`);
-    if (await says(proof, '')) continue;
+    if (await exists(proof)) continue;
     const paths = [`--boot-directory=${ESP}`, `--efi-directory=${ESP}`];
     await run('grub-install', [`--target=${target}`, ...paths, ...options, disk]);
     await run('sync', ['--file-system', ESP]);
@@ -116,13 +117,4 @@ async function diskOf(mountPoint: string): Promise<string> {
   const disk = lsblkSchema.parse(JSON.parse(stdout)).blockdevices.find(({ type }) => type === 'disk');
   if (disk === undefined) throw new Error(`${source.trim()} lies on no disk`);
   return disk.path;
-}
-
-async function says(path: string, text: string): Promise<boolean> {
-  try {
-    return (await readFile(path, 'utf8')) === text;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false;
-    throw error;
-  }
 }

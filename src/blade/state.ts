@@ -2,11 +2,12 @@
  * What a blade knows of itself: `blade.json` on its persistent partition, written by the agent when it has installed a
  * slot and by the running blade when that slot has proved good.
  */
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { BladerootError, errorCode } from '../errors.ts';
+import { BladerootError } from '../errors.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
+import { readIfThere } from '../system/read-file.ts';
 
 export const SLOTS = ['a', 'b'] as const;
 export type Slot = (typeof SLOTS)[number];
@@ -34,13 +35,8 @@ const FILE = 'blade.json';
 /** Undefined on a blade that has never been installed. @throws BladerootError `BLADE_STATE` */
 export async function readBladeState(stateDirectory: string): Promise<BladeState | undefined> {
   const path = join(stateDirectory, FILE);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
   try {
     return bladeStateSchema.parse(JSON.parse(text));
   } catch (error) {

@@ -1,12 +1,13 @@
-import { mkdir, readdir } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import { BladerootError, errorCode } from '../errors.ts';
+import { BladerootError } from '../errors.ts';
 import { exampleFleet } from '../fleet/example.ts';
 import { createKeys } from '../release/keys.ts';
 import { Store } from '../store/store.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
 import { contextOf, leaf } from './command.ts';
+import { namesIn } from '../system/read-file.ts';
 
 export function initCommand(signal: AbortSignal): Command {
   return leaf('init', "make the fleet's key, its store, and an example of a fleet folder", [
@@ -34,10 +35,7 @@ export function initCommand(signal: AbortSignal): Command {
 
 /** Writes into an empty or new folder only; returns whether it did. */
 async function writeExample(directory: string, name: string, subnet: string): Promise<boolean> {
-  const there = await readdir(directory).catch((error: unknown): string[] => {
-    if (errorCode(error) === 'ENOENT') return [];
-    throw error;
-  });
+  const there = await namesIn(directory);
   if (there.includes('fleet.yaml')) return false;
   if (there.length > 0) {
     throw new BladerootError('NOT_EMPTY', `${directory} holds other things, and no fleet.yaml`, {

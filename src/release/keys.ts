@@ -1,9 +1,10 @@
 /** The fleet's signing key: ed25519, as PEM files in the state directory's `keys`. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BladerootError, errorCode } from '../errors.ts';
+import { BladerootError } from '../errors.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
+import { readIfThere } from '../system/read-file.ts';
 
 const PRIVATE = 'release.key';
 const PUBLIC = 'release.pub';
@@ -83,15 +84,6 @@ function parsed(text: string, parse: (pem: string) => KeyObject): KeyObject | un
   } catch (error) {
     // Whatever OpenSSL has to say about a text that is no key, it does not help a person.
     if (error instanceof Error) return undefined;
-    throw error;
-  }
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

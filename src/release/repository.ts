@@ -1,10 +1,11 @@
 import type { KeyObject } from 'node:crypto';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BladerootError, errorCode } from '../errors.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
 import { openEnvelope } from './envelope.ts';
 import { RELEASE_TYPE, releaseSchema, type ReleaseStatement } from './statement.ts';
+import { namesIn } from '../system/read-file.ts';
 
 /** A release with the exact bytes that were signed, as they go to blades. */
 export interface SignedRelease {
@@ -30,11 +31,7 @@ export class ReleaseRepository {
 
   /** The sequence numbers there are, lowest first. */
   async sequences(): Promise<number[]> {
-    const names = await readdir(this.directory).catch((error: unknown) => {
-      if (errorCode(error) === 'ENOENT') return [];
-      throw error;
-    });
-    return names
+    return (await namesIn(this.directory))
       .map((name) => /^([1-9]\d*)\.json$/.exec(name)?.[1])
       .filter((digits) => digits !== undefined)
       .map(Number)

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { access, mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
@@ -8,6 +8,7 @@ import { AsideFile, sweepAside, writeAside } from './aside.ts';
 import { hashing, isDigest, sha256, type Digest } from './digest.ts';
 import * as layout from './layout.ts';
 import { parsePackIndex, type PackIndex } from './pack-index.ts';
+import { exists } from '../system/read-file.ts';
 
 /** A manifest longer than this (uncompressed) is not read: some two million entries. */
 export const MAX_MANIFEST_BYTES = 512 * 1024 * 1024;
@@ -176,16 +177,6 @@ export async function decompressManifest(
   }
   if (sha256(manifest) !== id) throw damaged();
   return manifest;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await access(path);
-    return true;
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return false;
-    throw error;
-  }
 }
 
 async function* asAsync(chunks: Iterable<Buffer> | AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

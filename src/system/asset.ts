@@ -11,7 +11,13 @@ export const programDirectory = isBundled
   : dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** Files that are no TypeScript and go with the program; the bundle takes just these along. */
-export const ASSETS = ['initrd/init.sh', 'initrd/udhcpc.sh', 'tree/enter.sh'] as const;
+export const ASSETS = [
+  'initrd/init.sh',
+  'initrd/udhcpc.sh',
+  'tree/enter.sh',
+  'tree/bladeroot.service',
+  'tree/bladeroot-root.service',
+] as const;
 
 export type Asset = (typeof ASSETS)[number];
 

@@ -5,7 +5,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BladerootError } from '../errors.ts';
 import { DirectoryFiles, followLinks } from '../image/files.ts';
-import { ASSETS, assetPath, isBundled, programDirectory } from '../system/asset.ts';
+import { ASSETS, isBundled, programDirectory, readAsset } from '../system/asset.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
 
 /** Where the program lies in every tree, and so on every blade. */
@@ -27,7 +27,7 @@ type ProgramFile = { path: string } & ({ content: Buffer; mode: number } | { tar
  * @throws BladerootError `TREE_LINK` when a link of the tree leads nowhere
  */
 export async function installProgram(tree: string): Promise<number> {
-  const files = [...(isBundled ? await ownFiles() : await bundledFiles()), ...linksAndUnits()];
+  const files = [...(isBundled ? await ownFiles() : await bundledFiles()), ...(await linksAndUnits())];
   let written = 0;
   for (const file of files) {
     const directory = join(tree, await placeInTree(tree, dirname(file.path)));
@@ -90,7 +90,7 @@ async function bundledFiles(): Promise<ProgramFile[]> {
   }));
   const assets = ASSETS.map(async (asset) => ({
     path: `${PROGRAM}/lib/${asset}`,
-    content: await readFile(assetPath(asset)),
+    content: await readAsset(asset),
     mode: 0o644,
   }));
   return [
@@ -144,53 +144,17 @@ here=$(dirname "$(readlink -f "$0")")
 exec "$here/node" --disable-warning=ExperimentalWarning --external-memory-accounted-in-global-limit "$here/../lib/bladeroot.mjs" "$@"
 `;
 
-function linksAndUnits(): ProgramFile[] {
-  const unit = (name: string, text: string): ProgramFile => ({
-    path: `${UNITS}/${name}`,
-    content: Buffer.from(text),
+/** The command where shells find it, and the units; a blade starts its own, the root's is for `promote`. */
+async function linksAndUnits(): Promise<ProgramFile[]> {
+  const units = ([BLADE_UNIT, ROOT_UNIT] as const).map(async (unit) => ({
+    path: `${UNITS}/${unit}`,
+    content: await readAsset(`tree/${unit}`),
     mode: 0o644,
-  });
+  }));
   return [
+    ...(await Promise.all(units)),
     { path: 'usr/local/bin/bladeroot', target: `/${PROGRAM}/bin/bladeroot` },
-    unit(
-      BLADE_UNIT,
-      `[Unit]
-Description=bladeroot: this blade's own boot loader and reports
-Wants=network-online.target
-After=network-online.target
-RequiresMountsFor=/var/lib/bladeroot
-ConditionPathExists=/var/lib/bladeroot/blade.json
-
-[Service]
-ExecStart=/${PROGRAM}/bin/bladeroot standby
-Restart=on-failure
-RestartSec=10
-
-[Install]
-WantedBy=multi-user.target
-`,
-    ),
-    unit(
-      ROOT_UNIT,
-      `[Unit]
-Description=bladeroot: root of the fleet
-Wants=network-online.target
-After=network-online.target
-RequiresMountsFor=/var/lib/bladeroot
-
-[Service]
-ExecStart=/${PROGRAM}/bin/bladeroot serve
-Restart=on-failure
-RestartSec=2
-
-[Install]
-WantedBy=multi-user.target
-`,
-    ),
-    {
-      path: `etc/systemd/system/multi-user.target.wants/${BLADE_UNIT}`,
-      target: `/${UNITS}/${BLADE_UNIT}`,
-    },
+    { path: `etc/systemd/system/multi-user.target.wants/${BLADE_UNIT}`, target: `/${UNITS}/${BLADE_UNIT}` },
   ];
 }
 
