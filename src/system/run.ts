@@ -10,8 +10,10 @@ export interface RunOptions {
   cwd?: string;
   /** Added to this process's environment. */
   env?: Record<string, string>;
-  /** Ends the program with SIGTERM, and what it returned is then the signal's reason as an error. */
+  /** Ends the program, and what it returned is then the signal's reason as an error. */
   signal?: AbortSignal | undefined;
+  /** What it is ended with; SIGTERM when left out. */
+  killSignal?: NodeJS.Signals;
   /** Written to the program's stdin. */
   input?: string | Uint8Array;
   /** Called with what the program says on stderr, as it comes; it is kept for the error all the same. */
@@ -89,7 +91,7 @@ export function startPiped(program: string, args: string[], options: RunOptions 
   });
   // A program that ends before it has read everything breaks the pipe: `done` tells why, the pipe need not.
   child.stdin.on('error', () => child.stdin.destroy());
-  const abort = (): void => void child.kill('SIGTERM');
+  const abort = (): void => void child.kill(options.killSignal ?? 'SIGTERM');
   options.signal?.addEventListener('abort', abort, { once: true });
   if (options.signal?.aborted === true) abort();
   const done = ended(child, program, args, options).finally(() =>

@@ -1,4 +1,5 @@
 import { run } from '../system/run.ts';
+import { inNamespaces } from './namespaces.ts';
 
 /** For any PC; `linux-image-cloud-amd64` is a small one for virtual machines. */
 export const DEBIAN_KERNEL = 'linux-image-amd64';
@@ -44,7 +45,9 @@ export async function createDebianTree(request: DebianRequest): Promise<void> {
   const include = [request.kernel, ...DEBIAN_PACKAGES, ...request.include].join(',');
   // Lists and downloaded archives are dropped: `apt update` in the tree brings them back.
   const args = ['--variant=minbase', `--include=${include}`, request.suite, request.directory];
-  await run('mmdebstrap', args, {
+  await run(...inNamespaces(['mmdebstrap', ...args]), {
+    // Asked to end, it first finishes what it installs.
+    killSignal: 'SIGKILL',
     signal: request.signal,
     // Debian's own initrd would be made for this machine, and blades start with bladeroot's.
     env: { INITRD: 'No' },

@@ -1,6 +1,7 @@
 import { assetPath } from '../system/asset.ts';
 import { runInteractive } from '../system/run.ts';
 import { lockTree } from './lock.ts';
+import { inNamespaces } from './namespaces.ts';
 
 /**
  * Runs a command inside a tree, as root, on this process's terminal: in mount and PID namespaces of its own, with
@@ -13,18 +14,7 @@ import { lockTree } from './lock.ts';
 export async function enterTree(tree: string, command: string[]): Promise<number> {
   const unlock = await lockTree(tree);
   try {
-    const namespaces = ['--mount', '--propagation', 'private', '--pid', '--fork', '--kill-child'];
-    // unshare would outlive this process, and the command would go on in a tree that is no longer locked.
-    return await runInteractive('setpriv', [
-      '--pdeathsig',
-      'KILL',
-      'unshare',
-      ...namespaces,
-      'sh',
-      assetPath('tree/enter.sh'),
-      tree,
-      ...command,
-    ]);
+    return await runInteractive(...inNamespaces(['sh', assetPath('tree/enter.sh'), tree, ...command]));
   } finally {
     await unlock();
   }
