@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   freeSlot,
   readBladeState,
+  requireNotOlder,
   slotWith,
   writeBladeState,
   type BladeState,
@@ -17,7 +18,6 @@ import { fetchBlob } from '../store/fetch.ts';
 import type { Source } from '../store/source.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
-import { BladerootError } from '../errors.ts';
 import { attempt } from './attempt.ts';
 import { configure } from './configure.ts';
 import { planDisk, PARTITIONS } from './disk-layout.ts';
@@ -48,7 +48,7 @@ export async function install(request: InstallRequest): Promise<string> {
   const { reporter } = request;
   const disk = await attempt('disk', reporter, () => prepareDisk(request));
   const state = await readBladeState(STATE);
-  refuseOlder(request, state);
+  requireNotOlder(state, request.release.statement.sequence, request.root);
   const ready = slotWith(state, request.release.statement.sequence);
   if (ready !== undefined) {
     reporter.done('fetch', `slot ${ready} holds release ${request.release.statement.sequence} already`);
@@ -65,20 +65,6 @@ export async function install(request: InstallRequest): Promise<string> {
   await record(request, state, slot);
   await run('umount', [PERSIST]);
   return disk[slot];
-}
-
-/** A root that was away may still serve what the fleet has left behind. @throws BladerootError `RELEASE_OLDER` */
-function refuseOlder({ release, root }: InstallRequest, state: BladeState | undefined): void {
-  const newest = Math.max(0, ...Object.values(state?.slots ?? {}).map((slot) => slot.release));
-  const { sequence } = release.statement;
-  if (sequence >= newest) return;
-  throw new BladerootError(
-    'RELEASE_OLDER',
-    `${root} has release ${sequence}, and this blade has had ${newest}`,
-    {
-      hint: `stop that root, or bring release ${newest} to it; the blade's own disk starts what it has`,
-    },
-  );
 }
 
 async function prepareDisk(request: InstallRequest): Promise<BladeDisk> {

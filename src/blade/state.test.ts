@@ -3,7 +3,14 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { freeSlot, readBladeState, slotWith, writeBladeState, type BladeState } from './state.ts';
+import {
+  freeSlot,
+  readBladeState,
+  requireNotOlder,
+  slotWith,
+  writeBladeState,
+  type BladeState,
+} from './state.ts';
 
 const installed = '2026-01-02T03:04:05.000Z';
 type Slots = BladeState['slots'];
@@ -69,4 +76,16 @@ test('a damaged state is said to be so, and what can be done', async (t) => {
     await writeFile(join(directory, 'blade.json'), text);
     await assert.rejects(readBladeState(directory), { code: 'BLADE_STATE', hint: /remove it/ });
   }
+});
+
+test('a release older than any that the blade has is refused, whichever slot that is in; the same or a newer one is not', () => {
+  for (const slots of allStates()) {
+    const newest = Math.max(0, slots.a?.release ?? 0, slots.b?.release ?? 0);
+    for (const release of [1, 2, 3]) {
+      const look = (): void => requireNotOlder(stateWith(slots), release, 'http://10.0.0.9:8067');
+      if (release >= newest) look();
+      else assert.throws(look, { code: 'RELEASE_OLDER', message: /http:\/\/10\.0\.0\.9:8067 has release 1/ });
+    }
+  }
+  requireNotOlder(undefined, 1, 'http://10.0.0.9:8067');
 });

@@ -65,3 +65,16 @@ export function freeSlot(state: BladeState | undefined): Slot {
   if (a.good !== b.good) return a.good ? 'b' : 'a';
   return a.release < b.release ? 'a' : 'b';
 }
+
+/**
+ * A root that was away for a while may still serve what the fleet has left behind.
+ * @throws BladerootError `RELEASE_OLDER`
+ */
+export function requireNotOlder(state: BladeState | undefined, sequence: number, root: string): void {
+  const newest = Math.max(0, ...Object.values(state?.slots ?? {}).map((slot) => slot.release));
+  if (sequence >= newest) return;
+  const message = `${root} has release ${sequence}, and this blade has had ${newest}`;
+  throw new BladerootError('RELEASE_OLDER', message, {
+    hint: `stop that root, or bring release ${newest} to it; the blade's own disk starts what it has`,
+  });
+}
