@@ -1,6 +1,7 @@
 /** What is signed about a snapshot: all that a blade needs to know to fetch and check every byte of it. */
 import { z } from 'zod';
-import { digestSchema, type Digest } from '../store/digest.ts';
+import type { Digest } from '../store/digest.ts';
+import { digestSchema } from '../store/digest-schema.ts';
 import { LAYERS, type Layer } from '../store/pack-index.ts';
 
 const count = z.int().min(0);

@@ -1,12 +1,9 @@
 import { createHash, hash } from 'node:crypto';
-import { z } from 'zod';
 
 /** SHA-256 as 64 lower-case hex digits. */
 export type Digest = string;
 
-const DIGEST = /^[0-9a-f]{64}$/;
-
-export const digestSchema = z.string().regex(DIGEST);
+export const DIGEST = /^[0-9a-f]{64}$/;
 
 export function isDigest(text: string): boolean {
   return DIGEST.test(text);

@@ -3,7 +3,8 @@ import { promisify } from 'node:util';
 import { zstdCompressSync, zstdDecompress } from 'node:zlib';
 import { z } from 'zod';
 import { BladerootError, describeError } from '../errors.ts';
-import { digestSchema, sha256, type Digest } from './digest.ts';
+import { sha256, type Digest } from './digest.ts';
+import { digestSchema } from './digest-schema.ts';
 import { FRAME_SIZE, MAX_BASE_SIZE, MAX_FRAME_BYTES, MAX_OBJECT_SIZE } from './frame.ts';
 
 /** The unit of transfer and of checking, in bytes of the pack file; the last piece may be shorter. */
