@@ -6,7 +6,7 @@ import { snapshotStatement, type SnapshotStatement } from '../image/statement.ts
 import { unpackSnapshot } from '../image/unpack.ts';
 import { readPrivateKey, readPublicKey } from '../release/keys.ts';
 import { findSnapshot, listSnapshot, readSnapshots } from '../release/snapshots.ts';
-import { DirectorySource } from '../store/source.ts';
+import { DirectorySource } from '../store/directory-source.ts';
 import { Store } from '../store/store.ts';
 import { lockTree } from '../tree/lock.ts';
 import { installProgram } from '../tree/program.ts';

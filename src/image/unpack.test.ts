@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { HttpSource } from '../store/http-source.ts';
-import { DirectorySource } from '../store/source.ts';
+import { DirectorySource } from '../store/directory-source.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { packTree } from './pack.ts';
@@ -166,7 +166,8 @@ test('an interrupted fetch resumes at the first missing piece, and the mirror ca
   const server = createServer((request, response) => {
     const path = join(store.directory, request.url?.replace('/store/', '') ?? '');
     const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1] ?? 0);
-    response.writeHead(start > 0 ? 206 : 200);
+    const range = `bytes ${start}-${pack.bytes - 1}/${pack.bytes}`;
+    response.writeHead(start > 0 ? 206 : 200, start > 0 ? { 'content-range': range } : {});
     const file = createReadStream(path, { start });
     file.on('data', (chunk) => {
       if (!path.endsWith('.pack')) return;

@@ -11,7 +11,7 @@ import { fetchBlob, fetchBytes, fetchManifest } from './fetch.ts';
 import { ObjectReader } from './object-reader.ts';
 import { parsePackIndex, PIECE_SIZE } from './pack-index.ts';
 import { PackWriter } from './pack-writer.ts';
-import { DirectorySource } from './source.ts';
+import { DirectorySource } from './directory-source.ts';
 import { Store } from './store.ts';
 
 async function scratch(t: TestContext): Promise<string> {
