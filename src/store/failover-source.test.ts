@@ -146,15 +146,16 @@ test('a source that failed is asked last until it has rested; one that lacks a t
 });
 
 test('a source that came through as the last one left is asked as it is preferred again', async () => {
-  const { a, b, all } = three();
-  const source = new FailoverSource([a, b], { rest: 1000, now: () => 0 });
+  const { a, b, c, all } = three();
+  const source = new FailoverSource(all, { rest: 1000, now: () => 0 });
   a.failsAt = 0;
   await text(source);
   a.failsAt = Infinity;
-  b.failsAt = 5;
+  b.missing = true;
+  c.missing = true;
   askedSince(all);
   await text(source);
-  assert.deepEqual(askedSince(all), ['A x 5-', 'B x 0-']);
+  assert.deepEqual(askedSince(all), ['A x 0-', 'B x 0-', 'C x 0-']);
   await text(source);
   assert.deepEqual(askedSince(all), ['A x 0-']);
 });

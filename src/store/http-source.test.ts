@@ -92,6 +92,16 @@ test('what is missing, a server that fails and one that is not there are told ap
   await assert.rejects(open(t, 'http://127.0.0.1:1/').get('x'), { ...FAILED, hint: /is the root running/ });
 });
 
+test('an answer that is no file is not read without end', async (t) => {
+  const { url } = await serveStore(t, (_, response) => {
+    response.writeHead(404);
+    const pour = (): void => void response.write(Buffer.alloc(100_000));
+    response.on('drain', pour);
+    pour();
+  });
+  await assert.rejects(open(t, url).get('x'), { code: 'SOURCE_MISSING' });
+});
+
 test('a connection that breaks, in the middle or before anything is read, is a failure', async (t) => {
   const broken = Promise.withResolvers<void>();
   const { url } = await serveStore(t, (_, response) => {
@@ -113,7 +123,7 @@ test('a server that falls silent counts as dead, a reader that is busy does not'
     if (request.url === '/store/mute') return;
     if (request.url === '/store/mute404') response.writeHead(404, { 'content-length': 9 }).write('no');
     else response.write('first');
-    if (request.url === '/store/whole') response.end('second');
+    if (request.url === '/store/whole') setTimeout(() => response.end('second'), 150);
   });
   const source = open(t, url, { patience: 100 });
   await assert.rejects(source.get('mute'), { ...FAILED, message: /nothing came for 0.1 seconds/ });
