@@ -25,7 +25,7 @@ function statement(start: string, tree: string, day: number): SnapshotStatement 
     id: idOf(start),
     tree,
     created: `2026-01-0${day}T00:00:00.000Z`,
-    manifest: { bytes: 10, storedBytes: 10 },
+    manifest: { bytes: 10, storedBytes: 10, deltas: [] },
     layers: [],
     storedBytes: 10,
   };

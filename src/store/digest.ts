@@ -4,10 +4,12 @@ import { z } from 'zod';
 /** SHA-256 as 64 lower-case hex digits. */
 export type Digest = string;
 
-export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/);
+const DIGEST = /^[0-9a-f]{64}$/;
+
+export const digestSchema = z.string().regex(DIGEST);
 
 export function isDigest(text: string): boolean {
-  return digestSchema.safeParse(text).success;
+  return DIGEST.test(text);
 }
 
 export function sha256(bytes: Uint8Array): Digest {
