@@ -4,7 +4,7 @@ import type { Source } from './source.ts';
 /** Of one path. */
 interface Blame {
   sources: Set<Source>;
-  /** What was asked for since, by its first byte. */
+  /** What was asked for last since somebody was blamed, by its first byte. */
   start: number | undefined;
 }
 
@@ -43,13 +43,14 @@ export class Blames {
   blame(path: string): boolean {
     const given = this.#given.get(path);
     if (given === undefined) return false;
-    const { sources } = this.#byPath.get(path) ?? { sources: new Set<Source>() };
+    const blame: Blame = this.#byPath.get(path) ?? { sources: new Set(), start: undefined };
+    const { sources } = blame;
     const anew = !sources.has(given.source);
     sources.add(given.source);
     // Where more than a piece came, what is damaged may lie beyond what the others were blamed for.
     const further = this.#sources.length > 1 && given.bytes > PIECE_SIZE;
     const another = anew && (sources.size < this.#sources.length || further);
-    if (another) this.#byPath.set(path, { sources, start: undefined });
+    if (another) this.#byPath.set(path, blame);
     // Nobody has it whole. Who asks later asks in the usual order: it may have been mended.
     else this.#byPath.delete(path);
     return another;

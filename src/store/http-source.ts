@@ -52,7 +52,6 @@ export class HttpSource implements Source {
   }
 
   async get(path: string, { start = 0, end, signal }: GetOptions = {}): Promise<AsyncIterable<Buffer>> {
-    signal?.throwIfAborted();
     if (end !== undefined && end <= start) return await begin(nothing());
     const wanted = { start, end };
     const url = new URL(path, this.#base);
@@ -122,6 +121,7 @@ export class HttpSource implements Source {
     };
   }
 
+  /** @param find throws where the answer is not what was asked for; its connection is then let go of */
   async *#part(
     answer: Answer,
     find: () => BodyPart,
