@@ -1,5 +1,6 @@
 /** Reading packs out of a source: piece by piece, each checked before anything is made of it. */
 import { BladerootError, errorCode } from '../errors.ts';
+import { letGo } from '../system/collect-garbage.ts';
 import { ByteReader } from './byte-reader.ts';
 import { sha256, type Digest } from './digest.ts';
 import { fetchBytes, type FetchOptions } from './fetch.ts';
@@ -174,7 +175,10 @@ export class PackReader {
           piece.bytes.copy(frame, from - start, from - pieceStart, Math.min(end, pieceEnd) - pieceStart);
         }
         if (end > pieceEnd) break;
-        if (frame !== undefined) yield { number, bytes: frame };
+        if (frame !== undefined) {
+          letGo(frame.length);
+          yield { number, bytes: frame };
+        }
         frame = undefined;
       }
     }
