@@ -159,7 +159,7 @@ async function storeManifestDelta(
   const storedBytes = await store.manifestBytes(id);
   const facts = { bytes: manifest.length, storedBytes, deltas: [] };
   if (base === undefined || base.statement.id === id) return facts;
-  const delta = await compress(encodeManifestDelta(manifest, base.manifest));
+  const delta = await compress(encodeManifestDelta(manifest, await store.readManifest(base.statement.id)));
   if (delta.length >= storedBytes) return facts;
   await store.putManifestDelta(id, base.statement.id, delta);
   return { ...facts, deltas: [{ base: base.statement.id, bytes: delta.length }] };
