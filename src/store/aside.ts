@@ -61,11 +61,12 @@ export async function writeAt(file: FileHandle, bytes: Uint8Array, position: num
   }
 }
 
-/** Removes the aside files of processes that are gone. */
+/** Removes the aside files and folders of processes that are gone. */
 export async function sweepAside(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const [pid = '', started] = name.split('.');
-    if ((await startTime(Number(pid))) !== started) await rm(join(folder, name), { force: true });
+    if ((await startTime(Number(pid))) !== started)
+      await rm(join(folder, name), { recursive: true, force: true });
   }
 }
 
