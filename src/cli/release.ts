@@ -4,7 +4,8 @@ import { loadFleet } from '../fleet/load.ts';
 import { readPrivateKey, readPublicKey } from '../release/keys.ts';
 import { publishRelease } from '../release/publish.ts';
 import { ReleaseRepository } from '../release/repository.ts';
-import { findSnapshot, readSnapshots } from '../release/snapshots.ts';
+import { findSnapshot } from '../release/find-snapshot.ts';
+import { readSnapshots } from '../release/snapshots.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
 import { BladerootError } from '../errors.ts';
 import { Store } from '../store/store.ts';
@@ -67,8 +68,7 @@ function list(signal: AbortSignal): Command {
     async (_options, command: Command) => {
       const { stateDirectory, output } = contextOf(command, signal);
       const releases = new ReleaseRepository(stateDirectory, await readPublicKey(stateDirectory));
-      const all: ReleaseStatement[] = [];
-      for (const sequence of await releases.sequences()) all.push((await releases.read(sequence)).statement);
+      const all = await releases.all();
       const rows = all.map((release) => [
         String(release.sequence),
         release.created.slice(0, 19).replace('T', ' '),

@@ -18,8 +18,7 @@ export class AsideFile {
   }
 
   static async create(folder: string): Promise<AsideFile> {
-    const started = (await startTime(process.pid)) ?? '0';
-    const path = join(folder, `${process.pid}.${started}.${randomBytes(6).toString('hex')}`);
+    const path = join(folder, await asideName());
     return new AsideFile(path, await open(path, 'wx+', 0o644));
   }
 
@@ -35,6 +34,12 @@ export class AsideFile {
     await this.file.close();
     await rm(this.path, { force: true });
   }
+}
+
+/** A new name that says that it is this process's. */
+export async function asideName(): Promise<string> {
+  const started = (await startTime(process.pid)) ?? '0';
+  return `${process.pid}.${started}.${randomBytes(6).toString('hex')}`;
 }
 
 /** Writes a whole file aside and gives it its name. */

@@ -35,7 +35,9 @@ test('many share the lock; who wants it alone waits for the last of them, and sa
   const shared = store.lock('shared', { onWait: waiting.resolve });
   await waiting.promise;
   await unlock();
-  await (await shared)();
+  await (
+    await shared
+  )();
 });
 
 test('waiting can be aborted, and leaves no lock behind', async (t) => {

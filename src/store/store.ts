@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import { BladerootError, errorCode } from '../errors.ts';
-import { AsideFile, sweepAside, writeAside } from './aside.ts';
+import { AsideFile, asideName, sweepAside, writeAside } from './aside.ts';
 import { hashing, isDigest, sha256, type Digest } from './digest.ts';
 import * as layout from './layout.ts';
 import { openPackIndex, type PackIndex } from './pack-index.ts';
@@ -60,6 +60,16 @@ export class Store {
 
   async createAside(): Promise<AsideFile> {
     return await AsideFile.create(this.asideFolder);
+  }
+
+  /** A store within this one's `tmp`, for what is not yet known to be whole; its owner discards it. */
+  async createAsideStore(): Promise<Store> {
+    return await Store.open(join(this.asideFolder, await asideName()));
+  }
+
+  /** Removes such a store. */
+  async discard(): Promise<void> {
+    await rm(this.directory, { recursive: true, force: true });
   }
 
   blobPath(digest: Digest): string {
@@ -144,6 +154,11 @@ export class Store {
   async readPackIndex(id: Digest): Promise<PackIndex> {
     const bytes = await this.#readNamed(this.packIndexPath(id), 'PACK_MISSING', `pack ${id}`);
     return await openPackIndex(id, bytes, this.directory);
+  }
+
+  /** Stores the index of a pack, in its compressed form, which the caller has checked; the pack is there. */
+  async putPackIndex(id: Digest, stored: Buffer): Promise<void> {
+    await writeAside(this.asideFolder, this.packIndexPath(id), [stored]);
   }
 
   /** A pack was found damaged: what is good of it is kept as the start of fetching it again. */
