@@ -10,7 +10,7 @@ import type { Digest } from '../store/digest.ts';
 import { DirectorySource } from '../store/directory-source.ts';
 import { fetchBytes, fetchManifest } from '../store/fetch.ts';
 import { manifestDeltaPath, manifestPath, packIndexPath, packPath, snapshotPath } from '../store/layout.ts';
-import { mendPack } from '../store/mend.ts';
+import { fromAny, mendPack } from '../store/mend.ts';
 import { ObjectReader } from '../store/object-reader.ts';
 import type { PackIndex } from '../store/pack-index.ts';
 import { PackReader, runsOf } from '../store/pack-reader.ts';
@@ -24,7 +24,7 @@ export interface SnapshotVerifierOptions {
   findings: Findings;
   /** All that are named, for the progress. */
   packs: ReadonlyMap<Digest, PackRef>;
-  source?: Source | undefined;
+  sources?: readonly Source[] | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: { bytesDone: number; bytesTotal: number }) => void) | undefined;
 }
@@ -59,27 +59,40 @@ export class SnapshotVerifier {
       await this.#manifestDelta(statement, base, bytes);
     for (const { id } of packsOf(statement)) await this.#pack(id);
     await this.#ways(statement);
-    for (const combination of combinationsOf(statement))
-      await this.#combination(statement, combination, entries);
+    // Patches find what they are based on where nothing is missing: these ways are read first.
+    const incomplete: PackReader[][] = [];
+    for (const combination of combinationsOf(statement)) {
+      const readers = this.#readersOf(combination);
+      if (readers === undefined) continue;
+      const check = async (): Promise<string[]> =>
+        describeMissing(
+          combination,
+          missingObjects(combination, entries, (id) => this.#indexOf(id)),
+        );
+      if (await this.#options.findings.look(snapshotPath(statement.id), check)) await this.#checkAll(readers);
+      else incomplete.push(readers);
+    }
+    for (const readers of incomplete) await this.#checkAll(readers);
   }
 
   async #manifest({ id, manifest }: SnapshotStatement): Promise<ManifestEntry[]> {
-    const { store, findings, source, signal } = this.#options;
+    const { store, findings, signal } = this.#options;
     let entries: ManifestEntry[] = [];
     const check = async (): Promise<string[]> => {
       entries = parseManifest(await store.readManifest(id));
       const storedBytes = await store.manifestBytes(id);
       return storedBytes === manifest.storedBytes ? [] : [`it is ${storedBytes} bytes long, not as signed`];
     };
-    const mend = async (from: Source): Promise<void> =>
-      void (await fetchManifest(from, { id, ...manifest }, { signal, mirror: store }));
-    await findings.lookAndMend(manifestPath(id), check, source && (() => mend(source)));
+    const mend = this.#mendFrom(async (source) => {
+      await fetchManifest(source, { id, ...manifest }, { signal, mirror: store });
+    });
+    await findings.lookAndMend(manifestPath(id), check, mend);
     return entries;
   }
 
   /** Who has it not takes the whole manifest: only a damaged one is a fault. */
   async #manifestDelta({ id, manifest }: SnapshotStatement, base: Digest, bytes: number): Promise<void> {
-    const { store, findings, source, signal } = this.#options;
+    const { store, findings, signal } = this.#options;
     const path = manifestDeltaPath(id, base);
     if (!(await exists(`${store.directory}/${path}`)) || !(await store.hasManifest(base))) return;
     const apply = async (stored: Buffer): Promise<void> => {
@@ -93,24 +106,24 @@ export class SnapshotVerifier {
         () => ['it does not make the manifest'],
       );
     };
-    const mend = async (from: Source): Promise<void> => {
-      const stored = await fetchBytes(from, path, { maxBytes: bytes, signal });
+    const mend = this.#mendFrom(async (source) => {
+      const stored = await fetchBytes(source, path, { maxBytes: bytes, signal });
       await apply(stored);
       await store.putManifestDelta(id, base, stored);
-    };
-    await findings.lookAndMend(path, check, source && (() => mend(source)));
+    });
+    await findings.lookAndMend(path, check, mend);
   }
 
   /** Checks index and pieces of a pack; none of a pack of which nothing is here. */
   async #pack(id: Digest): Promise<void> {
-    const { store, findings, source } = this.#options;
+    const { store, findings } = this.#options;
     if (this.#pieces.has(id)) return;
     const isHere = (await exists(store.packPath(id))) || (await exists(store.packIndexPath(id)));
     if (!isHere) {
       this.#pieces.set(id, undefined);
       return;
     }
-    const mend = source && (() => mendPack(store, id, source, this.#check(false)));
+    const mend = this.#mendPack(id);
     const isReadable = await findings.lookAndMend(packIndexPath(id), () => this.#openPack(id), mend);
     if (!isReadable) {
       this.#pieces.set(id, []);
@@ -135,7 +148,7 @@ export class SnapshotVerifier {
 
   /** One of the ways of a snapshot has to be here; where none is, what is missing of the shortest is a fault. */
   async #ways(statement: SnapshotStatement): Promise<void> {
-    const { store, findings, source } = this.#options;
+    const { store, findings } = this.#options;
     const has = new Set([...this.#pieces].flatMap(([id, damaged]) => (damaged === undefined ? [] : [id])));
     const [nearest] = combinationsOf(statement, has);
     if (nearest === undefined) return;
@@ -144,7 +157,7 @@ export class SnapshotVerifier {
         (await store.hasPack(id))
           ? []
           : [`the pack is missing, and snapshot ${statement.id.slice(0, 12)} needs it`];
-      const mend = source && (() => mendPack(store, id, source, this.#check(false)));
+      const mend = this.#mendPack(id);
       if (!(await findings.lookAndMend(packPath(id), check, mend))) continue;
       this.#pieces.delete(id);
       await this.#pack(id);
@@ -157,32 +170,32 @@ export class SnapshotVerifier {
     }
   }
 
-  /** Where all packs of a combination can be read, they hold what the manifest names, and their objects are sound. */
-  async #combination(
-    statement: SnapshotStatement,
-    combination: Combination,
-    entries: readonly ManifestEntry[],
-  ): Promise<void> {
-    const { findings } = this.#options;
-    const readers: PackReader[] = [];
-    for (const { id } of combination.packs) {
-      const reader = this.#readers.get(id);
-      if (reader === undefined) return;
-      readers.push(reader);
-    }
-    await findings.look(snapshotPath(statement.id), async () =>
-      describeMissing(
-        combination,
-        missingObjects(combination, entries, (id) => this.#indexOf(id)),
-      ),
-    );
+  /** Of all packs of a combination; undefined unless all can be read. */
+  #readersOf({ packs }: Combination): PackReader[] | undefined {
+    const readers = packs.flatMap(({ id }) => this.#readers.get(id) ?? []);
+    return readers.length === packs.length ? readers : undefined;
+  }
+
+  /** Reads all objects of packs, where that was not done yet. */
+  async #checkAll(readers: readonly PackReader[]): Promise<void> {
     const bases = new ObjectReader(readers);
     for (const reader of readers) {
       if (this.#objects.has(reader.id)) continue;
       this.#objects.add(reader.id);
       const damaged = this.#pieces.get(reader.id) ?? [];
-      await findings.look(packPath(reader.id), () => checkObjects(reader, bases, damaged, this.#check(true)));
+      const check = (): Promise<string[]> => checkObjects(reader, bases, damaged, this.#check(true));
+      await this.#options.findings.look(packPath(reader.id), check);
     }
+  }
+
+  #mendPack(id: Digest): (() => Promise<void>) | undefined {
+    const { store, sources = [] } = this.#options;
+    return sources.length === 0 ? undefined : () => mendPack(store, id, sources, this.#check(false));
+  }
+
+  #mendFrom(mend: (source: Source) => Promise<void>): (() => Promise<void>) | undefined {
+    const { sources = [] } = this.#options;
+    return sources.length === 0 ? undefined : () => fromAny(sources, mend);
   }
 
   #indexOf(id: Digest): PackIndex {

@@ -6,6 +6,7 @@ import { packsOf, type SnapshotStatement } from '../image/statement.ts';
 import { sha256, type Digest } from '../store/digest.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import { blobPath, snapshotPath, tagPath } from '../store/layout.ts';
+import { fromAny } from '../store/mend.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
 import { Findings, type Problem } from './findings.ts';
@@ -26,8 +27,8 @@ export interface VerifyOptions {
   releases: ReleaseRepository;
   /** The only snapshot to check; without it all are, and what releases name. */
   id?: Digest | undefined;
-  /** Another store, to mend this one from. */
-  source?: Source | undefined;
+  /** Other stores, to mend this one from, in order of preference. */
+  sources?: readonly Source[] | undefined;
   signal?: AbortSignal | undefined;
   onProgress?: ((progress: VerifyProgress) => void) | undefined;
 }
@@ -91,31 +92,35 @@ class Verification {
   }
 
   async #statements(ids: readonly Digest[]): Promise<SnapshotStatement[]> {
-    const { store, publicKey, source } = this.#options;
+    const { store, publicKey, sources = [] } = this.#options;
     const sound: SnapshotStatement[] = [];
     for (const id of ids) {
-      const mend = async (from: Source): Promise<void> =>
-        await store.putSnapshot(id, (await fetchSnapshot(from, id, publicKey)).envelope);
+      const mend = async (): Promise<void> => {
+        const { envelope } = await fromAny(sources, (source) => fetchSnapshot(source, id, publicKey));
+        await store.putSnapshot(id, envelope);
+      };
       const check = async (): Promise<string[]> => {
         sound.push(await readSnapshot(store, id, publicKey));
         return [];
       };
-      await this.#findings.lookAndMend(snapshotPath(id), check, source && (() => mend(source)));
+      await this.#findings.lookAndMend(snapshotPath(id), check, sources.length > 0 ? mend : undefined);
     }
     return sound;
   }
 
   async #blob({ digest, bytes }: Blob): Promise<void> {
-    const { store, source, signal } = this.#options;
+    const { store, sources = [], signal } = this.#options;
     signal?.throwIfAborted();
     const check = async (): Promise<string[]> => {
       if (!(await store.hasBlob(digest))) return ['the blob is missing'];
       const blob = await readFile(store.blobPath(digest));
       return blob.length === bytes && sha256(blob) === digest ? [] : ['the blob is damaged'];
     };
-    const mend = async (from: Source): Promise<void> =>
-      void (await store.putBlob(await fetchBlob(from, digest, bytes, { signal })));
-    await this.#findings.lookAndMend(blobPath(digest), check, source && (() => mend(source)));
+    const mend = async (): Promise<void> => {
+      const blob = await fromAny(sources, (source) => fetchBlob(source, digest, bytes, { signal }));
+      await store.putBlob(blob);
+    };
+    await this.#findings.lookAndMend(blobPath(digest), check, sources.length > 0 ? mend : undefined);
   }
 
   async #tags(): Promise<void> {

@@ -94,11 +94,19 @@ async function readBases(reader: ObjectReader, bases: readonly ObjectRef[]): Pro
   try {
     return await reader.readBases(bases);
   } catch (error) {
-    // Found and named where it lies.
-    if (!['PIECE_DAMAGED', 'OBJECT_DAMAGED', 'SOURCE_FAILED'].includes(errorCode(error) ?? '')) throw error;
+    // Found and named where it lies, or is missing.
+    if (!OF_BASES.has(errorCode(error))) throw error;
     return 'damaged';
   }
 }
+
+const OF_BASES: ReadonlySet<string | undefined> = new Set([
+  'PIECE_DAMAGED',
+  'OBJECT_DAMAGED',
+  'OBJECT_MISSING',
+  'SOURCE_FAILED',
+  'SOURCE_MISSING',
+]);
 
 /** Cuts the contents of frames, one after the other, into objects. */
 class ObjectHasher {

@@ -6,7 +6,7 @@ import { findSnapshot } from '../../release/find-snapshot.ts';
 import { readPublicKey } from '../../release/keys.ts';
 import { contextOf, leaf } from '../command.ts';
 import { bytes } from '../output.ts';
-import { locked, readStore } from './store.ts';
+import { locked, readStore } from '../store.ts';
 
 export function diffCommand(signal: AbortSignal): Command {
   return leaf('diff', 'list what was added, removed and changed from one snapshot to another', [

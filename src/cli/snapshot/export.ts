@@ -10,7 +10,7 @@ import { readPublicKey } from '../../release/keys.ts';
 import { writeFileAtomic } from '../../system/write-file.ts';
 import { contextOf, leaf } from '../command.ts';
 import { bytes } from '../output.ts';
-import { locked, readStore } from './store.ts';
+import { locked, readStore } from '../store.ts';
 
 export function exportCommand(signal: AbortSignal): Command {
   return leaf('export', 'write a snapshot, with all that it needs, to one file', [

@@ -6,7 +6,7 @@ import { readPrivateKey, readPublicKey } from '../../release/keys.ts';
 import { ReleaseRepository } from '../../release/repository.ts';
 import { contextOf, leaf } from '../command.ts';
 import { bytes } from '../output.ts';
-import { locked, openStore, readStore } from './store.ts';
+import { locked, openStore, readStore } from '../store.ts';
 
 export function gcCommand(signal: AbortSignal): Command {
   return leaf('gc', 'free the room of all that no listed snapshot and no release needs', [

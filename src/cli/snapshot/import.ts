@@ -7,7 +7,7 @@ import { importSnapshot } from '../../release/import-snapshot.ts';
 import { readPublicKey } from '../../release/keys.ts';
 import { contextOf, leaf } from '../command.ts';
 import { bytes } from '../output.ts';
-import { locked, openStore } from './store.ts';
+import { locked, openStore } from '../store.ts';
 
 export function importCommand(signal: AbortSignal): Command {
   return leaf('import', "take in an exported snapshot, if it is signed by the fleet's key", [

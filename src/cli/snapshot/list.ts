@@ -5,7 +5,7 @@ import { readListed } from '../../release/snapshots.ts';
 import type { Digest } from '../../store/digest.ts';
 import { contextOf, leaf } from '../command.ts';
 import { bytes, table } from '../output.ts';
-import { readStore } from './store.ts';
+import { readStore } from '../store.ts';
 
 export function listCommand(signal: AbortSignal): Command {
   return leaf('list', 'list the snapshots, oldest first', [

@@ -13,7 +13,7 @@ import { installProgram } from '../../tree/program.ts';
 import { Trees } from '../../tree/trees.ts';
 import { collect, contextOf, leaf, type Context } from '../command.ts';
 import { bytes } from '../output.ts';
-import { locked, openStore } from './store.ts';
+import { locked, openStore } from '../store.ts';
 import { requireTag } from './tag.ts';
 
 interface PackCommandOptions {

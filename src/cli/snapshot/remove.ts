@@ -6,7 +6,7 @@ import { removeSnapshots } from '../../release/remove-snapshots.ts';
 import { ReleaseRepository } from '../../release/repository.ts';
 import type { Digest } from '../../store/digest.ts';
 import { contextOf, leaf } from '../command.ts';
-import { locked, openStore } from './store.ts';
+import { locked, openStore } from '../store.ts';
 
 export function removeCommand(signal: AbortSignal): Command {
   return leaf('rm', 'remove snapshots from the list, with their tags', [

@@ -5,7 +5,7 @@ import { readPublicKey } from '../../release/keys.ts';
 import { ReleaseRepository } from '../../release/repository.ts';
 import { contextOf, leaf } from '../command.ts';
 import { bytes } from '../output.ts';
-import { readStore } from './store.ts';
+import { readStore } from '../store.ts';
 
 export function showCommand(signal: AbortSignal): Command {
   return leaf('show', 'show one snapshot: its layers, its packs, and what needs it', [

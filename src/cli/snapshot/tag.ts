@@ -6,7 +6,7 @@ import { isDigest } from '../../store/digest.ts';
 import { tagPath } from '../../store/layout.ts';
 import { contextOf, leaf, type Context } from '../command.ts';
 import { table } from '../output.ts';
-import { openStore, readStore } from './store.ts';
+import { openStore, readStore } from '../store.ts';
 
 export function tagCommand(signal: AbortSignal): Command {
   return leaf('tag', 'give a snapshot a name, or list the names', [

@@ -11,7 +11,7 @@ import { openSources } from '../../store/open-source.ts';
 import type { Source } from '../../store/source.ts';
 import { collect, contextOf, leaf, type Context } from '../command.ts';
 import { bytes } from '../output.ts';
-import { locked, readStore } from './store.ts';
+import { locked, readStore } from '../store.ts';
 
 interface UnpackCommandOptions {
   layers: Layer[];

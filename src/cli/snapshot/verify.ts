@@ -3,10 +3,10 @@ import { findId, findSnapshot } from '../../release/find-snapshot.ts';
 import { readPublicKey } from '../../release/keys.ts';
 import { ReleaseRepository } from '../../release/repository.ts';
 import { requireSound, verifyStore, type Verified } from '../../release/verify.ts';
-import { openSources } from '../../store/open-source.ts';
+import { openSource } from '../../store/open-source.ts';
 import { collect, contextOf, leaf } from '../command.ts';
 import { bytes } from '../output.ts';
-import { locked, openStore, readStore } from './store.ts';
+import { locked, openStore, readStore } from '../store.ts';
 
 interface VerifyCommandOptions {
   repairFrom: string[];
@@ -31,7 +31,7 @@ export function verifyCommand(signal: AbortSignal): Command {
       const { stateDirectory, output } = context;
       const publicKey = await readPublicKey(stateDirectory);
       const store = await (repairFrom.length === 0 ? readStore(context) : openStore(context));
-      const source = repairFrom.length === 0 ? undefined : openSources(repairFrom);
+      const sources = repairFrom.map((from) => openSource(from));
       try {
         const verified = await locked(context, store, 'shared', async () => {
           const id =
@@ -43,7 +43,7 @@ export function verifyCommand(signal: AbortSignal): Command {
             publicKey,
             releases: new ReleaseRepository(stateDirectory, publicKey),
             id,
-            source,
+            sources,
             signal,
             onProgress: ({ bytesDone, bytesTotal }) =>
               output.progress(() => `checking: ${bytes(bytesDone)} of ${bytes(bytesTotal)}`),
@@ -52,7 +52,7 @@ export function verifyCommand(signal: AbortSignal): Command {
         output.result(verified, describe(verified));
         requireSound(verified);
       } finally {
-        source?.close?.();
+        for (const source of sources) source.close?.();
       }
     });
 }

@@ -1,8 +1,8 @@
 /** The store of a state directory, as the commands use it. */
 import { join } from 'node:path';
-import type { StoreLockKind } from '../../store/store-lock.ts';
-import { Store } from '../../store/store.ts';
-import type { Context } from '../command.ts';
+import type { StoreLockKind } from '../store/store-lock.ts';
+import { Store } from '../store/store.ts';
+import type { Context } from './command.ts';
 
 /** For who writes: it is made where it is missing. */
 export async function openStore({ stateDirectory }: Context): Promise<Store> {
