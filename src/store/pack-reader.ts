@@ -66,6 +66,14 @@ export class PackReader {
     yield* this.#cut(pieces, wanted);
   }
 
+  /**
+   * Single pieces, by their numbers in ascending order.
+   * @throws BladerootError `PIECE_DAMAGED`, and what the source throws
+   */
+  async *pieces(numbers: readonly number[]): AsyncGenerator<Piece, void, void> {
+    yield* this.#pieces(runsOf(numbers));
+  }
+
   /** The pieces that a mirror does not hold go to it; nothing is made of them. */
   async mirrorAll(): Promise<void> {
     const { mirror } = this.#options;
@@ -190,6 +198,17 @@ export class PackReader {
       hint: 'it was not used; `bladeroot snapshot verify --repair-from` mends a store from another',
     });
   }
+}
+
+/** Runs, [first, end), of ascending numbers. */
+export function runsOf(numbers: readonly number[]): [first: number, end: number][] {
+  const runs: [number, number][] = [];
+  for (const number of numbers) {
+    const last = runs.at(-1);
+    if (last?.[1] === number) last[1]++;
+    else runs.push([number, number + 1]);
+  }
+  return runs;
 }
 
 /** Where each of the things that lie one after the other starts. */
