@@ -7,6 +7,7 @@ import { importCommand } from './snapshot/import.ts';
 import { listCommand } from './snapshot/list.ts';
 import { packCommand } from './snapshot/pack.ts';
 import { removeCommand } from './snapshot/remove.ts';
+import { repackCommand } from './snapshot/repack.ts';
 import { showCommand } from './snapshot/show.ts';
 import { tagCommand } from './snapshot/tag.ts';
 import { unpackCommand } from './snapshot/unpack.ts';
@@ -23,6 +24,7 @@ export function snapshotCommands(signal: AbortSignal): Command {
     verifyCommand(signal),
     exportCommand(signal),
     importCommand(signal),
+    repackCommand(signal),
     removeCommand(signal),
     gcCommand(signal),
   ]);

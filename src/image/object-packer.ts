@@ -128,7 +128,7 @@ export class ObjectPacker {
 
   /** Has what was read compressed, in order, until no more than `left` batches are being read. */
   async #drainReading(left: number): Promise<void> {
-    while (this.#reading.length > left || (left > 0 && sizeOf(this.#reading) > MAX_AHEAD)) {
+    while (isFuller(this.#reading, left)) {
       const next = this.#reading.shift();
       if (next === undefined) return;
       const read = await next.result;
@@ -161,7 +161,7 @@ export class ObjectPacker {
 
   /** Writes what was compressed, in order, until no more than `left` batches are being compressed. */
   async #drainCompressing(left: number): Promise<void> {
-    while (this.#compressing.length > left || (left > 0 && sizeOf(this.#compressing) > MAX_AHEAD)) {
+    while (isFuller(this.#compressing, left)) {
       const next = this.#compressing.shift();
       if (next === undefined) return;
       const compressed = await next.result;
@@ -174,8 +174,10 @@ export class ObjectPacker {
   }
 }
 
-function sizeOf(batches: readonly { size: number }[]): number {
-  return batches.reduce((sum, { size }) => sum + size, 0);
+/** Whether more is in the works than `left` batches, or than memory is meant for; with `left` 0, whether anything is. */
+function isFuller(batches: readonly { size: number }[], left: number): boolean {
+  const bytes = batches.reduce((sum, { size }) => sum + size, 0);
+  return batches.length > left || (left > 0 && bytes > MAX_AHEAD);
 }
 
 async function startReading({ number, worker, parts }: Batch): Promise<PackResult> {

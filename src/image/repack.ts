@@ -64,7 +64,7 @@ export async function needsRepack(store: Store, statement: SnapshotStatement): P
 /** What is of use in a pack; adds to `needed` what its patches are based on. */
 function usedBytes({ index }: PackReader, needed: Set<Digest>): number {
   const starts = startsOf(index.frames.map(({ size }) => size));
-  const useful = new Array<number>(index.frames.length).fill(0);
+  const useful = index.frames.map(() => 0);
   let start = 0;
   let frame = 0;
   for (const { digest, size } of index.objects) {

@@ -113,10 +113,8 @@ class Unpacking {
 
   async #manifest(): Promise<ManifestEntry[]> {
     const { statement, source, mirror, signal } = this.#options;
-    const ref = { id: statement.id, ...statement.manifest };
-    const entries = parseManifest(
-      await fetchManifest(source, ref, { mirror, signal, onBytes: this.#onBytes }),
-    );
+    const options = { mirror, signal, onBytes: this.#onBytes };
+    const entries = parseManifest(await fetchSnapshotManifest(source, statement, options));
     requireDeclared(entries, statement);
     return entries;
   }

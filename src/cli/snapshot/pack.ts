@@ -3,10 +3,11 @@ import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { packTree } from '../../image/pack.ts';
+import { needsRepack, repack } from '../../image/repack.ts';
 import { contentBytes, snapshotStatement, type SnapshotStatement } from '../../image/statement.ts';
 import { readPrivateKey, readPublicKey } from '../../release/keys.ts';
 import { findSnapshot, newestOf } from '../../release/find-snapshot.ts';
-import { listSnapshot } from '../../release/snapshots.ts';
+import { listSnapshot, signSnapshot } from '../../release/snapshots.ts';
 import type { Store } from '../../store/store.ts';
 import { lockTree } from '../../tree/lock.ts';
 import { installProgram } from '../../tree/program.ts';
@@ -82,12 +83,21 @@ async function pack(
     onProgress: ({ entriesDone, entriesTotal, bytesDone }) =>
       output.progress(() => `packing: ${entriesDone} of ${entriesTotal} entries, ${bytes(bytesDone)}`),
   });
-  const statement = await listSnapshot(store, snapshotStatement(packed, name, new Date()), key);
+  let statement = await listSnapshot(store, snapshotStatement(packed, name, new Date()), key);
   if (statement.tree !== name) {
     output.step(`the same content is listed already, as a snapshot of ${statement.tree}`);
   }
   if (options.tag !== undefined) await store.putTag(options.tag, statement.id);
-  const { id, layers, storedBytes, newObjects, newBytes, filesRead, seconds } = packed;
+  if (await needsRepack(store, statement)) {
+    output.step('much of what a blank blade would fetch is obsolete: making full packs');
+    statement = await repack(store, statement, {
+      signal,
+      onProgress: ({ bytesDone, bytesTotal }) =>
+        output.progress(() => `repacking: ${bytes(bytesDone)} of ${bytes(bytesTotal)}`),
+    });
+    await signSnapshot(store, statement, key);
+  }
+  const { id, layers, newObjects, newBytes, filesRead, seconds } = packed;
   const result = {
     id,
     layers: layers.map((layer) => ({
@@ -97,7 +107,7 @@ async function pack(
       objects: layer.objects,
     })),
     bytes: contentBytes(statement),
-    storedBytes,
+    storedBytes: statement.storedBytes,
     newObjects,
     newBytes,
     filesRead,
@@ -105,7 +115,7 @@ async function pack(
   };
   const facts = [
     `${bytes(result.bytes)}, ${filesRead} files read`,
-    `${bytes(storedBytes)} stored, ${bytes(newBytes)} new`,
+    `${bytes(statement.storedBytes)} stored, ${bytes(newBytes)} new`,
     `${seconds.toFixed(1)} s`,
   ];
   output.result(result, `snapshot ${id.slice(0, 12)} of ${name}: ${facts.join('; ')}`);
