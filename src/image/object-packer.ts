@@ -57,8 +57,7 @@ const ENOUGH_BASES = MAX_BASE_SIZE / 4;
 export class ObjectPacker {
   readonly #options: ObjectPackerOptions;
   readonly #writer: PackWriter;
-  /** What is in this pack. */
-  readonly packed = new Set<Digest>();
+  readonly #packed = new Set<Digest>();
   #parts: PartToPack[] = [];
   #size = 0;
   #basesSize = 0;
@@ -144,8 +143,8 @@ export class ObjectPacker {
       if (done === undefined) continue;
       part.onDigest(done);
       const { digest } = done;
-      if (digest === '' || this.packed.has(digest) || this.#options.known(digest)) continue;
-      this.packed.add(digest);
+      if (digest === '' || this.#packed.has(digest) || this.#options.known(digest)) continue;
+      this.#packed.add(digest);
       kept.push(i);
       objects.push({ digest, size: part.length });
     }

@@ -53,9 +53,7 @@ export async function packTree(
   const packers: ObjectPacker[] = [];
   try {
     for (const layer of LAYERS) {
-      packers.push(
-        await packLayer(layer, { reader, store, pool, base, run: packers[0], signal: options.signal }),
-      );
+      packers.push(await packLayer(layer, { reader, store, pool, base, signal: options.signal }));
     }
     // Only now does anything get its name: what was read is what there is.
     await reader.requireUnchanged();
@@ -92,25 +90,25 @@ interface LayerRequest {
   store: Store;
   pool: PackPool;
   base: PackedBase | undefined;
-  /** The packer of the layer `run`, once it is done: what it has packed need not be packed for `extra`. */
-  run: ObjectPacker | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /** Has the files' contents of a layer read, hashed and compressed. */
 async function packLayer(
   layer: Layer,
-  { reader, store, pool, base, run, signal }: LayerRequest,
+  { reader, store, pool, base, signal }: LayerRequest,
 ): Promise<ObjectPacker> {
   const bases = base?.objects[layer];
   const finder = base === undefined || bases === undefined ? undefined : new BaseFinder(base.entries, bases);
+  // Whoever has `extra` has `run` too, by whatever way.
+  const shared = layer === 'extra' ? reader.runObjects() : new Set<Digest>();
   const packer = await ObjectPacker.create({
     store,
     layer,
     pool,
     bases,
     signal,
-    known: (digest) => base?.knows(layer, digest) === true || run?.packed.has(digest) === true,
+    known: (digest) => base?.knows(layer, digest) === true || shared.has(digest),
   });
   try {
     for await (const part of reader.parts(layer, pool, finder)) await packer.add(part);

@@ -39,7 +39,10 @@ export async function openWay(
 export class PackedBase {
   readonly statement: SnapshotStatement;
   readonly entries: readonly ManifestEntry[];
-  /** What a patch in a pack of a layer may be based on. */
+  /**
+   * What a patch in a pack of a layer may be based on. One of `extra` rests on `extra` alone: otherwise the ways of the
+   * two layers would hang together.
+   */
   readonly objects: Readonly<Record<Layer, ObjectReader>>;
   readonly #known: Readonly<Record<Layer, ReadonlySet<Digest>>>;
 
@@ -63,11 +66,11 @@ export class PackedBase {
     const run = await openWay(source, statement, 'run');
     const extra = await openWay(source, statement, 'extra');
     const entries = parseManifest(await store.readManifest(statement.id));
-    const objects = { run: new ObjectReader(run), extra: new ObjectReader([...run, ...extra]) };
+    const objects = { run: new ObjectReader(run), extra: new ObjectReader(extra) };
     return new PackedBase(statement, entries, objects);
   }
 
-  /** Whether who has this snapshot has an object, for something in a layer. */
+  /** Whether who has this snapshot's packs of a layer has an object. */
   knows(layer: Layer, digest: Digest): boolean {
     return this.#known[layer].has(digest);
   }

@@ -2,7 +2,8 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import { BladerootError } from '../errors.ts';
 import { MAX_OBJECT_SIZE } from '../store/frame.ts';
-import type { Layer, ObjectRef } from '../store/pack-index.ts';
+import type { Digest } from '../store/digest.ts';
+import { LAYERS, type Layer, type ObjectRef } from '../store/pack-index.ts';
 import type { BaseFinder } from './bases.ts';
 import { display, type BytePath } from './byte-path.ts';
 import type { LayerPatterns } from './layers.ts';
@@ -50,7 +51,7 @@ export class TreeReader {
   readonly #options: TreeReaderOptions;
   #things: readonly WalkedThing[] = [];
   /** An entry a thing; undefined while its content is being read, and for good when it vanished. */
-  readonly #entries: (ManifestEntry | undefined)[] = [];
+  #entries: (ManifestEntry | undefined)[] = [];
   readonly #toRead: FileToRead[] = [];
   readonly #problems = new Map<BytePath, FileProblem>();
   readonly #progress: PackProgress = { entriesDone: 0, entriesTotal: 0, bytesDone: 0 };
@@ -102,6 +103,16 @@ export class TreeReader {
         from += length;
       }
     }
+  }
+
+  /** What is in `run`, once its contents have been read. */
+  runObjects(): Set<Digest> {
+    const found = new Set<Digest>();
+    for (const entry of this.#entries) {
+      if (entry?.type === 'file' && entry.layer === 'run')
+        for (const { digest } of entry.objects) found.add(digest);
+    }
+    return found;
   }
 
   /**
@@ -162,18 +173,27 @@ export class TreeReader {
     const rules = await readTreeRules(directory, this.#options.patterns);
     this.#things = await walkTree(this.#root, rules, this.#options);
     this.#progress.entriesTotal = this.#things.length;
+    this.#entries = this.#things.map(() => undefined);
     const groups = linkGroups(this.#things);
-    for (const [place, thing] of this.#things.entries()) {
-      if (place % THINGS_AT_ONCE === 0) await this.#breathe();
-      const contentLayer = groups.get(inodeOf(thing.stat))?.layer ?? thing.layer;
-      const seen = cache?.unchanged(thing);
-      if (seen !== undefined && isPacked(seen, contentLayer, base)) {
-        this.#entries.push(seen.layer === thing.layer ? seen : { ...seen, layer: thing.layer });
-        continue;
+    const inRun = new Set<Digest>();
+    // First what goes to `run`: what `extra` shares with it need not be packed again.
+    for (const layer of LAYERS) {
+      for (const [place, thing] of this.#things.entries()) {
+        if (place % THINGS_AT_ONCE === 0) await this.#breathe();
+        if ((groups.get(inodeOf(thing.stat))?.layer ?? thing.layer) !== layer) continue;
+        const seen = cache?.unchanged(thing);
+        const objects = seen?.type === 'file' ? seen.objects : [];
+        const isHere = ({ digest }: ObjectRef): boolean =>
+          base?.knows(layer, digest) === true || (layer === 'extra' && inRun.has(digest));
+        if (seen !== undefined && objects.every(isHere)) {
+          this.#entries[place] = seen.layer === thing.layer ? seen : { ...seen, layer: thing.layer };
+          if (layer === 'run') for (const { digest } of objects) inRun.add(digest);
+          continue;
+        }
+        const made = entryOf(this.#root, thing, groups);
+        if ('entry' in made) this.#entries[place] = made.entry;
+        else this.#toRead.push({ ...made.unread, place });
       }
-      const made = entryOf(this.#root, thing, groups);
-      this.#entries.push('entry' in made ? made.entry : undefined);
-      if ('unread' in made) this.#toRead.push({ ...made.unread, place });
     }
     this.#progress.entriesDone = this.#things.length - this.#toRead.length;
   }
@@ -221,12 +241,6 @@ const NO_XATTRS: ReadPart['xattrs'] = new Map();
 
 /** Times of files move in the kernel's ticks, of 10 ms at most: what was changed just before could be changed unseen. */
 const CLOCK_GRAIN_NS = 20_000_000n;
-
-/** Whether the content of an entry is where whoever has the layer can read it. */
-function isPacked(entry: ManifestEntry, contentLayer: Layer, base: PackedBase | undefined): boolean {
-  if (entry.type !== 'file') return true;
-  return entry.objects.every(({ digest }) => base?.knows(contentLayer, digest) === true);
-}
 
 function lookAgain(root: TreeRoot, path: BytePath): ThingStat | undefined {
   try {
