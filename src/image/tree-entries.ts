@@ -37,7 +37,7 @@ export function linkGroups(things: readonly WalkedThing[]): Map<string, LinkGrou
   return groups;
 }
 
-function inodeOf(stat: BigIntStats): string {
+export function inodeOf(stat: BigIntStats): string {
   return `${stat.dev}:${stat.ino}`;
 }
 

@@ -1,11 +1,12 @@
 /** A tree on its way into a snapshot: what is in it, which files have to be read, and whether it stayed as it was. */
 import { lstatSync, type BigIntStats } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
-import { BladerootError } from '../errors.ts';
+import { BladerootError, errorCode } from '../errors.ts';
 import { MAX_OBJECT_SIZE } from '../store/frame.ts';
 import type { Layer, ObjectRef } from '../store/pack-index.ts';
+import { readXattrs } from '../system/posix.ts';
 import type { BaseFinder } from './bases.ts';
-import { display, type BytePath } from './byte-path.ts';
+import { display, parentOf, type BytePath } from './byte-path.ts';
 import { stampOf } from './content.ts';
 import type { LayerPatterns } from './layers.ts';
 import type { Extent, FileEntry, ManifestEntry } from './manifest.ts';
@@ -13,7 +14,7 @@ import type { PackPool, PartToPack } from './object-packer.ts';
 import type { PackCache } from './pack-cache.ts';
 import type { FilePart, FileProblem, ReadPart } from './pack-worker.ts';
 import type { PackedBase } from './packed-base.ts';
-import { entryOf, linkGroups, type UnreadFile } from './tree-entries.ts';
+import { entryOf, inodeOf, linkGroups, type UnreadFile } from './tree-entries.ts';
 import { readTreeRules } from './tree-rules.ts';
 import { isMissing, TreeRoot } from './tree-root.ts';
 import { walkTree, type WalkedThing, type WalkOptions } from './walk.ts';
@@ -87,7 +88,7 @@ export class TreeReader {
       const seen = { path: this.#root.at(path), stamp: stampOf(file.stat), size };
       const { extents, lengths } = await this.#scan(file, seen, pool);
       const total = lengths.reduce((sum, length) => sum + length, 0);
-      if (total === 0) this.#complete(file, [], extents, NO_XATTRS);
+      if (total === 0) this.#complete(file, [], extents, this.#xattrsOf(path));
       const objects: ObjectRef[] = [];
       let from = 0;
       for (const length of lengths) {
@@ -116,41 +117,49 @@ export class TreeReader {
       if (now === undefined) this.#note(path, 'vanished');
       else if (stampOf(now) !== stampOf(stat)) this.#note(path, 'changed');
     }
-    const problems = [...this.#problems].map(
-      ([path, problem]) => `${display(path)} ${PROBLEM_TEXTS[problem]}`,
-    );
-    if (this.#options.live === true) {
-      for (const problem of problems) this.#options.onNote?.(`${problem}; it is packed as it was found`);
-    } else if (problems.length > 0) {
-      const named = problems.slice(0, PROBLEMS_NAMED).join(', ');
-      const more = problems.length > PROBLEMS_NAMED ? `, and ${problems.length - PROBLEMS_NAMED} more` : '';
-      throw new BladerootError(
-        'TREE_CHANGED',
-        `the tree changed while it was being packed: ${named}${more}`,
-        {
-          hint: 'nothing may change a tree while it is being packed; --live packs it as it is found',
-        },
-      );
+    this.#requireNoProblems();
+    const packed = new Set(this.finish().map(({ path }) => path));
+    for (const [path, problem] of this.#problems) {
+      const what = packed.has(path) ? 'it is packed as it was found' : 'it is left out';
+      this.#options.onNote?.(`${display(path)} ${problem}; ${what}`);
     }
+  }
+
+  #requireNoProblems(): void {
+    if (this.#options.live === true || this.#problems.size === 0) return;
+    const problems = [...this.#problems].map(([path, problem]) => `${display(path)} ${problem}`);
+    const named = problems.slice(0, PROBLEMS_NAMED).join(', ');
+    const more = problems.length > PROBLEMS_NAMED ? `, and ${problems.length - PROBLEMS_NAMED} more` : '';
+    throw new BladerootError('TREE_CHANGED', `the tree changed while it was being packed: ${named}${more}`, {
+      hint: 'nothing may change a tree while it is being packed; --live packs it as it is found',
+    });
   }
 
   /** All entries, once everything has been read. */
   finish(): ManifestEntry[] {
-    const gone = new Set<BytePath>();
-    return this.#entries.filter((entry, i): entry is ManifestEntry => {
-      const path = this.#things[i]?.path ?? '';
-      const isGone = entry === undefined || (entry.type === 'hardlink' && gone.has(entry.target));
-      if (isGone) gone.add(path);
-      return !isGone;
-    });
+    return this.#kept().map(({ entry }) => entry);
   }
 
   /** What each entry of `finish` was like; empty where it may change again without the times moving. */
   stamps(): string[] {
     const settled = this.#begun - CLOCK_GRAIN_NS;
-    return this.#things
-      .filter((_, i) => this.#entries[i] !== undefined)
-      .map(({ path, stat }) => (stat.ctimeNs < settled && !this.#problems.has(path) ? stampOf(stat) : ''));
+    return this.#kept().map(({ thing: { path, stat } }) =>
+      stat.ctimeNs < settled && !this.#problems.has(path) ? stampOf(stat) : '',
+    );
+  }
+
+  /** What did not vanish, nor lies in what did, nor is another name of it. */
+  #kept(): { entry: ManifestEntry; thing: WalkedThing }[] {
+    const gone = new Set<BytePath>();
+    return this.#things.flatMap((thing, i) => {
+      const entry = this.#entries[i];
+      const isLost =
+        entry === undefined ||
+        (thing.path !== '' && gone.has(parentOf(thing.path))) ||
+        (entry.type === 'hardlink' && gone.has(entry.target));
+      if (isLost) gone.add(thing.path);
+      return isLost ? [] : [{ entry, thing }];
+    });
   }
 
   close(): void {
@@ -161,22 +170,42 @@ export class TreeReader {
 
   async #look(directory: string, cache: PackCache | undefined, base: PackedBase | undefined): Promise<void> {
     const rules = await readTreeRules(directory, this.#options.patterns);
-    this.#things = await walkTree(this.#root, rules, this.#options);
+    const { live, ...options } = this.#options;
+    const onVanished = live === true ? (path: BytePath) => this.#note(path, 'vanished') : undefined;
+    this.#things = await walkTree(this.#root, rules, { ...options, onVanished });
     this.#progress.entriesTotal = this.#things.length;
     const groups = linkGroups(this.#things);
     for (const [place, thing] of this.#things.entries()) {
       if (place % THINGS_AT_ONCE === 0) await this.#breathe();
-      const contentLayer = groups.get(`${thing.stat.dev}:${thing.stat.ino}`)?.layer ?? thing.layer;
-      const seen = cache?.unchanged(thing);
-      if (seen !== undefined && isPacked(seen, contentLayer, base)) {
+      const group = groups.get(inodeOf(thing.stat));
+      // One whose first name was another when it was packed, or is now, is a link of another kind.
+      const seen = group === undefined || group.first === thing.path ? cache?.unchanged(thing) : undefined;
+      if (seen !== undefined && isPacked(seen, group?.layer ?? thing.layer, base)) {
         this.#entries.push(seen.layer === thing.layer ? seen : { ...seen, layer: thing.layer });
         continue;
       }
-      const made = entryOf(this.#root, thing, groups);
-      this.#entries.push('entry' in made ? made.entry : undefined);
-      if ('unread' in made) this.#toRead.push({ ...made.unread, place });
+      const made = this.#ifThere(thing.path, () => entryOf(this.#root, thing, groups));
+      this.#entries.push(made !== undefined && 'entry' in made ? made.entry : undefined);
+      if (made !== undefined && 'unread' in made) this.#toRead.push({ ...made.unread, place });
     }
+    this.#requireNoProblems();
     this.#progress.entriesDone = this.#things.length - this.#toRead.length;
+  }
+
+  #xattrsOf(path: BytePath): ReadPart['xattrs'] {
+    return this.#ifThere(path, () => readXattrs(this.#root.at(path))) ?? NO_XATTRS;
+  }
+
+  /** Looks at something; undefined, and noted, where it has vanished since the walk. */
+  #ifThere<T>(path: BytePath, look: () => T): T | undefined {
+    try {
+      return look();
+    } catch (error) {
+      // EINVAL: what was a symbolic link is none any more.
+      if (!isMissing(error) && errorCode(error) !== 'EINVAL') throw error;
+      this.#note(path, 'vanished');
+      return undefined;
+    }
   }
 
   /** Where the data of a file is, and the lengths of the parts that it is cut into. */
@@ -216,8 +245,6 @@ export class TreeReader {
     this.#options.signal?.throwIfAborted();
   }
 }
-
-const PROBLEM_TEXTS = { changed: 'changed', vanished: 'vanished' } as const;
 
 const NO_XATTRS: ReadPart['xattrs'] = new Map();
 
