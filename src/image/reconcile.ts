@@ -42,8 +42,8 @@ export async function reconcile(
   entries: readonly ManifestEntry[],
   options: ReconcileOptions,
 ): Promise<Differences> {
-  const there = await lookAround(root, options.signal);
   const wanted = new Map(entries.map((entry) => [entry.path, entry]));
+  const there = await lookAround(root, wanted, options.signal);
   const removedFrom = await removeOthers(root, there, wanted, options);
   return { ...(await compareAll(root, there, entries, wanted, options)), removedFrom };
 }
@@ -51,6 +51,7 @@ export async function reconcile(
 /** All that is in a directory; file systems mounted below are not entered. */
 async function lookAround(
   root: TreeRoot,
+  wanted: ReadonlyMap<BytePath, ManifestEntry>,
   signal: AbortSignal | undefined,
 ): Promise<Map<BytePath, BigIntStats>> {
   const there = new Map<BytePath, BigIntStats>();
@@ -61,7 +62,7 @@ async function lookAround(
     for (const name of readdirSync(root.bytesAt(path), 'latin1')) {
       const below = path === '' ? name : `${path}/${name}`;
       // Of the file system that is mounted there, not of the tree.
-      if (below === 'lost+found') continue;
+      if (below === 'lost+found' && !wanted.has(below)) continue;
       const stat = lstatSync(root.bytesAt(below), { bigint: true });
       there.set(below, stat);
       if (there.size % THINGS_AT_ONCE === 0) await pause(signal);
@@ -158,8 +159,8 @@ async function compareAll(
   };
   const replace = (entry: ManifestEntry): void => {
     missing.push(entry);
-    // A file stays until the new one takes its name; the others are made in no time.
-    if (entry.type === 'file') replaced.add(entry.path);
+    // A file stays until the new one takes its name; what has no content is made in no time.
+    if (entry.type === 'file' && entry.objects.length > 0) replaced.add(entry.path);
     else unlinkSync(root.bytesAt(entry.path));
   };
   for (const [i, entry] of entries.entries()) {
