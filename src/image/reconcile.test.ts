@@ -10,7 +10,7 @@ import { run } from '../system/run.ts';
 import { assertSameTree, describeTree } from './testing/describe-tree.ts';
 import { dense, makeTree, plain, type ThingToMake } from './testing/make-tree.ts';
 import { randomTree } from './testing/random-tree.ts';
-import { remove, scratch } from './testing/scratch.ts';
+import { beforeRemoval, mount, remove, scratch } from './testing/scratch.ts';
 import { pack, unpack, type Packed } from './testing/snapshot-of.ts';
 import { SOME_ACL } from './testing/xattrs.ts';
 import type { UnpackOptions } from './unpack.ts';
@@ -296,4 +296,51 @@ test('the lost+found of a file system stays, and one of the snapshot is made', a
     await having.unpack();
     await assertSameTree(having.out, having.tree);
   }
+});
+
+test('what is mounted below is filled where the snapshot has something there, and loses nothing', async (t) => {
+  const {
+    base,
+    out,
+    tree,
+    unpack: unpackAgain,
+  } = await place(t, [
+    ROOT,
+    ...['boot', 'proc', 'srv'].map((name) => plain(name, { type: 'dir' }, { mode: 0o700, mtime: '1' })),
+    plain('boot/kernel', dense(100)),
+    plain('boot/loader', { type: 'dir' }),
+    plain('boot/loader/entries', dense(3)),
+  ]);
+  const elsewhere = join(base, 'elsewhere');
+  const mounted = ['proc', 'boot', 'home'];
+  for (const name of mounted) {
+    await makeTree(join(elsewhere, name), [ROOT, plain('precious', dense(9))]);
+    await mkdir(join(out, name), { recursive: true });
+    // From the same file system: no device number tells.
+    await mount(t, join(out, name), ['--bind', join(elsewhere, name)]);
+  }
+  const before = await Promise.all(
+    ['proc', 'home'].map(async (name) => await describeTree(join(elsewhere, name))),
+  );
+
+  for (const _ of ['fresh', 'again']) {
+    await unpackAgain();
+    await assertSameTree(join(elsewhere, 'proc'), before[0] ?? []);
+    await assertSameTree(join(elsewhere, 'home'), before[1] ?? []);
+    await assertSameTree(join(out, 'srv'), join(tree, 'srv'));
+    await assertSameTree(join(out, 'boot/loader'), join(tree, 'boot/loader'));
+    assert.equal(readFileSync(join(elsewhere, 'boot/kernel')).length, 100);
+    assert.equal(readFileSync(join(elsewhere, 'boot/precious')).length, 9);
+  }
+});
+
+test('what cannot be removed is named', async (t) => {
+  const { out, unpack: unpackAgain } = await place(t, [ROOT]);
+  await makeTree(out, [ROOT, plain('immutable', dense(1))]);
+  await run('chattr', ['+i', join(out, 'immutable')]);
+  beforeRemoval(t, async () => void (await run('chattr', ['-i', join(out, 'immutable')])));
+  await assert.rejects(unpackAgain(), {
+    code: 'UNPACK_FAILED',
+    message: /immutable" could not be removed: EPERM/,
+  });
 });

@@ -4,6 +4,7 @@ import { setImmediate as breathe } from 'node:timers/promises';
 import { BladerootError, errorCode } from '../errors.ts';
 import { MAX_OBJECT_SIZE } from '../store/frame.ts';
 import type { Layer, ObjectRef } from '../store/pack-index.ts';
+import { mountPointsBelow } from '../system/mounts.ts';
 import { readXattrs } from '../system/posix.ts';
 import type { BaseFinder } from './bases.ts';
 import { display, parentOf, type BytePath } from './byte-path.ts';
@@ -170,9 +171,10 @@ export class TreeReader {
 
   async #look(directory: string, cache: PackCache | undefined, base: PackedBase | undefined): Promise<void> {
     const rules = await readTreeRules(directory, this.#options.patterns);
+    const mounts = await mountPointsBelow(directory);
     const { live, ...options } = this.#options;
     const onVanished = live === true ? (path: BytePath) => this.#note(path, 'vanished') : undefined;
-    this.#things = await walkTree(this.#root, rules, { ...options, onVanished });
+    this.#things = await walkTree(this.#root, { rules, mounts }, { ...options, onVanished });
     this.#progress.entriesTotal = this.#things.length;
     const groups = linkGroups(this.#things);
     for (const [place, thing] of this.#things.entries()) {

@@ -21,6 +21,13 @@ export interface WalkOptions {
   onVanished?: ((path: BytePath) => void) | undefined;
 }
 
+/** What may be entered of a tree, and what of it belongs to the image. */
+export interface WalkBounds {
+  rules: LayerRules;
+  /** Where something is mounted. */
+  mounts: ReadonlySet<BytePath>;
+}
+
 /** Blocking calls are cheaper than asynchronous ones; after as many, Ctrl-C and progress get their turn. */
 const THINGS_AT_ONCE = 2000;
 
@@ -31,7 +38,7 @@ const THINGS_AT_ONCE = 2000;
  */
 export async function walkTree(
   root: TreeRoot,
-  rules: LayerRules,
+  { rules, mounts }: WalkBounds,
   options: WalkOptions = {},
 ): Promise<WalkedThing[]> {
   const look = <T>(path: BytePath, call: () => T): T | undefined => ifThere(path, call, options.onVanished);
@@ -57,7 +64,9 @@ export async function walkTree(
       }
       const thing = { path, layer: rules.layerOf(path, kind, layer), stat };
       things.push(thing);
-      if (kind === 'dir' && stat.dev === first.stat.dev && !rules.isEmptied(path)) directories.push(thing);
+      // A subvolume of btrfs has a device of its own and is no mount; what is mounted with --bind may have the same.
+      const isElsewhere = stat.dev !== first.stat.dev || mounts.has(path);
+      if (kind === 'dir' && !isElsewhere && !rules.isEmptied(path)) directories.push(thing);
     }
   }
   return things.sort((a, b) => (a.path < b.path ? -1 : 1));
