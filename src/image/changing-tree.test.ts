@@ -79,6 +79,8 @@ function rewrite(path: string): void {
   fs.utimesSync(path, atime, mtime);
 }
 
+const removeDir: Change = (at) => fs.rmSync(at('dir'), { recursive: true });
+
 const CHANGES: [what: string, change: Change, named: RegExp][] = [
   ['a file that has been read is appended to', (at) => fs.appendFileSync(at('0'), 'x'), /: "0" changed$/],
   ['a file is written, and its time set back', (at) => rewrite(at('large')), /: "large" changed$/],
@@ -86,7 +88,7 @@ const CHANGES: [what: string, change: Change, named: RegExp][] = [
   ['a mode', (at) => fs.chmodSync(at('dir/below'), 0o600), /: "dir\/below" changed$/],
   [
     'a directory goes',
-    (at) => fs.rmSync(at('dir'), { recursive: true }),
+    removeDir,
     /"dir" vanished.*"dir\/below\/file" vanished|"dir\/below\/file" vanished.*"dir" vanished/,
   ],
 ];
@@ -107,25 +109,27 @@ test('whatever changes while files are read is named, there is no snapshot, and 
   }
 });
 
+/** One of each, of what lies in the root of the tree. */
+const changeEverything: Change = (at) => {
+  rewrite(at('a'));
+  fs.truncateSync(at('b'), 100);
+  fs.truncateSync(at('sparse'), 3 * MIB);
+  fs.appendFileSync(at('c'), 'x');
+  fs.rmSync(at('d'));
+  fs.rmSync(at('e'));
+  fs.symlinkSync('/etc/shadow', at('e'));
+  fs.rmSync(at('f'));
+  fs.mkdirSync(at('f'));
+  fs.rmSync(at('g'));
+  fs.rmSync(at('link'));
+  fs.writeFileSync(at('link'), 'x');
+  fs.rmSync(at('link-gone'));
+  fs.rmSync(at('dir'), { recursive: true });
+};
+
 test('with live all that changes is packed or left out, with a warning each, and the snapshot is whole', async (t) => {
   const { out, store, packWhile } = await place(t);
-  const change: Change = (at) => {
-    rewrite(at('a'));
-    fs.truncateSync(at('b'), 100);
-    fs.truncateSync(at('sparse'), 3 * MIB);
-    fs.appendFileSync(at('c'), 'x');
-    fs.rmSync(at('d'));
-    fs.rmSync(at('e'));
-    fs.symlinkSync('/etc/shadow', at('e'));
-    fs.rmSync(at('f'));
-    fs.mkdirSync(at('f'));
-    fs.rmSync(at('g'));
-    fs.rmSync(at('link'));
-    fs.writeFileSync(at('link'), 'x');
-    fs.rmSync(at('link-gone'));
-    fs.rmSync(at('dir'), { recursive: true });
-  };
-  const { packed, notes } = await packWhile(change, { live: true, during: 'walk' });
+  const { packed, notes } = await packWhile(changeEverything, { live: true, during: 'walk' });
 
   const [asFound, leftOut] = ['changed; it is packed as it was found', 'vanished; it is left out'];
   const expected = {
@@ -162,8 +166,7 @@ test('with live all that changes is packed or left out, with a warning each, and
 
 test('what vanishes while the tree is looked at is named at once', async (t) => {
   const { packWhile } = await place(t);
-  const change: Change = (at) => fs.rmSync(at('dir'), { recursive: true });
-  await assert.rejects(packWhile(change, { live: false, during: 'walk' }), {
+  await assert.rejects(packWhile(removeDir, { live: false, during: 'walk' }), {
     code: 'TREE_CHANGED',
     message: '"dir" vanished while the tree was being packed',
   });

@@ -1,5 +1,6 @@
 /** Which things of a tree go to which layer, are emptied, or are left out. */
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { Store } from '../store/store.ts';
@@ -10,7 +11,6 @@ import { assertSameTree } from './testing/describe-tree.ts';
 import { dense, makeTree, plain, type ThingToMake } from './testing/make-tree.ts';
 import { scratch } from './testing/scratch.ts';
 import { pack, unpack } from './testing/snapshot-of.ts';
-import { writeFile } from 'node:fs/promises';
 
 const DIR = { type: 'dir' } as const;
 const NONE: LayerPatterns = { extra: [], exclude: [] };
@@ -110,9 +110,12 @@ test('patterns are those of gitignore(5): a later one decides, and takes default
   for (const [path, expected] of cases) assert.equal(verdict([], own, path), expected, path);
 });
 
+function utf8(text: string): string {
+  return Buffer.from(text).toString('latin1');
+}
+
 test('patterns and names are bytes: what is not ASCII, or not UTF-8, or has a newline in it', () => {
   const matches = patternMatcher(['caf\u00e9', '*.\u00fc', 'line*', '/d/']);
-  const utf8 = (text: string): string => Buffer.from(text).toString('latin1');
   assert.ok(matches(utf8('caf\u00e9'), false));
   assert.ok(matches(utf8('x/caf\u00e9'), false));
   assert.ok(!matches('caf\xe9', false), 'the same letter in another encoding is another name');
