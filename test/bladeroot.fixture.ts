@@ -1,7 +1,8 @@
 /** For tests: the real command line, in a child process with a state directory and a fleet folder of its own. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -22,6 +23,8 @@ export interface Place {
   fleet: string;
   /** Runs `bladeroot` to its end; as in a shell, but for what is in `namespace`, a network namespace. */
   bladeroot(args: string[], namespace?: string): Promise<Ended>;
+  /** Starts it, and kills it (SIGKILL) after as many milliseconds, unless it has ended by then. */
+  killed(args: string[], after: number): Promise<Ended>;
 }
 
 /** A place with a fleet folder of these files; the state directory is not there yet. */
@@ -36,19 +39,32 @@ export async function place(t: TestContext, fleetFiles: Record<string, string> =
     // Starting takes half the time from the second run on.
     NODE_COMPILE_CACHE: join(directory, 'compiled'),
   };
+  const start = (args: string[], namespace?: string): ChildProcessByStdio<null, Readable, Readable> => {
+    const [program = PROGRAM, ...before] =
+      namespace === undefined ? [PROGRAM] : ['ip', 'netns', 'exec', namespace, PROGRAM];
+    return spawn(program, [...before, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  };
   return {
     state,
     fleet,
-    async bladeroot(args, namespace) {
-      const [program = PROGRAM, ...before] =
-        namespace === undefined ? [PROGRAM] : ['ip', 'netns', 'exec', namespace, PROGRAM];
-      const child = spawn(program, [...before, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-      const [stdout, stderr, [status]] = await Promise.all([
-        text(child.stdout),
-        text(child.stderr),
-        once(child, 'close'),
-      ]);
-      return { status: typeof status === 'number' ? status : null, stdout, stderr };
+    bladeroot: async (args, namespace) => await toEnd(start(args, namespace)),
+    async killed(args, after) {
+      const child = start(args);
+      const timer = setTimeout(() => child.kill('SIGKILL'), after);
+      try {
+        return await toEnd(child);
+      } finally {
+        clearTimeout(timer);
+      }
     },
   };
+}
+
+async function toEnd(child: ChildProcessByStdio<null, Readable, Readable>): Promise<Ended> {
+  const [stdout, stderr, [status]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close'),
+  ]);
+  return { status: typeof status === 'number' ? status : null, stdout, stderr };
 }
