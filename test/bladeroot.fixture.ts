@@ -8,6 +8,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { folderOf } from '../src/fleet/test-folder.ts';
 
+const PEAK_MEMORY = fileURLToPath(new URL('../src/image/testing/peak-memory.py', import.meta.url));
 const PROGRAM = fileURLToPath(new URL('../bin/bladeroot', import.meta.url));
 
 export interface Ended {
@@ -25,6 +26,8 @@ export interface Place {
   bladeroot(args: string[], namespace?: string): Promise<Ended>;
   /** Starts it, and kills it (SIGKILL) after as many milliseconds, unless it has ended by then. */
   killed(args: string[], after: number): Promise<Ended>;
+  /** Runs it to its end; `peakMemory` is the most that it had in memory (RSS), in bytes. */
+  measured(args: string[]): Promise<Ended & { peakMemory: number }>;
 }
 
 /** A place with a fleet folder of these files; the state directory is not there yet. */
@@ -39,15 +42,23 @@ export async function place(t: TestContext, fleetFiles: Record<string, string> =
     // Starting takes half the time from the second run on.
     NODE_COMPILE_CACHE: join(directory, 'compiled'),
   };
-  const start = (args: string[], namespace?: string): ChildProcessByStdio<null, Readable, Readable> => {
-    const [program = PROGRAM, ...before] =
-      namespace === undefined ? [PROGRAM] : ['ip', 'netns', 'exec', namespace, PROGRAM];
-    return spawn(program, [...before, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const start = (args: string[], ...through: string[]): ChildProcessByStdio<null, Readable, Readable> => {
+    const [program = PROGRAM, ...rest] = [...through, PROGRAM, ...args];
+    return spawn(program, rest, { env, stdio: ['ignore', 'pipe', 'pipe'] });
   };
   return {
     state,
     fleet,
-    bladeroot: async (args, namespace) => await toEnd(start(args, namespace)),
+    async bladeroot(args, namespace) {
+      const through = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace];
+      return await toEnd(start(args, ...through));
+    },
+    async measured(args) {
+      const ended = await toEnd(start(args, 'python3', '-I', '-S', PEAK_MEMORY));
+      const lines = ended.stdout.trimEnd().split('\n');
+      const peakMemory = Number(lines.pop()) * 1024;
+      return { ...ended, stdout: lines.join('\n'), peakMemory };
+    },
     async killed(args, after) {
       const child = start(args);
       const timer = setTimeout(() => child.kill('SIGKILL'), after);

@@ -16,7 +16,7 @@ import { place, type Ended, type Place } from './bladeroot.fixture.ts';
 import { assertWhole } from './whole-store.fixture.ts';
 
 const SEED = Number(process.env['BLADEROOT_CRASH_SEED'] ?? randomInt(2 ** 31));
-const ROUNDS = Number(process.env['BLADEROOT_CRASH_ROUNDS'] ?? 6);
+const ROUNDS = Number(process.env['BLADEROOT_CRASH_ROUNDS'] ?? 3);
 const MIB = 1024 * 1024;
 const DIR = { type: 'dir' } as const;
 
@@ -127,7 +127,7 @@ test(`kill -9 at any moment loses nothing, and the same command again finishes (
       const args = operation.args(where);
       // The first time it tells how long it takes.
       if (round > 0) {
-        const after = (0.2 + 0.9 * next()) * (durations.get(name) ?? 0);
+        const after = (0.15 + 0.9 * next()) * (durations.get(name) ?? 0);
         const ended = await where.place.killed(args, after);
         if (ended.status === null) killed++;
         else assert.equal(ended.status, 0, ended.stderr);
@@ -135,7 +135,7 @@ test(`kill -9 at any moment loses nothing, and the same command again finishes (
       }
       const begun = performance.now();
       const stdout = await succeed(where, args);
-      durations.set(name, performance.now() - begun);
+      durations.set(name, Math.min(performance.now() - begun, durations.get(name) ?? Infinity));
       await operation.after(where, stdout);
       await assertSound(where);
     }
@@ -178,7 +178,7 @@ test('a disk that is full at any moment loses nothing, and with room the same co
   await OPERATIONS['pack']?.after(where, await succeed(where, first));
 
   // The new version needs some 3.2 MiB.
-  for (const [i, room] of [0, 8192, MIB, 3 * MIB, 3.2 * MIB].entries()) {
+  for (const [i, room] of [8192, 2 * MIB, 3.2 * MIB].entries()) {
     await remove(where.tree);
     await makeTree(where.tree, version(i + 1));
     await leaveRoom(state, room);
