@@ -1,12 +1,14 @@
 /** For tests: the real command line, in a child process with a state directory and a fleet folder of its own. */
-import { spawn } from 'node:child_process';
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { folderOf } from '../src/fleet/test-folder.ts';
 
+const PEAK_MEMORY = fileURLToPath(new URL('../src/image/testing/peak-memory.py', import.meta.url));
 const PROGRAM = fileURLToPath(new URL('../bin/bladeroot', import.meta.url));
 
 export interface Ended {
@@ -22,6 +24,10 @@ export interface Place {
   fleet: string;
   /** Runs `bladeroot` to its end; as in a shell, but for what is in `namespace`, a network namespace. */
   bladeroot(args: string[], namespace?: string): Promise<Ended>;
+  /** Starts it, and kills it (SIGKILL) after as many milliseconds, unless it has ended by then. */
+  killed(args: string[], after: number): Promise<Ended>;
+  /** Runs it to its end; `peakMemory` is the most that it had in memory (RSS), in bytes. */
+  measured(args: string[]): Promise<Ended & { peakMemory: number }>;
 }
 
 /** A place with a fleet folder of these files; the state directory is not there yet. */
@@ -36,19 +42,40 @@ export async function place(t: TestContext, fleetFiles: Record<string, string> =
     // Starting takes half the time from the second run on.
     NODE_COMPILE_CACHE: join(directory, 'compiled'),
   };
+  const start = (args: string[], ...through: string[]): ChildProcessByStdio<null, Readable, Readable> => {
+    const [program = PROGRAM, ...rest] = [...through, PROGRAM, ...args];
+    return spawn(program, rest, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  };
   return {
     state,
     fleet,
     async bladeroot(args, namespace) {
-      const [program = PROGRAM, ...before] =
-        namespace === undefined ? [PROGRAM] : ['ip', 'netns', 'exec', namespace, PROGRAM];
-      const child = spawn(program, [...before, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-      const [stdout, stderr, [status]] = await Promise.all([
-        text(child.stdout),
-        text(child.stderr),
-        once(child, 'close'),
-      ]);
-      return { status: typeof status === 'number' ? status : null, stdout, stderr };
+      const through = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace];
+      return await toEnd(start(args, ...through));
+    },
+    async measured(args) {
+      const ended = await toEnd(start(args, 'python3', '-I', '-S', PEAK_MEMORY));
+      const lines = ended.stdout.trimEnd().split('\n');
+      const peakMemory = Number(lines.pop()) * 1024;
+      return { ...ended, stdout: lines.join('\n'), peakMemory };
+    },
+    async killed(args, after) {
+      const child = start(args);
+      const timer = setTimeout(() => child.kill('SIGKILL'), after);
+      try {
+        return await toEnd(child);
+      } finally {
+        clearTimeout(timer);
+      }
     },
   };
+}
+
+async function toEnd(child: ChildProcessByStdio<null, Readable, Readable>): Promise<Ended> {
+  const [stdout, stderr, [status]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'close'),
+  ]);
+  return { status: typeof status === 'number' ? status : null, stdout, stderr };
 }

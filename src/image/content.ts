@@ -20,15 +20,18 @@ export function stampOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
 /** A file that is open for reading; whether it is still what was seen is known when it is closed. */
 export class OpenedFile {
   readonly fd: number;
+  /** Whether it is a regular file still. */
+  readonly isFile: boolean;
   readonly #seen: SeenFile;
   readonly #same: boolean;
 
-  /** @throws Error `ENOENT` and the like */
+  /** @throws Error `ENOENT` and the like, `ELOOP` when a symbolic link has come in its place */
   constructor(seen: SeenFile) {
     // Not to follow a link that has come in its place, nor to wait for who writes into a fifo.
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     this.fd = openSync(Buffer.from(seen.path, 'latin1'), flags);
     this.#seen = seen;
+    this.isFile = fstatSync(this.fd).isFile();
     this.#same = this.#isSame();
   }
 

@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -6,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { packTree } from './pack.ts';
-import { describeTree } from './testing/describe-tree.ts';
+import { assertSameTree } from './testing/describe-tree.ts';
 import { makeRichTree, removeLeftovers } from './testing/rich-tree.ts';
 import { scratch } from './testing/scratch.ts';
 
@@ -23,5 +22,5 @@ test('docs/format.md is enough: a shell script restores a snapshot exactly', asy
 
   const packs = layers.flatMap((layer) => layer.ways[0] ?? []).map((pack) => pack.id);
   await run(RESTORE, [store.directory, id, out, ...packs]);
-  assert.deepEqual(await describeTree(out), await describeTree(tree));
+  await assertSameTree(out, tree);
 });

@@ -3,8 +3,8 @@
  * it and, for each of its entries, what `stampOf` said of the thing. A cache that is missing, old or damaged costs time.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, realpath } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readdir, readFile, realpath, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import { z } from 'zod';
@@ -70,7 +70,12 @@ export class PackCache {
 
   /** @param stamps one for each entry of the manifest */
   async write(manifest: Digest, stamps: readonly string[]): Promise<void> {
-    await mkdir(dirname(this.#path), { recursive: true });
+    const folder = dirname(this.#path);
+    await mkdir(folder, { recursive: true });
+    // What a killed process left of this tree's: only one packs a tree at a time.
+    for (const name of await readdir(folder)) {
+      if (name.startsWith(`${basename(this.#path)}.`)) await rm(join(folder, name), { force: true });
+    }
     const text = JSON.stringify({ format: 'bladeroot-pack-cache', version: 1, manifest, stamps });
     await writeFileAtomic(this.#path, await compress(text));
   }

@@ -1,4 +1,5 @@
 /** A thread of packing: reads files, finds their holes and cuts, hashes, compresses. */
+import { errorCode } from '../errors.ts';
 import { sha256, type Digest } from '../store/digest.ts';
 import { compressFrame, compressPatch, FRAME_SIZE } from '../store/frame.ts';
 import { dataExtents, readXattrs } from '../system/posix.ts';
@@ -123,9 +124,10 @@ function read(batch: number, parts: readonly FilePart[]): PackResult {
     const opened = open(file);
     if (opened === undefined) return { digest: '', xattrs: NONE, problem: 'vanished' };
     opened.read(content, extents, from);
-    const xattrs = readXattrs(file.path);
-    const problem = opened.close() ? undefined : 'changed';
-    return { digest: sha256(content), xattrs, problem };
+    const xattrs = xattrsOf(file.path);
+    const isSame = opened.close();
+    if (xattrs === undefined) return { digest: '', xattrs: NONE, problem: 'vanished' };
+    return { digest: sha256(content), xattrs, problem: isSame ? undefined : 'changed' };
   });
   return { kind: 'read', parts: results };
 }
@@ -138,18 +140,26 @@ function contentsOf(lengths: readonly number[]): Contents {
   return { whole, parts: lengths.map((length) => whole.subarray(end, (end += length))) };
 }
 
+/** Undefined when the file is gone, or something else has come in its place. */
 function open(file: SeenFile): OpenedFile | undefined {
   try {
-    return new OpenedFile(file);
+    const opened = new OpenedFile(file);
+    if (opened.isFile) return opened;
+    opened.close();
+    return undefined;
   } catch (error) {
-    // ELOOP: a symbolic link has come in its place.
-    if (isMissing(error) || isLoop(error)) return undefined;
+    if (isMissing(error) || errorCode(error) === 'ELOOP') return undefined;
     throw error;
   }
 }
 
-function isLoop(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ELOOP';
+function xattrsOf(path: string): ReadPart['xattrs'] | undefined {
+  try {
+    return readXattrs(path);
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
 }
 
 function compress(

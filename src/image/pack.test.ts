@@ -4,10 +4,13 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Store } from '../store/store.ts';
-import { run } from '../system/run.ts';
 import { parseManifest } from './manifest.ts';
 import { packTree, type PackOptions } from './pack.ts';
-import { scratch } from './testing/scratch.ts';
+import { dense, makeTree, plain } from './testing/make-tree.ts';
+import { mount, scratch } from './testing/scratch.ts';
+
+const DIR = { type: 'dir' } as const;
+const ROOT = plain('', DIR);
 
 async function pathsPacked(tree: string, store: Store, options?: PackOptions): Promise<string[]> {
   const { id } = await packTree(tree, store, options);
@@ -28,18 +31,16 @@ test('patterns leave things out, and with a directory all that is below it', asy
   assert.deepEqual(packed, ['', 'usr', 'usr/lib', 'usr/lib/x.so']);
 });
 
-test('a file system mounted below the tree is not entered', async (t) => {
+test('what is mounted below the tree is not entered, also when it is of the same file system', async (t) => {
   const base = await scratch(t);
-  const mounted = join(base, 'tree/mnt');
-  await mkdir(mounted, { recursive: true });
-  await run('mount', ['-t', 'tmpfs', 'bladeroot-test', mounted]);
-  try {
-    await writeFile(join(mounted, 'file'), 'elsewhere');
-    const store = await Store.open(join(base, 'store'));
-    assert.deepEqual(await pathsPacked(join(base, 'tree'), store), ['', 'mnt']);
-  } finally {
-    await run('umount', [mounted]);
-  }
+  const tree = join(base, 'tree');
+  await makeTree(tree, [ROOT, plain('mnt', DIR), plain('mnt/hidden', dense(1)), plain('a bind\nmount', DIR)]);
+  await makeTree(join(base, 'elsewhere'), [ROOT, plain('file', dense(1))]);
+  const store = await Store.open(join(base, 'store'));
+  await mount(t, join(tree, 'mnt'), ['-t', 'tmpfs', 'bladeroot-test']);
+  await writeFile(join(tree, 'mnt/file'), 'elsewhere');
+  await mount(t, join(tree, 'a bind\nmount'), ['--bind', join(base, 'elsewhere')]);
+  assert.deepEqual(await pathsPacked(tree, store), ['', 'a bind\nmount', 'mnt']);
 });
 
 test('a tree that changes while it is packed is no snapshot: the error names the file, and nothing is left', async (t) => {

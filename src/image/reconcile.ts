@@ -8,9 +8,10 @@ import { decodeDevice, readXattrs } from '../system/posix.ts';
 import { fromBytes, parentOf, type BytePath } from './byte-path.ts';
 import type { FileEntry, HardlinkEntry, ManifestEntry, Metadata } from './manifest.ts';
 import { patternMatcher } from './layers.ts';
-import { parseTime } from './tree-entries.ts';
+import { inodeOf, parseTime } from './tree-entries.ts';
 import { lookAt, type ThingStat } from './thing-stat.ts';
 import type { TreeRoot } from './tree-root.ts';
+import { naming } from './unpack-failed.ts';
 import type { ComparedFile } from './unpack-worker.ts';
 
 export interface ReconcileOptions {
@@ -19,6 +20,8 @@ export interface ReconcileOptions {
   /** Reads the content of every file whose size is right, instead of trusting its time. */
   checksum?: boolean | undefined;
   signal?: AbortSignal | undefined;
+  /** Where something is mounted below the directory. */
+  mounts: ReadonlySet<BytePath>;
   /** Whether the data of files that are there is what it is to be. */
   compare(files: readonly ComparedFile[]): Promise<boolean[]>;
 }
@@ -42,33 +45,48 @@ export async function reconcile(
   entries: readonly ManifestEntry[],
   options: ReconcileOptions,
 ): Promise<Differences> {
-  const there = await lookAround(root, options.signal);
   const wanted = new Map(entries.map((entry) => [entry.path, entry]));
+  const there = await lookAround(root, wanted, options);
   const removedFrom = await removeOthers(root, there, wanted, options);
   return { ...(await compareAll(root, there, entries, wanted, options)), removedFrom };
 }
 
-/** All that is in a directory; file systems mounted below are not entered. */
+interface Surroundings {
+  /** All that is there, as far as it was entered. */
+  things: Map<BytePath, ThingStat>;
+  /** Of other file systems, mounted below the directory: nothing of them is removed. */
+  elsewhere: ReadonlySet<BytePath>;
+  /** Where something is mounted and the snapshot has nothing below, such as in /proc: no business of the snapshot's. */
+  foreign: ReadonlySet<BytePath>;
+}
+
+/** Looks at all that is in a directory; what is mounted below it is entered where the snapshot has something to put there. */
 async function lookAround(
   root: TreeRoot,
-  signal: AbortSignal | undefined,
-): Promise<Map<BytePath, ThingStat>> {
-  const there = new Map<BytePath, ThingStat>();
-  const top = lookAt(root, '');
+  wanted: ReadonlyMap<BytePath, ManifestEntry>,
+  { mounts, signal }: ReconcileOptions,
+): Promise<Surroundings> {
+  const withContent = new Set([...wanted.keys()].map(parentOf));
+  const first = lookAt(root, '');
+  const things = new Map<BytePath, ThingStat>([['', first]]);
+  const [elsewhere, foreign] = [new Set<BytePath>(), new Set<BytePath>()];
   const directories: BytePath[] = [''];
-  there.set('', top);
   for (let path = directories.pop(); path !== undefined; path = directories.pop()) {
     for (const name of readdirSync(root.bytesAt(path), 'latin1')) {
       const below = path === '' ? name : `${path}/${name}`;
       // Of the file system that is mounted there, not of the tree.
-      if (below === 'lost+found') continue;
+      if (below === 'lost+found' && !wanted.has(below)) continue;
       const stat = lookAt(root, below);
-      there.set(below, stat);
-      if (there.size % THINGS_AT_ONCE === 0) await pause(signal);
-      if (stat.type === 'dir' && stat.dev === top.dev) directories.push(below);
+      things.set(below, stat);
+      if (things.size % THINGS_AT_ONCE === 0) await pause(signal);
+      const isElsewhere = stat.dev !== first.dev || elsewhere.has(path) || mounts.has(below);
+      const isEntered = stat.type === 'dir' && (!isElsewhere || withContent.has(below));
+      if (isElsewhere) elsewhere.add(below);
+      if (isElsewhere && !isEntered && !elsewhere.has(path)) foreign.add(below);
+      if (isEntered) directories.push(below);
     }
   }
-  return there;
+  return { things, elsewhere, foreign };
 }
 
 async function pause(signal: AbortSignal | undefined): Promise<void> {
@@ -79,35 +97,37 @@ async function pause(signal: AbortSignal | undefined): Promise<void> {
 /** Removes what is not wanted, or is of another kind; what is kept keeps the directories that it is in. */
 async function removeOthers(
   root: TreeRoot,
-  there: Map<BytePath, ThingStat>,
+  { things, elsewhere, foreign }: Surroundings,
   wanted: ReadonlyMap<BytePath, ManifestEntry>,
   options: ReconcileOptions,
 ): Promise<Set<BytePath>> {
   const isKept = patternMatcher(options.keep ?? []);
-  const device = there.get('')?.dev;
   const staying = new Set<BytePath>();
   const removedFrom = new Set<BytePath>();
   let looked = 0;
-  for (const path of [...there.keys()].sort().reverse()) {
-    const stat = there.get(path);
+  for (const path of [...things.keys()].sort().reverse()) {
+    const stat = things.get(path);
     if (looked++ % THINGS_AT_ONCE === 0) await pause(options.signal);
     if (stat === undefined || path === '') continue;
     const entry = wanted.get(path);
-    const isMount = stat.type === 'dir' && stat.dev !== device;
     const stays =
       entry === undefined
-        ? isMount || staying.has(path) || isKept(path, stat.type === 'dir')
-        : isOfKind(stat, entry, wanted);
+        ? elsewhere.has(path) || staying.has(path) || isKept(path, stat.type === 'dir')
+        : foreign.has(path) || isOfKind(stat, entry, wanted);
     if (stays) {
       staying.add(parentOf(path));
       continue;
     }
-    if (stat.type === 'dir') rmdirSync(root.bytesAt(path));
-    else unlinkSync(root.bytesAt(path));
-    there.delete(path);
+    remove(root, path, stat);
+    things.delete(path);
     removedFrom.add(parentOf(path));
   }
   return removedFrom;
+}
+
+function remove(root: TreeRoot, path: BytePath, stat: ThingStat): void {
+  const bytes = root.bytesAt(path);
+  naming(root.at(path), () => (stat.type === 'dir' ? rmdirSync(bytes) : unlinkSync(bytes)), 'removed');
 }
 
 function isOfKind(
@@ -132,7 +152,7 @@ function isOfKind(
 
 async function compareAll(
   root: TreeRoot,
-  there: ReadonlyMap<BytePath, ThingStat>,
+  { things: there, foreign }: Surroundings,
   entries: readonly ManifestEntry[],
   wanted: ReadonlyMap<BytePath, ManifestEntry>,
   options: ReconcileOptions,
@@ -149,24 +169,24 @@ async function compareAll(
     right.add(entry.path);
     if (!hasAttributes(root, entry, stat)) attributes.push(entry);
   };
-  const replace = (entry: ManifestEntry): void => {
+  const replace = (entry: ManifestEntry, stat: ThingStat): void => {
     missing.push(entry);
-    // A file stays until the new one takes its name; the others are made in no time.
-    if (entry.type === 'file') replaced.add(entry.path);
-    else unlinkSync(root.bytesAt(entry.path));
+    // A file stays until the new one takes its name; what has no content is made in no time.
+    if (entry.type === 'file' && entry.objects.length > 0) replaced.add(entry.path);
+    else remove(root, entry.path, stat);
   };
   for (const [i, entry] of entries.entries()) {
     if (i % THINGS_AT_ONCE === 0) await pause(options.signal);
     const stat = there.get(entry.path);
-    if (entry.type === 'hardlink') continue;
+    if (entry.type === 'hardlink' || foreign.has(entry.path)) continue;
     if (stat === undefined) missing.push(entry);
     else if (entry.type === 'dir') accept(entry, stat);
-    else if (!isAlone(entry.path, stat)) replace(entry);
+    else if (!isAlone(entry.path, stat)) replace(entry, stat);
     else if (entry.type === 'symlink') {
       if (fromBytes(readlinkSync(root.bytesAt(entry.path), 'buffer')) === entry.target) accept(entry, stat);
-      else replace(entry);
+      else replace(entry, stat);
     } else if (entry.type !== 'file') accept(entry, stat);
-    else if (stat.size !== entry.size) replace(entry);
+    else if (stat.size !== entry.size) replace(entry, stat);
     else if (options.checksum !== true && stat.mtime === parseTime(entry.mtime)) accept(entry, stat);
     else {
       const file = { path: root.at(entry.path), stamp: stat.stamp, size: entry.size };
@@ -176,14 +196,17 @@ async function compareAll(
   const same = await options.compare(doubtful.map(({ compared }) => compared));
   for (const [i, { entry }] of doubtful.entries()) {
     const stat = there.get(entry.path);
-    if (same[i] === true && stat !== undefined) accept(entry, stat);
-    else replace(entry);
+    if (stat === undefined) continue;
+    if (same[i] === true) accept(entry, stat);
+    else replace(entry, stat);
   }
   for (const entry of entries) {
-    if (entry.type !== 'hardlink') continue;
-    const stat = there.get(entry.path);
+    if (entry.type !== 'hardlink' || foreign.has(entry.path)) continue;
+    const [stat, target] = [there.get(entry.path), there.get(entry.target)];
     if (stat === undefined) missing.push(entry);
-    else if (!right.has(entry.target) || stat.ino !== there.get(entry.target)?.ino) replace(entry);
+    else if (!right.has(entry.target) || target === undefined || inodeOf(stat) !== inodeOf(target)) {
+      replace(entry, stat);
+    }
   }
   return { missing, attributes, replaced };
 }
@@ -196,16 +219,16 @@ function linkCheck(
   there: ReadonlyMap<BytePath, ThingStat>,
   wanted: ReadonlyMap<BytePath, ManifestEntry>,
 ): (path: BytePath, stat: ThingStat) => boolean {
-  const names = new Map<bigint, BytePath[]>();
+  const names = new Map<string, BytePath[]>();
   for (const [path, stat] of there) {
     if (stat.nlink < 2 || stat.type === 'dir') continue;
-    const known = names.get(stat.ino);
-    if (known === undefined) names.set(stat.ino, [path]);
+    const known = names.get(inodeOf(stat));
+    if (known === undefined) names.set(inodeOf(stat), [path]);
     else known.push(path);
   }
   return (path, stat) => {
     if (stat.nlink === 1) return true;
-    const all = names.get(stat.ino) ?? [];
+    const all = names.get(inodeOf(stat)) ?? [];
     return (
       all.length === stat.nlink &&
       all.every((name) => {

@@ -1,11 +1,13 @@
 /** A tree on its way into a snapshot: what is in it, which files have to be read, and whether it stayed as it was. */
 import { setImmediate as breathe } from 'node:timers/promises';
-import { BladerootError } from '../errors.ts';
+import { BladerootError, errorCode } from '../errors.ts';
 import { MAX_OBJECT_SIZE } from '../store/frame.ts';
 import type { Digest } from '../store/digest.ts';
 import { LAYERS, type Layer, type ObjectRef } from '../store/pack-index.ts';
+import { mountPointsBelow } from '../system/mounts.ts';
+import { readXattrs } from '../system/posix.ts';
 import type { BaseFinder } from './bases.ts';
-import { display, type BytePath } from './byte-path.ts';
+import { display, parentOf, type BytePath } from './byte-path.ts';
 import type { LayerPatterns } from './layers.ts';
 import type { Extent, FileEntry, ManifestEntry } from './manifest.ts';
 import type { PackPool, PartToPack } from './object-packer.ts';
@@ -87,7 +89,7 @@ export class TreeReader {
       const seen = { path: this.#root.at(path), stamp: file.stat.stamp, size };
       const { extents, lengths } = await this.#scan(file, seen, pool);
       const total = lengths.reduce((sum, length) => sum + length, 0);
-      if (total === 0) this.#complete(file, [], extents, NO_XATTRS);
+      if (total === 0) this.#complete(file, [], extents, this.#xattrsOf(path));
       const objects: ObjectRef[] = [];
       let from = 0;
       for (const length of lengths) {
@@ -126,41 +128,49 @@ export class TreeReader {
       if (now === undefined) this.#note(path, 'vanished');
       else if (now.stamp !== stat.stamp) this.#note(path, 'changed');
     }
-    const problems = [...this.#problems].map(
-      ([path, problem]) => `${display(path)} ${PROBLEM_TEXTS[problem]}`,
-    );
-    if (this.#options.live === true) {
-      for (const problem of problems) this.#options.onNote?.(`${problem}; it is packed as it was found`);
-    } else if (problems.length > 0) {
-      const named = problems.slice(0, PROBLEMS_NAMED).join(', ');
-      const more = problems.length > PROBLEMS_NAMED ? `, and ${problems.length - PROBLEMS_NAMED} more` : '';
-      throw new BladerootError(
-        'TREE_CHANGED',
-        `the tree changed while it was being packed: ${named}${more}`,
-        {
-          hint: 'nothing may change a tree while it is being packed; --live packs it as it is found',
-        },
-      );
+    this.#requireNoProblems();
+    const packed = new Set(this.finish().map(({ path }) => path));
+    for (const [path, problem] of this.#problems) {
+      const what = packed.has(path) ? 'it is packed as it was found' : 'it is left out';
+      this.#options.onNote?.(`${display(path)} ${problem}; ${what}`);
     }
+  }
+
+  #requireNoProblems(): void {
+    if (this.#options.live === true || this.#problems.size === 0) return;
+    const problems = [...this.#problems].map(([path, problem]) => `${display(path)} ${problem}`);
+    const named = problems.slice(0, PROBLEMS_NAMED).join(', ');
+    const more = problems.length > PROBLEMS_NAMED ? `, and ${problems.length - PROBLEMS_NAMED} more` : '';
+    throw new BladerootError('TREE_CHANGED', `the tree changed while it was being packed: ${named}${more}`, {
+      hint: 'nothing may change a tree while it is being packed; --live packs it as it is found',
+    });
   }
 
   /** All entries, once everything has been read. */
   finish(): ManifestEntry[] {
-    const gone = new Set<BytePath>();
-    return this.#entries.filter((entry, i): entry is ManifestEntry => {
-      const path = this.#things[i]?.path ?? '';
-      const isGone = entry === undefined || (entry.type === 'hardlink' && gone.has(entry.target));
-      if (isGone) gone.add(path);
-      return !isGone;
-    });
+    return this.#kept().map(({ entry }) => entry);
   }
 
   /** What each entry of `finish` was like; empty where it may change again without the times moving. */
   stamps(): string[] {
     const settled = this.#begun - CLOCK_GRAIN_NS;
-    return this.#things
-      .filter((_, i) => this.#entries[i] !== undefined)
-      .map(({ path, stat }) => (stat.ctime < settled && !this.#problems.has(path) ? stat.stamp : ''));
+    return this.#kept().map(({ thing: { path, stat } }) =>
+      stat.ctime < settled && !this.#problems.has(path) ? stat.stamp : '',
+    );
+  }
+
+  /** What did not vanish, nor lies in what did, nor is another name of it. */
+  #kept(): { entry: ManifestEntry; thing: WalkedThing }[] {
+    const gone = new Set<BytePath>();
+    return this.#things.flatMap((thing, i) => {
+      const entry = this.#entries[i];
+      const isLost =
+        entry === undefined ||
+        (thing.path !== '' && gone.has(parentOf(thing.path))) ||
+        (entry.type === 'hardlink' && gone.has(entry.target));
+      if (isLost) gone.add(thing.path);
+      return isLost ? [] : [{ entry, thing }];
+    });
   }
 
   close(): void {
@@ -171,7 +181,10 @@ export class TreeReader {
 
   async #look(directory: string, cache: PackCache | undefined, base: PackedBase | undefined): Promise<void> {
     const rules = await readTreeRules(directory, this.#options.patterns);
-    this.#things = await walkTree(this.#root, rules, this.#options);
+    const mounts = await mountPointsBelow(directory);
+    const { live, ...options } = this.#options;
+    const onVanished = live === true ? (path: BytePath) => this.#note(path, 'vanished') : undefined;
+    this.#things = await walkTree(this.#root, { rules, mounts }, { ...options, onVanished });
     this.#progress.entriesTotal = this.#things.length;
     this.#entries = this.#things.map(() => undefined);
     const groups = linkGroups(this.#things);
@@ -180,8 +193,10 @@ export class TreeReader {
     for (const layer of LAYERS) {
       for (const [place, thing] of this.#things.entries()) {
         if (place % THINGS_AT_ONCE === 0) await this.#breathe();
-        if ((groups.get(inodeOf(thing.stat))?.layer ?? thing.layer) !== layer) continue;
-        const seen = cache?.unchanged(thing);
+        const group = groups.get(inodeOf(thing.stat));
+        if ((group?.layer ?? thing.layer) !== layer) continue;
+        // One whose first name was another when it was packed, or is now, is a link of another kind.
+        const seen = group === undefined || group.first === thing.path ? cache?.unchanged(thing) : undefined;
         const objects = seen?.type === 'file' ? seen.objects : [];
         const isHere = ({ digest }: ObjectRef): boolean =>
           base?.knows(layer, digest) === true || (layer === 'extra' && inRun.has(digest));
@@ -190,12 +205,30 @@ export class TreeReader {
           if (layer === 'run') for (const { digest } of objects) inRun.add(digest);
           continue;
         }
-        const made = entryOf(this.#root, thing, groups);
+        const made = this.#ifThere(thing.path, () => entryOf(this.#root, thing, groups));
+        if (made === undefined) continue;
         if ('entry' in made) this.#entries[place] = made.entry;
         else this.#toRead.push({ ...made.unread, place });
       }
     }
+    this.#requireNoProblems();
     this.#progress.entriesDone = this.#things.length - this.#toRead.length;
+  }
+
+  #xattrsOf(path: BytePath): ReadPart['xattrs'] {
+    return this.#ifThere(path, () => readXattrs(this.#root.at(path))) ?? NO_XATTRS;
+  }
+
+  /** Looks at something; undefined, and noted, where it has vanished since the walk. */
+  #ifThere<T>(path: BytePath, look: () => T): T | undefined {
+    try {
+      return look();
+    } catch (error) {
+      // EINVAL: what was a symbolic link is none any more.
+      if (!isMissing(error) && errorCode(error) !== 'EINVAL') throw error;
+      this.#note(path, 'vanished');
+      return undefined;
+    }
   }
 
   /** Where the data of a file is, and the lengths of the parts that it is cut into. */
@@ -234,8 +267,6 @@ export class TreeReader {
     this.#options.signal?.throwIfAborted();
   }
 }
-
-const PROBLEM_TEXTS = { changed: 'changed', vanished: 'vanished' } as const;
 
 const NO_XATTRS: ReadPart['xattrs'] = new Map();
 

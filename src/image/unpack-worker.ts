@@ -14,7 +14,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
-import { BladerootError, describeError, errorCode } from '../errors.ts';
+import { BladerootError, describeError } from '../errors.ts';
 import { sha256, type Digest } from '../store/digest.ts';
 import { decompressFrameSync } from '../store/frame.ts';
 import { dataExtents, makeNode, readXattrs, removeXattr, setMtime, setXattr } from '../system/posix.ts';
@@ -22,6 +22,7 @@ import { letGo } from '../system/collect-garbage.ts';
 import { serveTasks } from '../system/workers.ts';
 import { OpenedFile, type SeenFile } from './content.ts';
 import type { Extent } from './manifest.ts';
+import { naming } from './unpack-failed.ts';
 
 /** What a thing is to be like, but for its content. */
 export interface Attributes {
@@ -232,22 +233,6 @@ function isSame({ file, extents, objects }: ComparedFile): boolean {
     same = sha256(content) === digest;
   }
   return opened.close() && same;
-}
-
-/** Says of what cannot be written which it is. */
-function naming(path: string, work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    const code = errorCode(error);
-    const why = code === 'ENOSPC' ? 'there is no space left on the disk' : describeError(error);
-    throw new BladerootError('UNPACK_FAILED', `${JSON.stringify(path)} could not be written: ${why}`, {
-      cause: error,
-      ...(code === 'ENOSPC' && {
-        hint: 'make room, or unpack to a larger disk; what is there is not complete',
-      }),
-    });
-  }
 }
 
 function bytesOf(path: string): Buffer {

@@ -11,7 +11,7 @@ import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { packTree } from './pack.ts';
 import { snapshotStatement, snapshotStatementSchema, type SnapshotStatement } from './statement.ts';
-import { describeTree } from './testing/describe-tree.ts';
+import { assertSameTree, describeTree } from './testing/describe-tree.ts';
 import { makeRichTree, removeLeftovers } from './testing/rich-tree.ts';
 import { scratch } from './testing/scratch.ts';
 import { unpackSnapshot, type UnpackProgress } from './unpack.ts';
@@ -37,7 +37,7 @@ test('a tree with everything that is easily lost comes back and cannot be told f
   const source = new DirectorySource(store.directory);
   await unpackSnapshot({ statement, source, directory: out, onProgress: (progress) => (last = progress) });
 
-  assert.deepEqual(await describeTree(out), await describeTree(tree));
+  await assertSameTree(out, tree);
   assert.equal(last?.phase, 'done');
   assert.equal(last.bytesDone, last.bytesTotal);
   assert.equal(last.fetchedBytes, statement.storedBytes);
@@ -103,7 +103,7 @@ test('any small tree survives pack and unpack', async (t) => {
       const store = await Store.open(join(root, 'store'));
       const statement = await packInto(store, tree);
       await unpackSnapshot({ statement, source: new DirectorySource(store.directory), directory: out });
-      assert.deepEqual(await describeTree(out), await describeTree(tree));
+      await assertSameTree(out, tree);
       await rm(root, { recursive: true });
     }),
     { numRuns: 15 },
@@ -206,7 +206,7 @@ test('an interrupted fetch resumes at the first missing piece, and the mirror ca
   const fourth = join(base, 'fourth');
   await mkdir(fourth);
   await unpackSnapshot({ statement, source: new DirectorySource(mirror.directory), directory: fourth });
-  assert.deepEqual(await describeTree(fourth), await describeTree(second));
+  await assertSameTree(fourth, second);
 });
 
 test("what was damaged on a mirror's own disk is mended from the source", async (t) => {

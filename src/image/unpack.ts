@@ -8,6 +8,7 @@ import { LAYERS, type Layer } from '../store/pack-index.ts';
 import type { PackReader } from '../store/pack-reader.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
+import { mountPointsBelow } from '../system/mounts.ts';
 import { readXattrs, removeXattr } from '../system/posix.ts';
 import { WorkerPool } from '../system/workers.ts';
 import { parentOf, type BytePath } from './byte-path.ts';
@@ -21,6 +22,7 @@ import { layersFor, type SnapshotStatement } from './statement.ts';
 import { TaskQueue } from './task-queue.ts';
 import { attributesOf, fileTarget } from './targets.ts';
 import { TreeRoot } from './tree-root.ts';
+import { naming } from './unpack-failed.ts';
 import type { ComparedFile, FileTarget, SmallThing, UnpackResult, UnpackTask } from './unpack-worker.ts';
 
 export interface UnpackProgress {
@@ -102,6 +104,7 @@ class Unpacking {
       this.#advance({ phase: 'compare' });
       const differences = await reconcile(this.#root, entries, {
         ...this.#options,
+        mounts: await mountPointsBelow(this.#options.directory),
         compare: async (files) => await this.#compare(files),
       });
       await this.#write(entries, differences, packs);
@@ -147,7 +150,9 @@ class Unpacking {
     for (const { type, path } of entries) {
       if (type === 'dir' && touched.has(path) && !made.has(path)) this.#inheritNothing(path);
     }
-    for (const path of made) mkdirSync(this.#root.bytesAt(path), { mode: 0o700 });
+    for (const path of made) {
+      naming(path, () => mkdirSync(this.#root.bytesAt(path), { mode: 0o700 }));
+    }
 
     this.#advance({ phase: 'files' });
     await this.#writeFiles(missing, replaced, packs);

@@ -1,11 +1,11 @@
 import { readdirSync } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
-import { BladerootError, errorCode } from '../errors.ts';
+import { BladerootError } from '../errors.ts';
 import type { Layer } from '../store/pack-index.ts';
 import { display, type BytePath } from './byte-path.ts';
 import type { LayerRules, ThingKind } from './layers.ts';
 import { lookAt, type ThingStat } from './thing-stat.ts';
-import type { TreeRoot } from './tree-root.ts';
+import { isMissing, type TreeRoot } from './tree-root.ts';
 
 /** A thing in a tree, as lstat saw it. */
 export interface WalkedThing {
@@ -18,6 +18,15 @@ export interface WalkOptions {
   signal?: AbortSignal | undefined;
   /** Called for what is left out and might be missed. */
   onNote?: ((note: string) => void) | undefined;
+  /** Called for what vanishes meanwhile, and is left out; where it is not given, that is an error. */
+  onVanished?: ((path: BytePath) => void) | undefined;
+}
+
+/** What may be entered of a tree, and what of it belongs to the image. */
+export interface WalkBounds {
+  rules: LayerRules;
+  /** Where something is mounted. */
+  mounts: ReadonlySet<BytePath>;
 }
 
 /** Blocking calls are cheaper than asynchronous ones; after as many, Ctrl-C and progress get their turn. */
@@ -26,21 +35,24 @@ const THINGS_AT_ONCE = 2000;
 /**
  * All that belongs to the image of a tree, in the order of the paths' bytes. File systems mounted below it are not
  * entered; sockets, which only mean something to the process that made them, and leftovers are left out.
- * @throws BladerootError `TREE_CHANGED` when something vanishes meanwhile
+ * @throws BladerootError `TREE_CHANGED` when something vanishes meanwhile, unless that is to be called
  */
 export async function walkTree(
   root: TreeRoot,
-  rules: LayerRules,
+  { rules, mounts }: WalkBounds,
   options: WalkOptions = {},
 ): Promise<WalkedThing[]> {
+  const look = <T>(path: BytePath, call: () => T): T | undefined => ifThere(path, call, options.onVanished);
   const first: WalkedThing = { path: '', layer: 'run', stat: statOf(root, '') };
   const things = [first];
   const directories = [first];
   let counted = 0;
   for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
-    for (const name of namesIn(root, directory.path)) {
-      const path = directory.path === '' ? name : `${directory.path}/${name}`;
-      const stat = statOf(root, path);
+    const { path: above, layer } = directory;
+    for (const name of look(above, () => readdirSync(root.bytesAt(above), 'latin1')) ?? []) {
+      const path = above === '' ? name : `${above}/${name}`;
+      const stat = look(path, () => statOf(root, path));
+      if (stat === undefined) continue;
       if (counted++ % THINGS_AT_ONCE === 0) {
         await breathe();
         options.signal?.throwIfAborted();
@@ -51,9 +63,11 @@ export async function walkTree(
         options.onNote?.(`${display(path)} is a socket, and left out`);
         continue;
       }
-      const thing = { path, layer: rules.layerOf(path, kind, directory.layer), stat };
+      const thing = { path, layer: rules.layerOf(path, kind, layer), stat };
       things.push(thing);
-      if (kind === 'dir' && stat.dev === first.stat.dev && !rules.isEmptied(path)) directories.push(thing);
+      // A subvolume of btrfs has a device of its own and is no mount; what is mounted with --bind may have the same.
+      const isElsewhere = stat.dev !== first.stat.dev || mounts.has(path);
+      if (kind === 'dir' && !isElsewhere && !rules.isEmptied(path)) directories.push(thing);
     }
   }
   return things.sort((a, b) => (a.path < b.path ? -1 : 1));
@@ -63,26 +77,26 @@ function kindOf({ type }: ThingStat): ThingKind {
   return type === 'dir' || type === 'file' ? type : 'other';
 }
 
-function namesIn(root: TreeRoot, path: BytePath): string[] {
-  try {
-    return readdirSync(root.bytesAt(path), 'latin1');
-  } catch (error) {
-    throw vanished(path, error);
-  }
-}
-
 function statOf(root: TreeRoot, path: BytePath): ThingStat {
-  try {
-    return lookAt(root, path);
-  } catch (error) {
-    throw vanished(path, error);
-  }
+  return lookAt(root, path);
 }
 
-function vanished(path: BytePath, cause: unknown): unknown {
-  if (errorCode(cause) !== 'ENOENT' && errorCode(cause) !== 'ENOTDIR') return cause;
-  return new BladerootError('TREE_CHANGED', `${display(path)} vanished while the tree was being packed`, {
-    hint: 'nothing may change a tree while it is being packed; --live packs it as it is found',
-    cause,
-  });
+function ifThere<T>(
+  path: BytePath,
+  call: () => T,
+  onVanished: ((path: BytePath) => void) | undefined,
+): T | undefined {
+  try {
+    return call();
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    if (onVanished === undefined) {
+      throw new BladerootError('TREE_CHANGED', `${display(path)} vanished while the tree was being packed`, {
+        hint: 'nothing may change a tree while it is being packed; --live packs it as it is found',
+        cause: error,
+      });
+    }
+    onVanished(path);
+    return undefined;
+  }
 }

@@ -3,8 +3,7 @@ import { promisify } from 'node:util';
 import { zstdCompressSync, zstdDecompress } from 'node:zlib';
 import { z } from 'zod';
 import { BladerootError, describeError } from '../errors.ts';
-import { sha256, type Digest } from './digest.ts';
-import { digestSchema } from './digest-schema.ts';
+import { isDigest, sha256, type Digest } from './digest.ts';
 import { FRAME_SIZE, MAX_BASE_SIZE, MAX_FRAME_BYTES, MAX_OBJECT_SIZE } from './frame.ts';
 
 /** The unit of transfer and of checking, in bytes of the pack file; the last piece may be shorter. */
@@ -16,24 +15,20 @@ export const MAX_INDEX_BYTES = 64 * 1024 * 1024;
 export const LAYERS = ['run', 'extra'] as const;
 export type Layer = (typeof LAYERS)[number];
 
-const objectSchema = z.strictObject({
-  digest: digestSchema,
-  size: z.int().positive().max(MAX_OBJECT_SIZE),
-});
-
 /** The content of a file, or of a part of one, by its SHA-256. */
-export type ObjectRef = z.infer<typeof objectSchema>;
+export interface ObjectRef {
+  digest: Digest;
+  size: number;
+}
 
-const frameSchema = z.strictObject({
+export interface FrameRef {
   /** In the pack file. */
-  bytes: z.int().positive().max(MAX_FRAME_BYTES),
+  bytes: number;
   /** Of its content. */
-  size: z.int().positive().max(MAX_OBJECT_SIZE),
+  size: number;
   /** For a patch: the objects, of other packs, whose contents are needed to decompress it, in this order. */
-  bases: z.array(objectSchema).min(1).optional(),
-});
-
-export type FrameRef = z.infer<typeof frameSchema>;
+  bases?: ObjectRef[] | undefined;
+}
 
 const packIndexSchema = z.strictObject({
   format: z.literal('bladeroot-pack'),
@@ -41,12 +36,42 @@ const packIndexSchema = z.strictObject({
   layer: z.enum(LAYERS),
   /** Of the pack file. */
   bytes: z.int().positive(),
-  pieces: z.array(digestSchema),
+  pieces: listOf('SHA-256 digests', isDigestValue),
   /** In the order of the file. */
-  frames: z.array(frameSchema),
+  frames: listOf('frames', isFrame),
   /** In the order of the content. */
-  objects: z.array(objectSchema),
+  objects: listOf('objects', isObject),
 });
+
+/** Not z.array: of a list of a million wrong things it names each. What is in a thing beside is seen by the canonical form. */
+function listOf<T>(what: string, isOne: (value: unknown) => value is T): z.ZodType<T[]> {
+  return z.custom<T[]>((list) => Array.isArray(list) && list.every(isOne), `it is no list of ${what}`);
+}
+
+function isDigestValue(value: unknown): value is Digest {
+  return typeof value === 'string' && isDigest(value);
+}
+
+function isObject(value: unknown): value is ObjectRef {
+  return isRecord(value) && isDigestValue(value['digest']) && isLength(value['size'], MAX_OBJECT_SIZE);
+}
+
+function isFrame(value: unknown): value is FrameRef {
+  if (!isRecord(value)) return false;
+  const { bytes, size, bases } = value;
+  const isPatch = Array.isArray(bases) && bases.length > 0 && bases.every(isObject);
+  return (
+    isLength(bytes, MAX_FRAME_BYTES) && isLength(size, MAX_OBJECT_SIZE) && (bases === undefined || isPatch)
+  );
+}
+
+function isLength(value: unknown, max: number): boolean {
+  return Number.isSafeInteger(value) && Number(value) > 0 && Number(value) <= max;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null;
+}
 
 export type PackIndex = z.infer<typeof packIndexSchema>;
 
@@ -99,13 +124,17 @@ export function parsePackIndex(packId: Digest, bytes: Buffer, from: string): Pac
   try {
     index = packIndexSchema.parse(JSON.parse(bytes.toString()));
   } catch (error) {
-    throw damaged(packId, from, error instanceof z.ZodError ? z.prettifyError(error) : describeError(error));
+    const why = error instanceof z.ZodError ? z.prettifyError(error) : describeError(error);
+    throw damaged(packId, from, why.slice(0, LONGEST_REASON));
   }
   if (!encodePackIndex(index).equals(bytes)) throw damaged(packId, from, 'it is not in the canonical form');
   const contradiction = contradictionIn(index);
   if (contradiction !== undefined) throw damaged(packId, from, contradiction);
   return index;
 }
+
+/** Of a reason, in characters: it may tell all that the index says. */
+const LONGEST_REASON = 300;
 
 function damaged(packId: Digest, from: string, why: string): BladerootError {
   return new BladerootError(

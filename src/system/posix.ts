@@ -116,8 +116,13 @@ export function dataExtents(fd: number, size: number, path: string): [offset: nu
       if (koffi.errno() === koffi.os.errno['ENXIO']) break;
       throw failed('lseek', path);
     }
-    end = Math.min(size, Number(lseek(fd, start, SEEK_HOLE)));
-    if (end < 0) throw failed('lseek', path);
+    const hole = Number(lseek(fd, start, SEEK_HOLE));
+    if (hole < 0) {
+      // Cut off in this moment.
+      if (koffi.errno() === koffi.os.errno['ENXIO']) break;
+      throw failed('lseek', path);
+    }
+    end = Math.min(size, hole);
     if (end > start) extents.push([start, end - start]);
   }
   return extents;
