@@ -1,13 +1,11 @@
 /** A tree into a store: a manifest, and packs of the objects that the snapshot that it builds upon does not have. */
-import { promisify } from 'node:util';
-import { zstdCompress } from 'node:zlib';
 import { LAYERS, type Layer } from '../store/pack-index.ts';
 import type { WrittenPack } from '../store/pack-writer.ts';
 import type { Store } from '../store/store.ts';
 import type { Digest } from '../store/digest.ts';
 import { BaseFinder } from './bases.ts';
 import { encodeManifest, type ManifestEntry } from './manifest.ts';
-import { encodeManifestDelta } from './manifest-delta.ts';
+import { manifestFacts, storeManifestDelta } from './manifest-files.ts';
 import { createPackPool, ObjectPacker, type PackPool } from './object-packer.ts';
 import { PackCache } from './pack-cache.ts';
 import { PackedBase } from './packed-base.ts';
@@ -55,9 +53,7 @@ export async function packTree(
   const packers: ObjectPacker[] = [];
   try {
     for (const layer of LAYERS) {
-      packers.push(
-        await packLayer(layer, { reader, store, pool, base, run: packers[0], signal: options.signal }),
-      );
+      packers.push(await packLayer(layer, { reader, store, pool, base, signal: options.signal }));
     }
     // Only now does anything get its name: what was read is what there is.
     await reader.requireUnchanged();
@@ -68,7 +64,8 @@ export async function packTree(
     const id = await store.putManifest(manifest);
     await cache?.write(id, reader.stamps());
     const layers = layersOf(entries, packs, base?.statement);
-    const facts = await storeManifestDelta(store, manifest, id, base);
+    const whole = await manifestFacts(store, id, manifest.length);
+    const facts = base === undefined ? whole : await storeManifestDelta(store, whole, id, base.statement.id);
     return {
       id,
       manifest: facts,
@@ -93,25 +90,25 @@ interface LayerRequest {
   store: Store;
   pool: PackPool;
   base: PackedBase | undefined;
-  /** The packer of the layer `run`, once it is done: what it has packed need not be packed for `extra`. */
-  run: ObjectPacker | undefined;
   signal?: AbortSignal | undefined;
 }
 
 /** Has the files' contents of a layer read, hashed and compressed. */
 async function packLayer(
   layer: Layer,
-  { reader, store, pool, base, run, signal }: LayerRequest,
+  { reader, store, pool, base, signal }: LayerRequest,
 ): Promise<ObjectPacker> {
   const bases = base?.objects[layer];
   const finder = base === undefined || bases === undefined ? undefined : new BaseFinder(base.entries, bases);
+  // Whoever has `extra` has `run` too, by whatever way.
+  const shared = layer === 'extra' ? reader.runObjects() : new Set<Digest>();
   const packer = await ObjectPacker.create({
     store,
     layer,
     pool,
     bases,
     signal,
-    known: (digest) => base?.knows(layer, digest) === true || run?.packed.has(digest) === true,
+    known: (digest) => base?.knows(layer, digest) === true || shared.has(digest),
   });
   try {
     for await (const part of reader.parts(layer, pool, finder)) await packer.add(part);
@@ -145,24 +142,6 @@ export function layersOf(
       ways: before.map((way) => [...way, ...added]),
     };
   });
-}
-
-const compress = promisify(zstdCompress);
-
-/** How the manifest lies in the store, also for who has the base's. */
-async function storeManifestDelta(
-  store: Store,
-  manifest: Buffer,
-  id: Digest,
-  base: PackedBase | undefined,
-): Promise<SnapshotStatement['manifest']> {
-  const storedBytes = await store.manifestBytes(id);
-  const facts = { bytes: manifest.length, storedBytes, deltas: [] };
-  if (base === undefined || base.statement.id === id) return facts;
-  const delta = await compress(encodeManifestDelta(manifest, base.manifest));
-  if (delta.length >= storedBytes) return facts;
-  await store.putManifestDelta(id, base.statement.id, delta);
-  return { ...facts, deltas: [{ base: base.statement.id, bytes: delta.length }] };
 }
 
 function newBytes(

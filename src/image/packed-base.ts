@@ -38,20 +38,20 @@ export async function openWay(
 /** A snapshot in a store, to build upon. */
 export class PackedBase {
   readonly statement: SnapshotStatement;
-  readonly manifest: Buffer;
   readonly entries: readonly ManifestEntry[];
-  /** What a patch in a pack of a layer may be based on. */
+  /**
+   * What a patch in a pack of a layer may be based on. One of `extra` rests on `extra` alone: otherwise the ways of the
+   * two layers would hang together.
+   */
   readonly objects: Readonly<Record<Layer, ObjectReader>>;
   readonly #known: Readonly<Record<Layer, ReadonlySet<Digest>>>;
 
   private constructor(
     statement: SnapshotStatement,
-    manifest: Buffer,
     entries: readonly ManifestEntry[],
     objects: Readonly<Record<Layer, ObjectReader>>,
   ) {
     this.statement = statement;
-    this.manifest = manifest;
     this.entries = entries;
     this.objects = objects;
     // Not all that the packs hold: what only older snapshots had is not in every way.
@@ -65,12 +65,12 @@ export class PackedBase {
     const source = new DirectorySource(store.directory);
     const run = await openWay(source, statement, 'run');
     const extra = await openWay(source, statement, 'extra');
-    const manifest = await store.readManifest(statement.id);
-    const objects = { run: new ObjectReader(run), extra: new ObjectReader([...run, ...extra]) };
-    return new PackedBase(statement, manifest, parseManifest(manifest), objects);
+    const entries = parseManifest(await store.readManifest(statement.id));
+    const objects = { run: new ObjectReader(run), extra: new ObjectReader(extra) };
+    return new PackedBase(statement, entries, objects);
   }
 
-  /** Whether who has this snapshot has an object, for something in a layer. */
+  /** Whether who has this snapshot's packs of a layer has an object. */
   knows(layer: Layer, digest: Digest): boolean {
     return this.#known[layer].has(digest);
   }

@@ -2,14 +2,14 @@
  * What has to be done to make a directory a snapshot: what is there is looked at, what is not in the snapshot is removed,
  * and what differs is named. Size, times, owner, mode and xattrs decide; contents are read only where the times differ.
  */
-import { lstatSync, readdirSync, readlinkSync, rmdirSync, unlinkSync, type BigIntStats } from 'node:fs';
+import { readdirSync, readlinkSync, rmdirSync, unlinkSync } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { decodeDevice, readXattrs } from '../system/posix.ts';
 import { fromBytes, parentOf, type BytePath } from './byte-path.ts';
-import { stampOf } from './content.ts';
 import type { FileEntry, HardlinkEntry, ManifestEntry, Metadata } from './manifest.ts';
 import { patternMatcher } from './layers.ts';
 import { inodeOf, parseTime } from './tree-entries.ts';
+import { lookAt, type ThingStat } from './thing-stat.ts';
 import type { TreeRoot } from './tree-root.ts';
 import { naming } from './unpack-failed.ts';
 import type { ComparedFile } from './unpack-worker.ts';
@@ -53,7 +53,7 @@ export async function reconcile(
 
 interface Surroundings {
   /** All that is there, as far as it was entered. */
-  things: Map<BytePath, BigIntStats>;
+  things: Map<BytePath, ThingStat>;
   /** Of other file systems, mounted below the directory: nothing of them is removed. */
   elsewhere: ReadonlySet<BytePath>;
   /** Where something is mounted and the snapshot has nothing below, such as in /proc: no business of the snapshot's. */
@@ -67,8 +67,8 @@ async function lookAround(
   { mounts, signal }: ReconcileOptions,
 ): Promise<Surroundings> {
   const withContent = new Set([...wanted.keys()].map(parentOf));
-  const first = lstatSync(root.bytesAt(''), { bigint: true });
-  const things = new Map<BytePath, BigIntStats>([['', first]]);
+  const first = lookAt(root, '');
+  const things = new Map<BytePath, ThingStat>([['', first]]);
   const [elsewhere, foreign] = [new Set<BytePath>(), new Set<BytePath>()];
   const directories: BytePath[] = [''];
   for (let path = directories.pop(); path !== undefined; path = directories.pop()) {
@@ -76,11 +76,11 @@ async function lookAround(
       const below = path === '' ? name : `${path}/${name}`;
       // Of the file system that is mounted there, not of the tree.
       if (below === 'lost+found' && !wanted.has(below)) continue;
-      const stat = lstatSync(root.bytesAt(below), { bigint: true });
+      const stat = lookAt(root, below);
       things.set(below, stat);
       if (things.size % THINGS_AT_ONCE === 0) await pause(signal);
       const isElsewhere = stat.dev !== first.dev || elsewhere.has(path) || mounts.has(below);
-      const isEntered = stat.isDirectory() && (!isElsewhere || withContent.has(below));
+      const isEntered = stat.type === 'dir' && (!isElsewhere || withContent.has(below));
       if (isElsewhere) elsewhere.add(below);
       if (isElsewhere && !isEntered && !elsewhere.has(path)) foreign.add(below);
       if (isEntered) directories.push(below);
@@ -112,7 +112,7 @@ async function removeOthers(
     const entry = wanted.get(path);
     const stays =
       entry === undefined
-        ? elsewhere.has(path) || staying.has(path) || isKept(path, stat.isDirectory())
+        ? elsewhere.has(path) || staying.has(path) || isKept(path, stat.type === 'dir')
         : foreign.has(path) || isOfKind(stat, entry, wanted);
     if (stays) {
       staying.add(parentOf(path));
@@ -125,35 +125,28 @@ async function removeOthers(
   return removedFrom;
 }
 
-function remove(root: TreeRoot, path: BytePath, stat: BigIntStats): void {
+function remove(root: TreeRoot, path: BytePath, stat: ThingStat): void {
   const bytes = root.bytesAt(path);
-  naming(root.at(path), () => (stat.isDirectory() ? rmdirSync(bytes) : unlinkSync(bytes)), 'removed');
+  naming(root.at(path), () => (stat.type === 'dir' ? rmdirSync(bytes) : unlinkSync(bytes)), 'removed');
 }
 
 function isOfKind(
-  stat: BigIntStats,
+  stat: ThingStat,
   entry: ManifestEntry,
   wanted: ReadonlyMap<BytePath, ManifestEntry>,
 ): boolean {
   switch (entry.type) {
-    case 'file':
-      return stat.isFile();
-    case 'dir':
-      return stat.isDirectory();
-    case 'symlink':
-      return stat.isSymbolicLink();
-    case 'fifo':
-      return stat.isFIFO();
     case 'char':
     case 'block': {
-      const isType = entry.type === 'char' ? stat.isCharacterDevice() : stat.isBlockDevice();
       const { major, minor } = decodeDevice(stat.rdev);
-      return isType && major === entry.major && minor === entry.minor;
+      return stat.type === entry.type && major === entry.major && minor === entry.minor;
     }
     case 'hardlink': {
       const target = wanted.get(entry.target);
       return target !== undefined && target.type !== 'hardlink' && isOfKind(stat, target, wanted);
     }
+    default:
+      return stat.type === entry.type;
   }
 }
 
@@ -172,11 +165,11 @@ async function compareAll(
   /** First names of link groups that are as they should be: their other names are compared with them. */
   const right = new Set<BytePath>();
 
-  const accept = (entry: Exclude<ManifestEntry, HardlinkEntry>, stat: BigIntStats): void => {
+  const accept = (entry: Exclude<ManifestEntry, HardlinkEntry>, stat: ThingStat): void => {
     right.add(entry.path);
     if (!hasAttributes(root, entry, stat)) attributes.push(entry);
   };
-  const replace = (entry: ManifestEntry, stat: BigIntStats): void => {
+  const replace = (entry: ManifestEntry, stat: ThingStat): void => {
     missing.push(entry);
     // A file stays until the new one takes its name; what has no content is made in no time.
     if (entry.type === 'file' && entry.objects.length > 0) replaced.add(entry.path);
@@ -193,10 +186,10 @@ async function compareAll(
       if (fromBytes(readlinkSync(root.bytesAt(entry.path), 'buffer')) === entry.target) accept(entry, stat);
       else replace(entry, stat);
     } else if (entry.type !== 'file') accept(entry, stat);
-    else if (Number(stat.size) !== entry.size) replace(entry, stat);
-    else if (options.checksum !== true && stat.mtimeNs === parseTime(entry.mtime)) accept(entry, stat);
+    else if (stat.size !== entry.size) replace(entry, stat);
+    else if (options.checksum !== true && stat.mtime === parseTime(entry.mtime)) accept(entry, stat);
     else {
-      const file = { path: root.at(entry.path), stamp: stampOf(stat), size: entry.size };
+      const file = { path: root.at(entry.path), stamp: stat.stamp, size: entry.size };
       doubtful.push({ entry, compared: { file, extents: entry.extents, objects: entry.objects } });
     }
   }
@@ -223,21 +216,21 @@ async function compareAll(
  * as well, in the tree or outside of it.
  */
 function linkCheck(
-  there: ReadonlyMap<BytePath, BigIntStats>,
+  there: ReadonlyMap<BytePath, ThingStat>,
   wanted: ReadonlyMap<BytePath, ManifestEntry>,
-): (path: BytePath, stat: BigIntStats) => boolean {
+): (path: BytePath, stat: ThingStat) => boolean {
   const names = new Map<string, BytePath[]>();
   for (const [path, stat] of there) {
-    if (stat.nlink < 2n || stat.isDirectory()) continue;
+    if (stat.nlink < 2 || stat.type === 'dir') continue;
     const known = names.get(inodeOf(stat));
     if (known === undefined) names.set(inodeOf(stat), [path]);
     else known.push(path);
   }
   return (path, stat) => {
-    if (stat.nlink === 1n) return true;
+    if (stat.nlink === 1) return true;
     const all = names.get(inodeOf(stat)) ?? [];
     return (
-      all.length === Number(stat.nlink) &&
+      all.length === stat.nlink &&
       all.every((name) => {
         const entry = wanted.get(name);
         return name === path || (entry?.type === 'hardlink' && entry.target === path);
@@ -249,14 +242,14 @@ function linkCheck(
 function hasAttributes(
   root: TreeRoot,
   entry: Metadata & { path: BytePath; type: string },
-  stat: BigIntStats,
+  stat: ThingStat,
 ): boolean {
   return (
     // A link's own mode means nothing on Linux, and cannot be set.
-    (entry.type === 'symlink' || Number(stat.mode & 0o7777n) === entry.mode) &&
-    Number(stat.uid) === entry.uid &&
-    Number(stat.gid) === entry.gid &&
-    stat.mtimeNs === parseTime(entry.mtime) &&
+    (entry.type === 'symlink' || stat.mode === entry.mode) &&
+    stat.uid === entry.uid &&
+    stat.gid === entry.gid &&
+    stat.mtime === parseTime(entry.mtime) &&
     sameXattrs(readXattrs(root.at(entry.path)), entry.xattrs)
   );
 }

@@ -1,20 +1,20 @@
 /** A tree on its way into a snapshot: what is in it, which files have to be read, and whether it stayed as it was. */
-import { lstatSync, type BigIntStats } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { BladerootError, errorCode } from '../errors.ts';
 import { MAX_OBJECT_SIZE } from '../store/frame.ts';
-import type { Layer, ObjectRef } from '../store/pack-index.ts';
+import type { Digest } from '../store/digest.ts';
+import { LAYERS, type Layer, type ObjectRef } from '../store/pack-index.ts';
 import { mountPointsBelow } from '../system/mounts.ts';
 import { readXattrs } from '../system/posix.ts';
 import type { BaseFinder } from './bases.ts';
 import { display, parentOf, type BytePath } from './byte-path.ts';
-import { stampOf } from './content.ts';
 import type { LayerPatterns } from './layers.ts';
 import type { Extent, FileEntry, ManifestEntry } from './manifest.ts';
 import type { PackPool, PartToPack } from './object-packer.ts';
 import type { PackCache } from './pack-cache.ts';
 import type { FilePart, FileProblem, ReadPart } from './pack-worker.ts';
 import type { PackedBase } from './packed-base.ts';
+import { lookAt, type ThingStat } from './thing-stat.ts';
 import { entryOf, inodeOf, linkGroups, type UnreadFile } from './tree-entries.ts';
 import { readTreeRules } from './tree-rules.ts';
 import { isMissing, TreeRoot } from './tree-root.ts';
@@ -53,7 +53,7 @@ export class TreeReader {
   readonly #options: TreeReaderOptions;
   #things: readonly WalkedThing[] = [];
   /** An entry a thing; undefined while its content is being read, and for good when it vanished. */
-  readonly #entries: (ManifestEntry | undefined)[] = [];
+  #entries: (ManifestEntry | undefined)[] = [];
   readonly #toRead: FileToRead[] = [];
   readonly #problems = new Map<BytePath, FileProblem>();
   readonly #progress: PackProgress = { entriesDone: 0, entriesTotal: 0, bytesDone: 0 };
@@ -86,7 +86,7 @@ export class TreeReader {
       if (file.contentLayer !== layer) continue;
       this.filesRead++;
       const { path, size } = file.entry;
-      const seen = { path: this.#root.at(path), stamp: stampOf(file.stat), size };
+      const seen = { path: this.#root.at(path), stamp: file.stat.stamp, size };
       const { extents, lengths } = await this.#scan(file, seen, pool);
       const total = lengths.reduce((sum, length) => sum + length, 0);
       if (total === 0) this.#complete(file, [], extents, this.#xattrsOf(path));
@@ -107,6 +107,16 @@ export class TreeReader {
     }
   }
 
+  /** What is in `run`, once its contents have been read. */
+  runObjects(): Set<Digest> {
+    const found = new Set<Digest>();
+    for (const entry of this.#entries) {
+      if (entry?.type === 'file' && entry.layer === 'run')
+        for (const { digest } of entry.objects) found.add(digest);
+    }
+    return found;
+  }
+
   /**
    * That all is still what the walk saw: no file was written, nothing came or went while others were being read.
    * @throws BladerootError `TREE_CHANGED`, unless what changes is to be packed all the same
@@ -114,9 +124,9 @@ export class TreeReader {
   async requireUnchanged(): Promise<void> {
     for (const [i, { path, stat }] of this.#things.entries()) {
       if (i % THINGS_AT_ONCE === 0) await this.#breathe();
-      const now = lstatOf(this.#root, path);
+      const now = lookAgain(this.#root, path);
       if (now === undefined) this.#note(path, 'vanished');
-      else if (stampOf(now) !== stampOf(stat)) this.#note(path, 'changed');
+      else if (now.stamp !== stat.stamp) this.#note(path, 'changed');
     }
     this.#requireNoProblems();
     const packed = new Set(this.finish().map(({ path }) => path));
@@ -145,7 +155,7 @@ export class TreeReader {
   stamps(): string[] {
     const settled = this.#begun - CLOCK_GRAIN_NS;
     return this.#kept().map(({ thing: { path, stat } }) =>
-      stat.ctimeNs < settled && !this.#problems.has(path) ? stampOf(stat) : '',
+      stat.ctime < settled && !this.#problems.has(path) ? stat.stamp : '',
     );
   }
 
@@ -176,19 +186,31 @@ export class TreeReader {
     const onVanished = live === true ? (path: BytePath) => this.#note(path, 'vanished') : undefined;
     this.#things = await walkTree(this.#root, { rules, mounts }, { ...options, onVanished });
     this.#progress.entriesTotal = this.#things.length;
+    this.#entries = this.#things.map(() => undefined);
     const groups = linkGroups(this.#things);
-    for (const [place, thing] of this.#things.entries()) {
-      if (place % THINGS_AT_ONCE === 0) await this.#breathe();
-      const group = groups.get(inodeOf(thing.stat));
-      // One whose first name was another when it was packed, or is now, is a link of another kind.
-      const seen = group === undefined || group.first === thing.path ? cache?.unchanged(thing) : undefined;
-      if (seen !== undefined && isPacked(seen, group?.layer ?? thing.layer, base)) {
-        this.#entries.push(seen.layer === thing.layer ? seen : { ...seen, layer: thing.layer });
-        continue;
+    const inRun = new Set<Digest>();
+    // First what goes to `run`: what `extra` shares with it need not be packed again.
+    for (const layer of LAYERS) {
+      for (const [place, thing] of this.#things.entries()) {
+        if (place % THINGS_AT_ONCE === 0) await this.#breathe();
+        const group = groups.get(inodeOf(thing.stat));
+        if ((group?.layer ?? thing.layer) !== layer) continue;
+        // One whose first name was another when it was packed, or is now, is a link of another kind.
+        const isFirst = group === undefined || group.first === thing.path;
+        const seen = isFirst ? cache?.unchanged(thing) : undefined;
+        const objects = seen?.type === 'file' ? seen.objects : [];
+        const isHere = ({ digest }: ObjectRef): boolean =>
+          base?.knows(layer, digest) === true || (layer === 'extra' && inRun.has(digest));
+        if (seen !== undefined && objects.every(isHere)) {
+          this.#entries[place] = seen.layer === thing.layer ? seen : { ...seen, layer: thing.layer };
+          if (layer === 'run') for (const { digest } of objects) inRun.add(digest);
+          continue;
+        }
+        const made = this.#ifThere(thing.path, () => entryOf(this.#root, thing, groups));
+        if (made === undefined) continue;
+        if ('entry' in made) this.#entries[place] = made.entry;
+        else this.#toRead.push({ ...made.unread, place });
       }
-      const made = this.#ifThere(thing.path, () => entryOf(this.#root, thing, groups));
-      this.#entries.push(made !== undefined && 'entry' in made ? made.entry : undefined);
-      if (made !== undefined && 'unread' in made) this.#toRead.push({ ...made.unread, place });
     }
     this.#requireNoProblems();
     this.#progress.entriesDone = this.#things.length - this.#toRead.length;
@@ -216,8 +238,7 @@ export class TreeReader {
     seen: FilePart['file'],
     pool: PackPool,
   ): Promise<{ extents: readonly Extent[] | undefined; lengths: readonly number[] }> {
-    const isSparse = stat.blocks * 512n < stat.size;
-    if (!isSparse && entry.size <= MAX_OBJECT_SIZE) return { extents: undefined, lengths: [entry.size] };
+    if (!stat.isSparse && entry.size <= MAX_OBJECT_SIZE) return { extents: undefined, lengths: [entry.size] };
     const result = await pool.run({ kind: 'scan', file: seen });
     if (result.kind !== 'scanned') throw new Error(`a scan ended as ${result.kind}`);
     this.#note(entry.path, result.problem);
@@ -253,15 +274,9 @@ const NO_XATTRS: ReadPart['xattrs'] = new Map();
 /** Times of files move in the kernel's ticks, of 10 ms at most: what was changed just before could be changed unseen. */
 const CLOCK_GRAIN_NS = 20_000_000n;
 
-/** Whether the content of an entry is where whoever has the layer can read it. */
-function isPacked(entry: ManifestEntry, contentLayer: Layer, base: PackedBase | undefined): boolean {
-  if (entry.type !== 'file') return true;
-  return entry.objects.every(({ digest }) => base?.knows(contentLayer, digest) === true);
-}
-
-function lstatOf(root: TreeRoot, path: BytePath): BigIntStats | undefined {
+function lookAgain(root: TreeRoot, path: BytePath): ThingStat | undefined {
   try {
-    return lstatSync(root.bytesAt(path), { bigint: true });
+    return lookAt(root, path);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

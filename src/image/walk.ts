@@ -1,16 +1,17 @@
-import { lstatSync, readdirSync, type BigIntStats } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { BladerootError } from '../errors.ts';
 import type { Layer } from '../store/pack-index.ts';
 import { display, type BytePath } from './byte-path.ts';
 import type { LayerRules, ThingKind } from './layers.ts';
+import { lookAt, type ThingStat } from './thing-stat.ts';
 import { isMissing, type TreeRoot } from './tree-root.ts';
 
 /** A thing in a tree, as lstat saw it. */
 export interface WalkedThing {
   path: BytePath;
   layer: Layer;
-  stat: BigIntStats;
+  stat: ThingStat;
 }
 
 export interface WalkOptions {
@@ -42,7 +43,7 @@ export async function walkTree(
   options: WalkOptions = {},
 ): Promise<WalkedThing[]> {
   const look = <T>(path: BytePath, call: () => T): T | undefined => ifThere(path, call, options.onVanished);
-  const first: WalkedThing = { path: '', layer: 'run', stat: statOf(root, '') };
+  const first: WalkedThing = { path: '', layer: 'run', stat: lookAt(root, '') };
   const things = [first];
   const directories = [first];
   let counted = 0;
@@ -50,7 +51,7 @@ export async function walkTree(
     const { path: above, layer } = directory;
     for (const name of look(above, () => readdirSync(root.bytesAt(above), 'latin1')) ?? []) {
       const path = above === '' ? name : `${above}/${name}`;
-      const stat = look(path, () => statOf(root, path));
+      const stat = look(path, () => lookAt(root, path));
       if (stat === undefined) continue;
       if (counted++ % THINGS_AT_ONCE === 0) {
         await breathe();
@@ -58,7 +59,7 @@ export async function walkTree(
       }
       const kind = kindOf(stat);
       if (rules.isExcluded(path, kind)) continue;
-      if (stat.isSocket()) {
+      if (stat.type === 'socket') {
         options.onNote?.(`${display(path)} is a socket, and left out`);
         continue;
       }
@@ -72,13 +73,8 @@ export async function walkTree(
   return things.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function kindOf(stat: BigIntStats): ThingKind {
-  if (stat.isDirectory()) return 'dir';
-  return stat.isFile() ? 'file' : 'other';
-}
-
-function statOf(root: TreeRoot, path: BytePath): BigIntStats {
-  return lstatSync(root.bytesAt(path), { bigint: true });
+function kindOf({ type }: ThingStat): ThingKind {
+  return type === 'dir' || type === 'file' ? type : 'other';
 }
 
 function ifThere<T>(
