@@ -228,6 +228,6 @@ test('any tree comes back the same, and packs to the same snapshot again', async
       assert.equal((await pack(out, store)).id, id);
       await remove(root);
     }),
-    { numRuns: 6, endOnFailure: true },
+    { numRuns: 4, endOnFailure: true },
   );
 });

@@ -177,7 +177,7 @@ test('what moves between the layers is where each layer can read it', async (t) 
   const place = await Place.packed(t, SOME);
   const first = place.last?.id;
   const run = join(place.base, 'run');
-  for (const extra of [['/large', '/a/'], ['/sparse', '/a/two'], ['/z'], []]) {
+  for (const extra of [['/large', '/a/'], ['/sparse', '/a/two', '/z'], []]) {
     const packed = await place.pack({ patterns: { extra, exclude: [] } });
     assert.equal(packed.id, (await place.packAfresh({ patterns: { extra, exclude: [] } })).id);
     await place.requireExact();

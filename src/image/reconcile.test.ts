@@ -43,7 +43,7 @@ test('any tree over any other becomes that tree, and over itself is not touched'
       assert.equal((await run('find', [out, '-printf', '%i %C@ %p\\0'])).stdout, inodes.stdout);
       await remove(root);
     }),
-    { numRuns: 6, endOnFailure: true },
+    { numRuns: 4, endOnFailure: true },
   );
 });
 

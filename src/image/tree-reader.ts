@@ -10,7 +10,7 @@ import { readXattrs } from '../system/posix.ts';
 import type { BaseFinder } from './bases.ts';
 import { display, parentOf, type BytePath } from './byte-path.ts';
 import type { LayerPatterns } from './layers.ts';
-import type { Extent, FileEntry, ManifestEntry } from './manifest.ts';
+import type { Extent, ManifestEntry } from './manifest.ts';
 import type { PackPool, PartToPack } from './object-packer.ts';
 import type { PackCache } from './pack-cache.ts';
 import type { FilePart, FileProblem, ReadPart } from './pack-worker.ts';
@@ -55,7 +55,7 @@ export class TreeReader {
   #things: readonly WalkedThing[] = [];
   /** An entry a thing; undefined while its content is being read, and for good when it vanished. */
   #entries: (ManifestEntry | undefined)[] = [];
-  readonly #toRead: FileToRead[] = [];
+  readonly #toRead: (FileToRead | undefined)[] = [];
   readonly #problems = new Map<BytePath, FileProblem>();
   readonly #progress: PackProgress = { entriesDone: 0, entriesTotal: 0, bytesDone: 0 };
 
@@ -83,8 +83,10 @@ export class TreeReader {
 
   /** The contents that belong to a layer, in the order of their paths; to be packed as they come. */
   async *parts(layer: Layer, pool: PackPool, finder: BaseFinder | undefined): AsyncGenerator<PartToPack> {
-    for (const file of this.#toRead) {
-      if (file.contentLayer !== layer) continue;
+    for (const [i, file] of this.#toRead.entries()) {
+      if (file?.contentLayer !== layer) continue;
+      // Not needed any more once it has been read.
+      this.#toRead[i] = undefined;
       this.filesRead++;
       const { path, size } = file.entry;
       const seen = { path: this.#root.at(path), stamp: file.stat.stamp, size };
@@ -197,7 +199,8 @@ export class TreeReader {
         const group = groups.get(inodeOf(thing.stat));
         if ((group?.layer ?? thing.layer) !== layer) continue;
         // One whose first name was another when it was packed, or is now, is a link of another kind.
-        const seen = group === undefined || group.first === thing.path ? cache?.unchanged(thing) : undefined;
+        const isFirst = group === undefined || group.first === thing.path;
+        const seen = isFirst ? cache?.unchanged(thing) : undefined;
         const objects = seen?.type === 'file' ? seen.objects : [];
         const isHere = ({ digest }: ObjectRef): boolean =>
           base?.knows(layer, digest) === true || (layer === 'extra' && inRun.has(digest));
@@ -256,8 +259,13 @@ export class TreeReader {
     this.#options.onProgress?.(this.#progress);
     if (this.#problems.get(file.entry.path) === 'vanished') return;
     const values = Array.from(xattrs, ([name, value]): [string, Buffer] => [name, Buffer.from(value)]);
-    const entry: FileEntry = { ...file.entry, objects, extents, xattrs: new Map(values) };
-    this.#entries[file.place] = entry;
+    this.#entries[file.place] = {
+      ...file.entry,
+      // Not with the room that an array has that is added to, nor a map for nothing: there are many files.
+      objects: objects.slice(),
+      extents,
+      xattrs: values.length === 0 ? file.entry.xattrs : new Map(values),
+    };
   }
 
   #note(path: BytePath, problem: FileProblem | undefined): void {

@@ -43,7 +43,7 @@ export async function walkTree(
   options: WalkOptions = {},
 ): Promise<WalkedThing[]> {
   const look = <T>(path: BytePath, call: () => T): T | undefined => ifThere(path, call, options.onVanished);
-  const first: WalkedThing = { path: '', layer: 'run', stat: statOf(root, '') };
+  const first: WalkedThing = { path: '', layer: 'run', stat: lookAt(root, '') };
   const things = [first];
   const directories = [first];
   let counted = 0;
@@ -51,7 +51,7 @@ export async function walkTree(
     const { path: above, layer } = directory;
     for (const name of look(above, () => readdirSync(root.bytesAt(above), 'latin1')) ?? []) {
       const path = above === '' ? name : `${above}/${name}`;
-      const stat = look(path, () => statOf(root, path));
+      const stat = look(path, () => lookAt(root, path));
       if (stat === undefined) continue;
       if (counted++ % THINGS_AT_ONCE === 0) {
         await breathe();
@@ -75,10 +75,6 @@ export async function walkTree(
 
 function kindOf({ type }: ThingStat): ThingKind {
   return type === 'dir' || type === 'file' ? type : 'other';
-}
-
-function statOf(root: TreeRoot, path: BytePath): ThingStat {
-  return lookAt(root, path);
 }
 
 function ifThere<T>(
