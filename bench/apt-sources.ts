@@ -30,9 +30,13 @@ export async function aptSources(signal: AbortSignal): Promise<AptSources> {
   const release = linesOf([codename]);
   const updates = linesOf([`${codename}-updates`, `${codename}-security`]);
   if (release.length === 0 || updates.length === 0) {
-    throw new BladerootError('BENCH_SUITES', 'apt does not know both a Debian release and its security updates here', {
-      hint: 'the bench needs a Debian machine whose apt has a suite and its -security; run `apt-get update` first',
-    });
+    throw new BladerootError(
+      'BENCH_SUITES',
+      'apt does not know both a Debian release and its security updates here',
+      {
+        hint: 'the bench needs a Debian machine whose apt has a suite and its -security; run `apt-get update` first',
+      },
+    );
   }
   return { codename, release, updates };
 }

@@ -54,7 +54,8 @@ export async function aptGet(root: string, args: string[], options: AptOptions):
   options.onProgress(`apt-get ${args.join(' ')}`);
   const keep = ['-o', 'Dpkg::Options::=--force-confdef', '-o', 'Dpkg::Options::=--force-confold'];
   const command = ['apt-get', '--yes', '--no-install-recommends', ...keep, ...args];
-  return (await inTree(root, ['env', 'DEBIAN_FRONTEND=noninteractive', 'INITRD=No', ...command], options)).stdout;
+  return (await inTree(root, ['env', 'DEBIAN_FRONTEND=noninteractive', 'INITRD=No', ...command], options))
+    .stdout;
 }
 
 function inTree(root: string, command: string[], { signal }: RunOptions): Promise<{ stdout: string }> {

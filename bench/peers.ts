@@ -10,14 +10,16 @@ export const ZSTD_LEVEL = 3;
 /** A program that makes one thing of a tree, and a tree of that thing again. */
 export interface Archiver {
   name: string;
-  /** @param home its own folder, empty. @returns program and arguments */
+  /** Makes of an empty folder what `pack` wants. */
+  prepare?(home: string): Promise<void>;
+  /** @param home its own folder, empty or prepared. @returns program and arguments */
   pack(tree: string, home: string): string[];
   /** @param home as `pack` left it. @param directory empty */
   unpack(home: string, directory: string): string[];
 }
 
 /** What makes tar carry what bladeroot carries, and the same tree give the same archive. */
-const TAR_EXACT = "--xattrs '--xattrs-include=*' --numeric-owner";
+export const TAR_EXACT = "--xattrs '--xattrs-include=*' --numeric-owner";
 
 export const tarZstd: Archiver = {
   name: 'tar, zstd -T0',
@@ -32,13 +34,14 @@ export const tarZstd: Archiver = {
 
 export const squashfs: Archiver = {
   name: 'squashfs-tools',
-  pack: (tree, home) => [
-    ...['mksquashfs', tree, join(home, 'tree.sqfs'), '-comp', 'zstd', '-Xcompression-level', `${ZSTD_LEVEL}`],
-    ...['-xattrs', '-noappend', '-no-progress', '-quiet'],
-  ],
-  unpack: (home, directory) => [
-    ...['unsquashfs', '-force', '-no-progress', '-quiet', '-dest', directory, join(home, 'tree.sqfs')],
-  ],
+  pack: (tree, home) => {
+    const compression = ['-comp', 'zstd', '-Xcompression-level', `${ZSTD_LEVEL}`];
+    return ['mksquashfs', tree, join(home, 'tree.sqfs'), ...compression, '-xattrs', '-no-progress', '-quiet'];
+  },
+  unpack: (home, directory) => {
+    const options = ['-force', '-no-progress', '-quiet', '-dest', directory];
+    return ['unsquashfs', ...options, join(home, 'tree.sqfs')];
+  },
 };
 
 export const casync: Archiver = {

@@ -10,15 +10,15 @@ import { readIfThere } from '../src/system/read-file.ts';
 import { run } from '../src/system/run.ts';
 import { writeFileAtomic } from '../src/system/write-file.ts';
 import { createDebianTree, DEBIAN_KERNEL } from '../src/tree/debian.ts';
-import { lockTree } from '../src/tree/lock.ts';
 import { aptSources, type AptSources } from './apt-sources.ts';
 import { aptGet, changedPackages, dropTraces, packagesIn, setSources, type Packages } from './debian-tree.ts';
 
-const PACKAGES = [
-  ...['chromium', 'firefox-esr', 'nginx', 'postgresql', 'git', 'vim', 'perl', 'python3', 'libreoffice-core'],
-  ...['gcc', 'g++', 'gdb', 'libboost-dev', 'golang-go', 'openjdk-17-jdk-headless', 'npm', 'python3-django'],
-  ...['locales-all', 'man-db', 'manpages-dev', 'perl-doc'],
-];
+const PROGRAMS =
+  'chromium firefox-esr nginx postgresql git vim perl python3 libreoffice-core ' +
+  'gcc g++ gdb libboost-dev golang-go openjdk-17-jdk-headless npm python3-django ' +
+  'locales-all man-db manpages-dev perl-doc';
+/** Large files and small ones, binaries and text: browsers, servers, what is built with, what is read. */
+const PACKAGES = PROGRAMS.split(' ');
 /** What a tree must have at least for its figures to mean something. */
 const LEAST = { bytes: 2e9, files: 60_000 };
 /** What must be new in `after`. */
@@ -59,28 +59,23 @@ export interface TreesRequest {
 
 /**
  * The trees, made where they are not there yet.
- * @throws BladerootError `BENCH_SUITES`, `BENCH_TREES` when the mirrors have too little to update, `TREE_BUSY`
+ * @throws BladerootError `BENCH_SUITES`, `BENCH_TREES` when the mirrors have too little to update
  */
 export async function benchTrees(request: TreesRequest): Promise<BenchTrees> {
   const { directory, signal } = request;
   await mkdir(directory, { recursive: true });
-  const unlock = await lockTree(join(directory, '.lock'));
-  try {
-    const sources = await aptSources(signal);
-    const before = await treeOf(request, sources, 'before', (root) => installRelease(root, sources, request));
-    const after = await treeOf(request, sources, 'after', async (root) => {
-      await copyOf(before, root, sources, request);
-      await aptGet(root, ['dist-upgrade'], request);
-    });
-    const small = await treeOf(request, sources, 'small', async (root) => {
-      await copyOf(before, root, sources, request);
-      await updateSmallPackages(root, await packagesIn(after.root), request);
-    });
-    requireChanges(after, small);
-    return { before, after, small };
-  } finally {
-    await unlock();
-  }
+  const sources = await aptSources(signal);
+  const before = await treeOf(request, sources, 'before', (root) => installRelease(root, sources, request));
+  const after = await treeOf(request, sources, 'after', async (root) => {
+    await copyOf(before, root, sources, request);
+    await aptGet(root, ['dist-upgrade'], request);
+  });
+  const small = await treeOf(request, sources, 'small', async (root) => {
+    await copyOf(before, root, sources, request);
+    await updateSmallPackages(root, await packagesIn(after.root), request);
+  });
+  requireChanges(after, small);
+  return { before, after, small };
 }
 
 /** One tree: made aside by `make`, and there under its name when it is whole. */
@@ -127,9 +122,13 @@ async function installRelease(root: string, sources: AptSources, request: TreesR
   });
   const { bytes, files } = await sizeOf(root, request.signal);
   if (bytes >= LEAST.bytes && files >= LEAST.files) return;
-  throw new BladerootError('BENCH_TREES', `the tree has ${bytes} bytes in ${files} files, too little to measure`, {
-    hint: 'name more packages in bench/trees.ts',
-  });
+  throw new BladerootError(
+    'BENCH_TREES',
+    `the tree has ${bytes} bytes in ${files} files, too little to measure`,
+    {
+      hint: 'name more packages in bench/trees.ts',
+    },
+  );
 }
 
 /** A copy of `before` whose apt has the updates too. */

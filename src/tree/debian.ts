@@ -46,7 +46,13 @@ export interface DebianRequest {
 export async function createDebianTree(request: DebianRequest): Promise<void> {
   const include = [request.kernel, ...DEBIAN_PACKAGES, ...request.include].join(',');
   // Lists and downloaded archives are dropped: `apt update` in the tree brings them back.
-  const args = ['--variant=minbase', `--include=${include}`, request.suite, request.directory, ...(request.sources ?? [])];
+  const args = [
+    '--variant=minbase',
+    `--include=${include}`,
+    request.suite,
+    request.directory,
+    ...(request.sources ?? []),
+  ];
   await run(...inNamespaces(['mmdebstrap', ...args]), {
     // Asked to end, it first finishes what it installs.
     killSignal: 'SIGKILL',

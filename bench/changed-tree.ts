@@ -1,0 +1,73 @@
+/** Trees that are another one with something done to it. */
+import { open, readFile, type FileHandle } from 'node:fs/promises';
+import { run } from '../src/system/run.ts';
+import { copyTo } from './setting.ts';
+
+/** One of so many files is changed: 5 %. */
+const ONE_OF = 20;
+
+/**
+ * Copies a tree and gives every twentieth of its files, in the order of size, a new content: that of the next in the
+ * order, with a line in front of it. So it is real content, files of all sizes are among it, and no old version helps.
+ * @returns how much was changed
+ */
+export async function changeFivePercent(
+  tree: string,
+  to: string,
+  signal: AbortSignal,
+): Promise<{ files: number; bytes: number }> {
+  await copyTo(tree, to, signal);
+  const bySize = await filesBySize(to, signal);
+  const changed = { files: 0, bytes: 0 };
+  for (let at = ONE_OF / 2; at + 1 < bySize.length; at += ONE_OF) {
+    const [path, next] = bySize.slice(at, at + 2);
+    if (path === undefined || next === undefined) break;
+    const content = Buffer.concat([Buffer.from('# changed\n'), await readFile(next, { signal })]);
+    // In place: mode, owner and links stay.
+    await using file = await open(path, 'r+');
+    await file.truncate();
+    await file.writeFile(content);
+    changed.files++;
+    changed.bytes += content.length;
+  }
+  return changed;
+}
+
+/** Copies a tree and gives everything in it the time of now. */
+export async function touchAll(tree: string, to: string, signal: AbortSignal): Promise<void> {
+  await copyTo(tree, to, signal);
+  await run('find', [to, '-xdev', '-exec', 'touch', '--no-dereference', '{}', '+'], { signal });
+}
+
+/** Fills a file with `size` bytes, taken of the largest files of a tree, behind `prefix`. */
+export async function largeFile(
+  tree: string,
+  path: string,
+  { size, prefix, signal }: { size: number; prefix: string; signal: AbortSignal },
+): Promise<void> {
+  await using file = await open(path, 'w');
+  await file.writeFile(prefix);
+  let missing = size;
+  for (const from of (await filesBySize(tree, signal)).reverse()) {
+    if (missing === 0) return;
+    missing -= await append(file, from, missing);
+  }
+}
+
+async function append(file: FileHandle, from: string, most: number): Promise<number> {
+  const content = (await readFile(from)).subarray(0, most);
+  await file.writeFile(content);
+  return content.length;
+}
+
+/** Paths of the files below a directory that are not empty, smallest first. */
+async function filesBySize(root: string, signal: AbortSignal): Promise<string[]> {
+  const args = [root, '-xdev', '-type', 'f', '-size', '+0', '-printf', '%s %p\\0'];
+  const { stdout } = await run('find', args, { signal });
+  return stdout
+    .split('\0')
+    .filter(Boolean)
+    .map((line) => ({ size: Number.parseInt(line, 10), path: line.slice(line.indexOf(' ') + 1) }))
+    .sort((a, b) => a.size - b.size || (a.path < b.path ? -1 : 1))
+    .map(({ path }) => path);
+}
