@@ -20,11 +20,15 @@ export async function aptSources(signal: AbortSignal): Promise<AptSources> {
   const codename = /^VERSION_CODENAME=(\w+)$/m.exec(await readFile('/etc/os-release', 'utf8'))?.[1] ?? '';
   const format = '$(ORIGIN) $(RELEASE) deb $(REPO_URI) $(RELEASE) $(COMPONENT)';
   const args = ['indextargets', '--format', format, 'Created-By: Packages'];
-  const { stdout } = await run('apt-get', args, { signal });
+  return sourcesOf((await run('apt-get', args, { signal })).stdout, codename);
+}
+
+/** @param targets a line for each index of apt's: its origin, its suite, and its line of a sources.list */
+export function sourcesOf(targets: string, codename: string): AptSources {
   const linesOf = (suites: string[]): string[] =>
     suites.flatMap((suite) => {
       const start = `Debian ${suite} `;
-      const lines = stdout.split('\n').filter((line) => line.startsWith(start));
+      const lines = targets.split('\n').filter((line) => line.startsWith(start));
       return [...new Set(lines.map((line) => line.slice(start.length)))];
     });
   const release = linesOf([codename]);

@@ -49,11 +49,11 @@ export async function contest(
   const costs = new Map<Entrant, Cost[]>();
   for (let round = 0; round <= options.rounds; round++) {
     for (const entrant of [ours, ...peers]) {
-      options.onProgress(
-        `${title}, ${round === 0 ? 'memory' : `round ${round} of ${options.rounds}`}: ${entrant.name}`,
-      );
+      const which = round === 0 ? 'memory' : `round ${round} of ${options.rounds}`;
+      options.onProgress(`${title}, ${which}: ${entrant.name}`);
       await entrant.prepare();
       const cost = await measure(entrant.command, { memory: round === 0, signal: options.signal });
+      options.onProgress(`  ${cost.seconds.toFixed(1)} s, ${cost.cpuSeconds.toFixed(1)} s of CPU`);
       costs.set(entrant, [...(costs.get(entrant) ?? []), cost]);
     }
   }

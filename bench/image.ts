@@ -2,7 +2,7 @@
  * `npm run bench:image`: how fast and how small the way from a tree to a snapshot and back is, beside the programs that
  * an administrator would use otherwise. Progress goes to stderr, the table to stdout, everything as JSON to a file.
  */
-import { mkdir, rm, statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
@@ -12,7 +12,7 @@ import { writeFileAtomic } from '../src/system/write-file.ts';
 import { lockTree } from '../src/tree/lock.ts';
 import { machineHere } from './machine.ts';
 import { benchPack } from './pack.ts';
-import { requirePeers, ZSTD_LEVEL } from './peers.ts';
+import { empty, remove, requirePeers, ZSTD_LEVEL } from './peers.ts';
 import { markdownTable, ratioOf, type PartReport } from './report.ts';
 import { benchSize } from './size.ts';
 import { benchTrees, type BenchTrees } from './trees.ts';
@@ -77,8 +77,7 @@ async function bench(options: Options, output: Output, signal: AbortSignal): Pro
   try {
     const onProgress = (line: string): void => output.step(line);
     const trees = await benchTrees({ directory: resolve(options.trees), signal, onProgress });
-    await rm(work, { recursive: true });
-    await mkdir(work);
+    await empty(work);
     await requireSpace(work, trees);
     const date = new Date();
     const parts: Partial<Record<Part, PartReport>> = {};
@@ -99,7 +98,7 @@ async function bench(options: Options, output: Output, signal: AbortSignal): Pro
     await writeFileAtomic(resolve(options.json), `${JSON.stringify(report, null, 2)}\n`);
     output.result(report, markdownTable(rows));
   } finally {
-    await rm(work, { recursive: true, force: true });
+    await remove(work);
     await unlock();
   }
 }

@@ -1,5 +1,5 @@
 /** The programs that bladeroot is put beside. All compress with zstd at the level that bladeroot uses. */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BladerootError } from '../src/errors.ts';
 import { run } from '../src/system/run.ts';
@@ -62,8 +62,13 @@ export function script(pipeline: string, args: string[]): string[] {
 
 /** Makes a directory, or makes it empty. */
 export async function empty(directory: string): Promise<void> {
-  await rm(directory, { recursive: true, force: true });
+  await remove(directory);
   await mkdir(directory, { recursive: true });
+}
+
+/** With rm, which takes a third of the time that Node takes for a tree. */
+export async function remove(path: string): Promise<void> {
+  await run('rm', ['--recursive', '--force', '--one-file-system', path]);
 }
 
 const PROGRAMS = ['bash', 'tar', 'zstd', 'time', 'taskset', 'mksquashfs', 'unsquashfs', 'casync', 'zck'];

@@ -1,11 +1,10 @@
 /** What all parts of the bench share. */
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { exists } from '../src/system/read-file.ts';
 import { run } from '../src/system/run.ts';
 import { perform } from './measure.ts';
 import type { Entrant } from './contest.ts';
-import { empty, type Archiver } from './peers.ts';
+import { empty, remove, type Archiver } from './peers.ts';
 import type { BenchTrees } from './trees.ts';
 
 export interface Setting {
@@ -57,6 +56,6 @@ export async function packOnce(archiver: Archiver, setting: Setting): Promise<vo
 
 /** An exact copy in place of whatever is at `to`. */
 export async function copyTo(from: string, to: string, signal: AbortSignal): Promise<void> {
-  await rm(to, { recursive: true, force: true });
+  await remove(to);
   await run('cp', ['--archive', from, to], { signal });
 }

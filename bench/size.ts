@@ -1,8 +1,9 @@
 /** What a blade fetches for an update. */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { largeFile, touchAll } from './changed-tree.ts';
 import { compressedChanges, contentsOf } from './contents.ts';
+import { remove } from './peers.ts';
 import type { PartReport, Row } from './report.ts';
 import type { Setting } from './setting.ts';
 import { bladerootTransport, casyncTransport, zchunkTransport, type Successors } from './transport.ts';
@@ -52,7 +53,7 @@ async function ofDebianTree(setting: Setting): Promise<Row[]> {
     ...(await updateRows('three small packages', small.root, references.small, hands, setting)),
     ...(await updateRows('all times changed', touched, references.touched, hands, setting)),
   ];
-  await rm(home, { recursive: true });
+  await remove(home);
   return rows;
 }
 
@@ -67,7 +68,7 @@ async function ofLargeFile(setting: Setting): Promise<Row[]> {
   const reference = { beside: 'file, not compressed', theirs: LARGE_BYTES, goal: 0.02 };
   const hands = await inAllHands(old, join(home, 'packed'), setting);
   const rows = await updateRows('a byte in front of 500 MB', inserted, reference, hands, setting);
-  await rm(home, { recursive: true });
+  await remove(home);
   return rows;
 }
 

@@ -2,7 +2,7 @@
  * Three Debian trees of real packages: `before` is a release as it came out, `after` is it with all updates since, a
  * kernel and browsers among them, `small` is it with three small packages updated. Made once and kept.
  */
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { BladerootError } from '../src/errors.ts';
@@ -12,6 +12,7 @@ import { writeFileAtomic } from '../src/system/write-file.ts';
 import { createDebianTree, DEBIAN_KERNEL } from '../src/tree/debian.ts';
 import { aptSources, type AptSources } from './apt-sources.ts';
 import { aptGet, changedPackages, dropTraces, packagesIn, setSources, type Packages } from './debian-tree.ts';
+import { remove } from './peers.ts';
 
 const PROGRAMS =
   'chromium firefox-esr nginx postgresql git vim perl python3 libreoffice-core ' +
@@ -94,7 +95,7 @@ async function treeOf(
 
   const aside = join(directory, `.${name}.new`);
   const root = join(aside, 'root');
-  await Promise.all([home, aside].map((path) => rm(path, { recursive: true, force: true })));
+  await Promise.all([home, aside].map(remove));
   try {
     await mkdir(aside);
     await make(root);
@@ -106,7 +107,7 @@ async function treeOf(
     await rename(aside, home);
     return { recipe, ...size, changed, root: join(home, 'root') };
   } finally {
-    await rm(aside, { recursive: true, force: true });
+    await remove(aside);
   }
 }
 
