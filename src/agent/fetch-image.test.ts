@@ -55,7 +55,7 @@ async function setScene(t: TestContext): Promise<Scene> {
     await fetchImage({ release, publicKey: keys.publicKey, source, mirror, directory, reporter });
   };
   const { layers } = await readSnapshot(store, release.statement.snapshot.id, keys.publicKey);
-  const pack = layers[0]?.packs[0]?.id;
+  const pack = layers[0]?.ways[0]?.[0]?.id;
   assert.ok(pack !== undefined);
   return { release, store, mirror, directory, pack, asked, fetch };
 }
@@ -83,7 +83,7 @@ async function requireSound({ mirror, release, pack }: Scene): Promise<void> {
   for (const listed of await mirror.listSnapshots()) {
     const { layers } = await readSnapshot(mirror, listed, keys.publicKey);
     assert.ok(await mirror.hasManifest(listed));
-    for (const { id: needed } of layers.flatMap(({ packs }) => packs))
+    for (const { id: needed } of layers.flatMap(({ ways }) => ways.flat()))
       assert.ok(await mirror.hasPack(needed));
   }
 }

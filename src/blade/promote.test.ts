@@ -72,7 +72,7 @@ async function setScene(t: TestContext, port: number): Promise<Scene> {
   await writePublicKey(stateDirectory, keys.publicKey);
   await new ReleaseRepository(stateDirectory, keys.publicKey).put(openRelease(envelope, keys.publicKey));
   await writeBladeState(stateDirectory, { name: 'web01', roots: [], slots: {} });
-  const pack = snapshot.layers[0]?.packs[0]?.id;
+  const pack = snapshot.layers[0]?.ways[0]?.[0]?.id;
   assert.ok(pack !== undefined);
   const fleetDirectory = join(base, 'etc/bladeroot');
   return {

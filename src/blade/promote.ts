@@ -3,6 +3,7 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { BladerootError, describeError, errorCode } from '../errors.ts';
+import type { SnapshotLayer } from '../image/statement.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { readSnapshot } from '../release/snapshots.ts';
@@ -78,13 +79,22 @@ async function missingFrom(
     missing.push(`snapshot ${snapshotId}`);
   });
   if (!(await store.hasManifest(snapshotId))) missing.push(`manifest ${snapshotId}`);
-  for (const { id } of snapshot?.layers.flatMap(({ packs }) => packs) ?? []) {
-    if (!(await store.hasPack(id))) missing.push(`pack ${id}`);
-  }
+  for (const layer of snapshot?.layers ?? []) missing.push(...(await missingPacks(store, layer)));
   for (const { digest } of releaseBlobs(release)) {
     if (!(await store.hasBlob(digest))) missing.push(`blob ${digest}`);
   }
   return missing;
+}
+
+/** What the way that lacks the least lacks of a layer. */
+async function missingPacks(store: Store, layer: SnapshotLayer): Promise<string[]> {
+  let least: string[] | undefined;
+  for (const way of layer.ways) {
+    const missing: string[] = [];
+    for (const { id } of way) if (!(await store.hasPack(id))) missing.push(`pack ${id}`);
+    if (least === undefined || missing.length < least.length) least = missing;
+  }
+  return least ?? [];
 }
 
 /** Unpacked aside, synced and renamed; a folder that was there before is kept beside it, at every promotion. */

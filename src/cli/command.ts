@@ -13,6 +13,11 @@ export interface Context {
   signal: AbortSignal;
 }
 
+/** For an option that can be given again and again. */
+export function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
 const STATE = '/var/lib/bladeroot';
 const FLEET = '/etc/bladeroot';
 

@@ -1,39 +1,43 @@
 /** The command line: nouns and verbs. Exit status 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C. */
 import { Command, CommanderError } from 'commander';
 import { describeError } from '../errors.ts';
-import { bladeCommands } from './blade.ts';
 import { withExamples } from './command.ts';
-import { initCommand } from './init.ts';
-import { promoteCommand } from './promote.ts';
-import { releaseCommands } from './release.ts';
-import { serveCommand } from './serve.ts';
-import { snapshotCommands } from './snapshot.ts';
-import { standbyCommand } from './standby.ts';
-import { treeCommands } from './tree.ts';
 import { VERSION } from './version.ts';
 import { isBundled } from '../system/asset.ts';
 
 const USAGE = 2;
 const INTERRUPTED = 130;
 
+/** Loaded when they are needed: what a command uses is most of the time that it takes to start. */
+const COMMANDS: Readonly<Record<string, (signal: AbortSignal) => Promise<Command>>> = {
+  init: async (signal) => (await import('./init.ts')).initCommand(signal),
+  tree: async (signal) => (await import('./tree.ts')).treeCommands(signal),
+  snapshot: async (signal) => (await import('./snapshot.ts')).snapshotCommands(signal),
+  blade: async (signal) => (await import('./blade.ts')).bladeCommands(signal),
+  release: async (signal) => (await import('./release.ts')).releaseCommands(signal),
+  serve: async (signal) => (await import('./serve.ts')).serveCommand(signal),
+  promote: async (signal) => (await import('./promote.ts')).promoteCommand(signal),
+  standby: async (signal) => (await import('./standby.ts')).standbyCommand(signal),
+};
+
+/** The lab runs from the sources: it is no part of what a blade carries (tree/program.ts leaves it out). */
+const SOURCE_COMMANDS: typeof COMMANDS = {
+  lab: async (signal) => (await import('./lab.ts')).labCommands(signal),
+};
+
+/** The one that is named, or all of them, for the help and for what is misspelt. */
+function commandsFor(name: string | undefined): ((signal: AbortSignal) => Promise<Command>)[] {
+  const all = isBundled ? COMMANDS : { ...COMMANDS, ...SOURCE_COMMANDS };
+  const named = name !== undefined && Object.hasOwn(all, name) ? all[name] : undefined;
+  return named === undefined ? Object.values(all) : [named];
+}
+
 async function program(signal: AbortSignal): Promise<Command> {
   const root = new Command('bladeroot').description(
     'Runs a fleet of alike servers from one golden root filesystem; every server can be the root.',
   );
   root.version(VERSION, '-V, --version', 'print the version');
-  const commands = [
-    initCommand(signal),
-    treeCommands(signal),
-    snapshotCommands(signal),
-    bladeCommands(signal),
-    releaseCommands(signal),
-    serveCommand(signal),
-    promoteCommand(signal),
-    standbyCommand(signal),
-    // The lab runs from the sources: it is no part of what a blade carries (tree/program.ts leaves it out).
-    ...(isBundled ? [] : [(await import('./lab.ts')).labCommands(signal)]),
-  ];
-  for (const command of commands) root.addCommand(command);
+  for (const load of commandsFor(process.argv[2])) root.addCommand(await load(signal));
   withExamples(root, [
     'bladeroot init                                   # once, on the first root',
     'bladeroot tree create debian --from debian',

@@ -21,7 +21,7 @@ test('docs/format.md is enough: a shell script restores a snapshot exactly', asy
   const { id, layers } = await packTree(tree, store);
   await removeLeftovers(tree);
 
-  const packs = layers.flatMap((layer) => layer.packs.map((pack) => pack.id));
+  const packs = layers.flatMap((layer) => layer.ways[0] ?? []).map((pack) => pack.id);
   await run(RESTORE, [store.directory, id, out, ...packs]);
   assert.deepEqual(await describeTree(out), await describeTree(tree));
 });

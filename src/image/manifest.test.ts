@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { fromText, type BytePath } from './byte-path.ts';
-import { encodeManifest, parseManifest, type DirEntry, type ManifestEntry } from './manifest.ts';
+import {
+  encodeManifest,
+  parseManifest,
+  type DirEntry,
+  type Extent,
+  type FileEntry,
+  type ManifestEntry,
+} from './manifest.ts';
 
 const META = { mode: 0o755, uid: 0, gid: 0, mtime: '1700000000.5', xattrs: new Map<string, Buffer>() };
 const ROOT: DirEntry = { path: '', layer: 'run', type: 'dir', ...META };
@@ -14,20 +21,24 @@ const symlink = (path: string, target: string): ManifestEntry => ({
   target,
   ...META,
 });
-const file = (path: string): ManifestEntry => ({
+const file = (path: string): FileEntry => ({
   path,
   layer: 'run',
   type: 'file',
   size: 3,
-  object: 'ab'.repeat(32),
+  objects: [{ digest: 'ab'.repeat(32), size: 3 }],
+  extents: undefined,
   ...META,
 });
+const objectOf = (size: number): { digest: string; size: number } => ({ digest: '0f'.repeat(32), size });
 const hardlink = (path: string, target: string): ManifestEntry => ({
   path,
   layer: 'run',
   type: 'hardlink',
   target,
 });
+
+const sparse = (extents: Extent[]): ManifestEntry => ({ ...file('a'), extents });
 
 const name = fc
   .uint8Array({ minLength: 1, maxLength: 8 })
@@ -51,8 +62,19 @@ const metadata = fc.record({
 const thing = fc.oneof(
   fc.constant({ type: 'dir' } as const),
   fc.constant({ type: 'fifo' } as const),
-  fc.constant({ type: 'file', size: 0, object: undefined } as const),
-  fc.constant({ type: 'file', size: 7, object: '0f'.repeat(32) } as const),
+  fc.constant({ type: 'file' as const, size: 0, objects: [], extents: undefined }),
+  fc.constant({ type: 'file' as const, size: 7, objects: [objectOf(7)], extents: undefined }),
+  fc.constant({ type: 'file' as const, size: 9, objects: [objectOf(4), objectOf(5)], extents: undefined }),
+  fc.constant({ type: 'file' as const, size: 2 ** 40, objects: [], extents: [] }),
+  fc.constant({
+    type: 'file' as const,
+    size: 100,
+    objects: [objectOf(30)],
+    extents: [
+      [0, 10],
+      [20, 20],
+    ] as const,
+  }),
   fc.record({ type: fc.constant('symlink' as const), target: name }),
   fc.record({
     type: fc.constantFrom('char' as const, 'block' as const),
@@ -125,7 +147,20 @@ test('a hostile manifest is refused, with the line and the reason', () => {
     [[ROOT, hardlink('a', 'b'), file('b')], /hard link/],
     [[ROOT, dir('a'), hardlink('b', 'a')], /hard link/],
     [[ROOT, file('a'), hardlink('b', 'a'), hardlink('c', 'b')], /hard link/],
+    [[ROOT, { ...dir('a'), layer: 'extra' }, file('a/b')], /layer run/],
     [[ROOT, symlink('a', '')], /target/],
+    [[ROOT, sparse([[0, 3]])], /no holes/],
+    [[ROOT, sparse([[1, 3]])], /lie in the file/],
+    [
+      [
+        ROOT,
+        sparse([
+          [0, 1],
+          [1, 1],
+        ]),
+      ],
+      /lie in the file/,
+    ],
     [[{ ...ROOT, mtime: '-0' }], /mtime/],
     [[{ ...ROOT, mtime: '1.50' }], /mtime/],
     [[{ ...ROOT, uid: 2 ** 32 }], /uid/],

@@ -4,8 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import { BladerootError, describeError } from '../errors.ts';
-import type { Digest } from '../store/digest.ts';
-import type { Layer } from '../store/pack-index.ts';
+import type { Layer, ObjectRef } from '../store/pack-index.ts';
 import { parentOf, type BytePath } from './byte-path.ts';
 import { entryFromLine, entryToLine } from './manifest-line.ts';
 
@@ -28,8 +27,18 @@ export interface Metadata {
 }
 
 export type DirEntry = Place & Metadata & { type: 'dir' };
-/** `object` is the content's SHA-256; an empty file has none. */
-export type FileEntry = Place & Metadata & { type: 'file'; size: number; object: Digest | undefined };
+/** Where data is in a sparse file: [offset, length] in bytes; what is not data is a hole. */
+export type Extent = readonly [offset: number, length: number];
+export type FileEntry = Place &
+  Metadata & {
+    type: 'file';
+    /** Of the whole file, with its holes. */
+    size: number;
+    /** The file's data, in parts of at most MAX_OBJECT_SIZE, one after the other; none where there is no data. */
+    objects: readonly ObjectRef[];
+    /** In order; undefined for a file without holes. */
+    extents: readonly Extent[] | undefined;
+  };
 export type SymlinkEntry = Place & Metadata & { type: 'symlink'; target: BytePath };
 export type DeviceEntry = Place & Metadata & { type: 'char' | 'block'; major: number; minor: number };
 export type FifoEntry = Place & Metadata & { type: 'fifo' };
@@ -41,8 +50,16 @@ const HEADER = JSON.stringify({ format: 'bladeroot-manifest', version: 1 });
 
 /** The manifest of entries that are in the order of their paths' bytes. */
 export function encodeManifest(entries: readonly ManifestEntry[]): Buffer {
-  return Buffer.from([HEADER, ...entries.map(entryToLine), ''].join('\n'));
+  const parts: Buffer[] = [Buffer.from(`${HEADER}\n`)];
+  for (let i = 0; i < entries.length; i += LINES_AT_ONCE) {
+    const lines = entries.slice(i, i + LINES_AT_ONCE).map(entryToLine);
+    parts.push(Buffer.from(`${lines.join('\n')}\n`));
+  }
+  return Buffer.concat(parts);
 }
+
+/** The text of a large manifest is never in memory as a whole, beside its bytes. */
+const LINES_AT_ONCE = 4096;
 
 /**
  * Reads a manifest, which is hostile until this has returned: afterwards every path lies in the tree, below directories
@@ -51,21 +68,36 @@ export function encodeManifest(entries: readonly ManifestEntry[]): Buffer {
  */
 export function parseManifest(bytes: Buffer): ManifestEntry[] {
   if (!isUtf8(bytes)) throw invalid(1, 'it is not UTF-8');
-  const lines = bytes.toString().split('\n');
-  if (lines[0] !== HEADER) throw invalid(1, `it is not ${HEADER}; is the snapshot from a newer bladeroot?`);
-  if (lines.pop() !== '') throw invalid(lines.length, 'it is cut off');
-
   const tree = new TreeCheck();
-  return lines.slice(1).map((line, i) => {
+  const entries: ManifestEntry[] = [];
+  let number = 0;
+  for (const line of linesOf(bytes)) {
+    number++;
+    if (number === 1) {
+      if (line === HEADER) continue;
+      throw invalid(1, `it is not ${HEADER}; is the snapshot from a newer bladeroot?`);
+    }
     try {
       const entry = entryFromLine(line);
       if (entryToLine(entry) !== line) throw new Error('it is not in the canonical form');
       tree.add(entry);
-      return entry;
+      entries.push(entry);
     } catch (error) {
-      throw invalid(i + 2, describeError(error), error);
+      throw invalid(number, describeError(error), error);
     }
-  });
+  }
+  if (entries.length === 0) throw invalid(2, 'it is cut off');
+  return entries;
+}
+
+/** The lines of a text, each of which has to end in a newline. */
+function* linesOf(bytes: Buffer): Generator<string> {
+  for (let start = 0, line = 1; start < bytes.length; line++) {
+    const end = bytes.indexOf(0x0a, start);
+    if (end < 0) throw invalid(line, 'it is cut off');
+    yield bytes.toString('utf8', start, end);
+    start = end + 1;
+  }
 }
 
 function invalid(line: number, why: string, cause?: unknown): BladerootError {
@@ -75,16 +107,21 @@ function invalid(line: number, why: string, cause?: unknown): BladerootError {
 /** Whether entries, in their order, make one tree. */
 class TreeCheck {
   readonly #types = new Map<BytePath, ManifestEntry['type']>();
+  /** Directories of the layer `extra`: nothing of `run` may lie in them. */
+  readonly #extra = new Set<BytePath>();
   #last: BytePath | undefined;
 
   add(entry: ManifestEntry): void {
-    const { path, type } = entry;
+    const { path, type, layer } = entry;
     if (this.#last === undefined) {
       if (path !== '' || type !== 'dir') throw new Error('the first entry is not the root directory');
     } else {
       if (path <= this.#last) throw new Error('it is not in order');
       if (BAD_PATH.test(path)) throw new Error('its path does not stay in the tree');
       if (this.#types.get(parentOf(path)) !== 'dir') throw new Error('what it lies in is no directory');
+      if (layer === 'run' && this.#extra.has(parentOf(path))) {
+        throw new Error('it is of the layer run, and what it lies in is not');
+      }
     }
     if (type === 'hardlink') {
       const linked = this.#types.get(entry.target);
@@ -93,6 +130,7 @@ class TreeCheck {
       }
     }
     this.#types.set(path, type);
+    if (type === 'dir' && layer === 'extra') this.#extra.add(path);
     this.#last = path;
   }
 }

@@ -1,50 +1,39 @@
-/** A tree into a store: GNU tar reads it, its stream becomes a manifest and a pack of objects. */
-import { BladerootError, errorCode } from '../errors.ts';
-import type { Digest } from '../store/digest.ts';
-import type { Layer } from '../store/pack-index.ts';
-import { PackWriter, type WrittenPack } from '../store/pack-writer.ts';
+/** A tree into a store: a manifest, and packs of the objects that the snapshot that it builds upon does not have. */
+import { promisify } from 'node:util';
+import { zstdCompress } from 'node:zlib';
+import { LAYERS, type Layer } from '../store/pack-index.ts';
+import type { WrittenPack } from '../store/pack-writer.ts';
 import type { Store } from '../store/store.ts';
-import { ProgramFailed, startPiped, type PipedChild } from '../system/run.ts';
-import { fromBytes, toBytes, type BytePath } from './byte-path.ts';
-import { LEFTOVERS, matcherOf } from './leftovers.ts';
-import { encodeManifest, type FileEntry, type ManifestEntry } from './manifest.ts';
-import { decodeTar, type TarEntry } from './tar-decoder.ts';
-import { walkTree } from './walk.ts';
+import type { Digest } from '../store/digest.ts';
+import { BaseFinder } from './bases.ts';
+import { encodeManifest, type ManifestEntry } from './manifest.ts';
+import { encodeManifestDelta } from './manifest-delta.ts';
+import { createPackPool, ObjectPacker, type PackPool } from './object-packer.ts';
+import { PackCache } from './pack-cache.ts';
+import { PackedBase } from './packed-base.ts';
+import { blankBytes, layerOf, type SnapshotLayer, type SnapshotStatement } from './statement.ts';
+import { TreeReader, type TreeReaderOptions } from './tree-reader.ts';
 
-export interface PackProgress {
-  entriesDone: number;
-  entriesTotal: number;
-  /** Of content that was read. */
-  bytesDone: number;
+export interface PackOptions extends TreeReaderOptions {
+  /** The snapshot to build upon, whose signature the caller has checked; without one all is packed. */
+  base?: SnapshotStatement | undefined;
+  /** A folder for what was seen, so that the next time only what has changed is read. */
+  cacheFolder?: string | undefined;
 }
 
-export interface PackOptions {
-  /** Patterns of paths to leave out, beside LEFTOVERS. */
-  exclude?: readonly string[];
-  signal?: AbortSignal | undefined;
-  onProgress?: ((progress: PackProgress) => void) | undefined;
-}
-
-export interface PackedLayer {
-  name: Layer;
-  entries: number;
-  /** Of the files' content. */
-  bytes: number;
-  objects: number;
-  packs: { id: Digest; bytes: number }[];
-}
-
+/** A snapshot as far as it is not signed; it is in the store, and nothing lists it yet. */
 export interface PackedTree {
   /** SHA-256 of the manifest: the snapshot's id. */
   id: Digest;
   /** Lengths in bytes. */
-  manifest: { bytes: number; storedBytes: number };
-  layers: PackedLayer[];
+  manifest: SnapshotStatement['manifest'];
+  layers: SnapshotLayer[];
   /** What a blank blade fetches: manifest, packs and their indexes. */
   storedBytes: number;
-  /** What the store did not have before. */
+  /** What who has the base does not have. */
   newObjects: number;
   newBytes: number;
+  /** Files whose content was read. */
   filesRead: number;
   seconds: number;
 }
@@ -59,127 +48,131 @@ export async function packTree(
   options: PackOptions = {},
 ): Promise<PackedTree> {
   const started = performance.now();
-  const paths = await walkTree(directory, options);
-  const writer = await PackWriter.create(store, 'run');
+  const base = options.base === undefined ? undefined : await PackedBase.open(store, options.base);
+  const cache = await PackCache.open(directory, store, options, base);
+  const reader = await TreeReader.open(directory, cache, base, options);
+  const pool = createPackPool();
+  const packers: ObjectPacker[] = [];
   try {
-    const entries = await readTree(directory, paths, writer, options);
-    const pack = await writer.finish();
-    const bytes = encodeManifest(entries);
-    const { id, storedBytes, isNew } = await store.putManifest(bytes);
-    const packBytes = pack === undefined ? 0 : pack.bytes + pack.indexBytes;
+    for (const layer of LAYERS) {
+      packers.push(
+        await packLayer(layer, { reader, store, pool, base, run: packers[0], signal: options.signal }),
+      );
+    }
+    // Only now does anything get its name: what was read is what there is.
+    await reader.requireUnchanged();
+    const packs: WrittenPack[] = [];
+    for (const packer of packers) packs.push(...(await packer.finish()));
+    const entries = reader.finish();
+    const manifest = encodeManifest(entries);
+    const id = await store.putManifest(manifest);
+    await cache?.write(id, reader.stamps());
+    const layers = layersOf(entries, packs, base?.statement);
+    const facts = await storeManifestDelta(store, manifest, id, base);
     return {
       id,
-      manifest: { bytes: bytes.length, storedBytes },
-      layers: [layerOf(entries, pack)],
-      storedBytes: storedBytes + packBytes,
-      newObjects: pack?.isNew === true ? pack.objects : 0,
-      newBytes: (isNew ? storedBytes : 0) + (pack?.isNew === true ? packBytes : 0),
-      filesRead: filesIn(entries).length,
+      manifest: facts,
+      layers,
+      storedBytes: blankBytes(layers, facts.storedBytes),
+      newObjects: packs.reduce((sum, { objects }) => sum + objects, 0),
+      newBytes: newBytes(packs, facts, base?.statement.id, id),
+      filesRead: reader.filesRead,
       seconds: (performance.now() - started) / 1000,
     };
   } catch (error) {
-    await writer.discard();
+    for (const packer of packers) await packer.discard();
+    throw error;
+  } finally {
+    reader.close();
+    await pool.close();
+  }
+}
+
+interface LayerRequest {
+  reader: TreeReader;
+  store: Store;
+  pool: PackPool;
+  base: PackedBase | undefined;
+  /** The packer of the layer `run`, once it is done: what it has packed need not be packed for `extra`. */
+  run: ObjectPacker | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Has the files' contents of a layer read, hashed and compressed. */
+async function packLayer(
+  layer: Layer,
+  { reader, store, pool, base, run, signal }: LayerRequest,
+): Promise<ObjectPacker> {
+  const bases = base?.objects[layer];
+  const finder = base === undefined || bases === undefined ? undefined : new BaseFinder(base.entries, bases);
+  const packer = await ObjectPacker.create({
+    store,
+    layer,
+    pool,
+    bases,
+    signal,
+    known: (digest) => base?.knows(layer, digest) === true || run?.packed.has(digest) === true,
+  });
+  try {
+    for await (const part of reader.parts(layer, pool, finder)) await packer.add(part);
+    await packer.drain();
+    return packer;
+  } catch (error) {
+    await packer.discard();
     throw error;
   }
 }
 
-/**
- * GNU tar reads: Node knows no xattrs. ACLs come among them in their raw form, as the kernel keeps them, which is the
- * same everywhere; `--acls` would only add them once more as text. Without atime and ctime a file that was merely read
- * stays the same.
- */
-const TAR_ARGS = [
-  '--create',
-  '--file=-',
-  '--format=pax',
-  '--pax-option=delete=atime,delete=ctime',
-  '--xattrs',
-  '--xattrs-include=*',
-  '--numeric-owner',
-  '--no-recursion',
-  '--null',
-  '--verbatim-files-from',
-];
-
-/** The entries of a tree, in the order of `paths`; the content of its files goes to the pack. */
-async function readTree(
-  directory: string,
-  paths: readonly BytePath[],
-  writer: PackWriter,
-  { signal, onProgress }: PackOptions,
-): Promise<ManifestEntry[]> {
-  const entries: ManifestEntry[] = [];
-  let bytesDone = 0;
-  const tar = startPiped('tar', [...TAR_ARGS, `--directory=${directory}`, '--files-from=-'], {
-    env: { LC_ALL: 'C', TAR_OPTIONS: '' },
-    signal,
-  });
-  try {
-    tar.stdin.end(toBytes(paths.map((path) => (path === '' ? '.\0' : `./${path}\0`)).join('')));
-    for await (const entry of decodeTar(tar.stdout)) {
-      entries.push(await toManifestEntry(entry, writer));
-      bytesDone += entry.header.size;
-      onProgress?.({ entriesDone: entries.length, entriesTotal: paths.length, bytesDone });
-    }
-    await tar.done;
-  } catch (error) {
-    throw await whyUnread(directory, tar, error);
-  }
-  return entries;
-}
-
-async function toManifestEntry({ header, content }: TarEntry, writer: PackWriter): Promise<ManifestEntry> {
-  const { type, mode, uid, gid, mtime, major, minor } = header;
-  const place = { path: treePath(header.path), layer: 'run' as const };
-  if (type === 'hardlink') return { ...place, type, target: treePath(header.target) };
-
-  const xattrs = new Map([...header.xattrs].sort(([a], [b]) => (a < b ? -1 : 1)));
-  const common = { ...place, mode, uid, gid, mtime, xattrs };
-  switch (type) {
-    case 'file': {
-      if (header.size === 0 || emptied(place.path)) return { ...common, type, size: 0, object: undefined };
-      return { ...common, type, size: header.size, object: await writer.add(content, header.size) };
-    }
-    case 'symlink':
-      return { ...common, type, target: fromBytes(header.target) };
-    case 'char':
-    case 'block':
-      return { ...common, type, major, minor };
-    default:
-      return { ...common, type };
-  }
-}
-
-const emptied = matcherOf(LEFTOVERS.emptied);
-
-/** Members are called `./`, `./etc/`, `./etc/passwd`. */
-function treePath(member: Buffer): BytePath {
-  return fromBytes(member).replace(/^\.\//, '').replace(/\/$/, '');
-}
-
-/** The reason behind an error: when tar's stream is cut off, tar itself says why. */
-async function whyUnread(directory: string, tar: PipedChild, error: unknown): Promise<unknown> {
-  tar.kill('SIGTERM');
-  const ended = await tar.done.catch((reason: unknown) => reason);
-  const cause = errorCode(error) === 'TAR_CUT_OFF' ? ended : error;
-  if (!(cause instanceof ProgramFailed)) return cause;
-  const said = cause.stderr.trim().split('\n').slice(0, 5).join('; ');
-  return new BladerootError('TREE_CHANGED', `${directory} could not be read as it stands: ${said}`, {
-    hint: 'nothing may change a tree while it is being packed',
-    cause,
+/** The layers of the snapshot; who has the base gets there by the packs that are new. */
+export function layersOf(
+  entries: readonly ManifestEntry[],
+  packs: readonly WrittenPack[],
+  base: SnapshotStatement | undefined,
+): SnapshotLayer[] {
+  return LAYERS.map((name) => {
+    const own = entries.filter((entry) => entry.layer === name);
+    const files = own.filter((entry) => entry.type === 'file');
+    const objects = files.flatMap((file) => file.objects);
+    const before = (base && layerOf(base, name)?.ways) ?? [[]];
+    const added = packs
+      .filter(({ layer }) => layer === name)
+      .map(({ id, bytes, indexBytes }) => ({ id, bytes, indexBytes }));
+    return {
+      name,
+      entries: own.length,
+      bytes: objects.reduce((sum, { size }) => sum + size, 0),
+      objects: new Set(objects.map(({ digest }) => digest)).size,
+      ways: before.map((way) => [...way, ...added]),
+    };
   });
 }
 
-function layerOf(entries: readonly ManifestEntry[], pack: WrittenPack | undefined): PackedLayer {
-  return {
-    name: 'run',
-    entries: entries.length,
-    bytes: filesIn(entries).reduce((bytes, file) => bytes + file.size, 0),
-    objects: pack?.objects ?? 0,
-    packs: pack === undefined ? [] : [{ id: pack.id, bytes: pack.bytes }],
-  };
+const compress = promisify(zstdCompress);
+
+/** How the manifest lies in the store, also for who has the base's. */
+async function storeManifestDelta(
+  store: Store,
+  manifest: Buffer,
+  id: Digest,
+  base: PackedBase | undefined,
+): Promise<SnapshotStatement['manifest']> {
+  const storedBytes = await store.manifestBytes(id);
+  const facts = { bytes: manifest.length, storedBytes, deltas: [] };
+  if (base === undefined || base.statement.id === id) return facts;
+  const delta = await compress(encodeManifestDelta(manifest, base.manifest));
+  if (delta.length >= storedBytes) return facts;
+  await store.putManifestDelta(id, base.statement.id, delta);
+  return { ...facts, deltas: [{ base: base.statement.id, bytes: delta.length }] };
 }
 
-function filesIn(entries: readonly ManifestEntry[]): FileEntry[] {
-  return entries.filter((entry) => entry.type === 'file');
+function newBytes(
+  packs: readonly WrittenPack[],
+  manifest: SnapshotStatement['manifest'],
+  baseId: Digest | undefined,
+  id: Digest,
+): number {
+  if (baseId === id) return 0;
+  const delta = manifest.deltas.find(({ base }) => base === baseId);
+  const packBytes = packs.reduce((sum, { bytes, indexBytes }) => sum + bytes + indexBytes, 0);
+  return packBytes + (delta?.bytes ?? manifest.storedBytes);
 }

@@ -1,9 +1,12 @@
 import { BladerootError } from '../errors.ts';
-import { ObjectReader } from '../store/object-reader.ts';
+import { DirectorySource } from '../store/directory-source.ts';
+import type { ObjectReader } from '../store/object-reader.ts';
+import { LAYERS } from '../store/pack-index.ts';
 import type { Store } from '../store/store.ts';
 import { fromText, parentOf, toText, type BytePath } from './byte-path.ts';
 import type { ImageFile, ImageFiles } from './files.ts';
-import { parseManifest, type ManifestEntry } from './manifest.ts';
+import { parseManifest, type Extent, type ManifestEntry } from './manifest.ts';
+import { openObjects } from './packed-base.ts';
 import type { SnapshotStatement } from './statement.ts';
 
 /** Reads single files of a snapshot in a store without unpacking it; each is verified by its digest. */
@@ -28,8 +31,8 @@ export class SnapshotFiles implements ImageFiles {
   /** @param statement as signed; the caller has checked the signature */
   static async open(store: Store, statement: SnapshotStatement): Promise<SnapshotFiles> {
     const entries = parseManifest(await store.readManifest(statement.id));
-    const packs = statement.layers.flatMap((layer) => layer.packs.map(({ id }) => id));
-    return new SnapshotFiles(entries, await ObjectReader.open(store, packs));
+    const source = new DirectorySource(store.directory);
+    return new SnapshotFiles(entries, await openObjects(source, statement, LAYERS));
   }
 
   async stat(path: string): Promise<ImageFile | undefined> {
@@ -56,7 +59,10 @@ export class SnapshotFiles implements ImageFiles {
   async read(path: string): Promise<Buffer> {
     const entry = this.#find(path);
     if (entry?.type !== 'file') throw new BladerootError('NOT_A_FILE', `the snapshot has no file ${path}`);
-    return entry.object === undefined ? Buffer.alloc(0) : await this.#objects.read(entry.object);
+    const { size, objects, extents } = entry;
+    const data: Buffer[] = [];
+    for (const { digest } of objects) data.push(await this.#objects.read(digest));
+    return extents === undefined ? Buffer.concat(data, size) : withHoles(Buffer.concat(data), extents, size);
   }
 
   /** What is at a path; for a hard link, what it is another name of. */
@@ -64,4 +70,15 @@ export class SnapshotFiles implements ImageFiles {
     const entry = this.#entries.get(fromText(path));
     return entry?.type === 'hardlink' ? this.#entries.get(entry.target) : entry;
   }
+}
+
+/** The content of a sparse file: its data where it belongs, and zeros for holes. */
+function withHoles(data: Buffer, extents: readonly Extent[], size: number): Buffer {
+  const content = Buffer.alloc(size);
+  let from = 0;
+  for (const [offset, length] of extents) {
+    data.copy(content, offset, from, from + length);
+    from += length;
+  }
+  return content;
 }

@@ -1,18 +1,31 @@
 /** A snapshot into a directory: fetching, checking, decompressing and writing go on at once, in pack order. */
-import { readdir } from 'node:fs/promises';
+import { mkdirSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
 import { BladerootError } from '../errors.ts';
-import { fetchPack, type FetchedPack } from '../store/fetch-pack.ts';
+import { DirectorySource } from '../store/directory-source.ts';
 import { fetchManifest } from '../store/fetch.ts';
+import { ObjectReader } from '../store/object-reader.ts';
+import { LAYERS, type Layer } from '../store/pack-index.ts';
+import type { PackReader } from '../store/pack-reader.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
-import { extractTar } from './extract.ts';
-import { parseManifest } from './manifest.ts';
-import type { SnapshotStatement } from './statement.ts';
-import { TreeWriter } from './tree-writer.ts';
+import { readXattrs, removeXattr } from '../system/posix.ts';
+import { WorkerPool } from '../system/workers.ts';
+import { parentOf, type BytePath } from './byte-path.ts';
+import { FramePlan } from './frame-plan.ts';
+import { parseManifest, type ManifestEntry } from './manifest.ts';
+import { openWay } from './packed-base.ts';
+import { reconcile, type Differences } from './reconcile.ts';
+import { selectLayers } from './select-layers.ts';
+import { layersFor, type SnapshotStatement } from './statement.ts';
+import { TaskQueue } from './task-queue.ts';
+import { attributesOf, fileTarget } from './targets.ts';
+import { TreeRoot } from './tree-root.ts';
+import type { ComparedFile, FileTarget, SmallThing, UnpackResult, UnpackTask } from './unpack-worker.ts';
 
 export interface UnpackProgress {
-  phase: 'manifest' | 'files' | 'links' | 'done';
-  /** Of files' content. */
+  phase: 'manifest' | 'compare' | 'files' | 'links' | 'done';
+  /** Of files' content, of what has to be written. */
   bytesDone: number;
   bytesTotal: number;
   /** That came from the source; what the mirror had is not among them. */
@@ -25,65 +38,248 @@ export interface UnpackOptions {
   source: Source;
   /** Keeps manifest and packs too, so that this machine can hand them out, and an interrupted fetch resumes. */
   mirror?: Store | undefined;
-  /** An empty directory, but for `lost+found`. */
+  /** Made where it is not there; one with something in it is brought to what the snapshot is. */
   directory: string;
+  /** All, where it is not given. */
+  layers?: readonly Layer[] | undefined;
+  /** Patterns (gitignore) of what stays although it is not in the snapshot. */
+  keep?: readonly string[] | undefined;
+  /** Reads what is there already, instead of trusting sizes and times. */
+  checksum?: boolean | undefined;
   onProgress?: ((progress: UnpackProgress) => void) | undefined;
   signal?: AbortSignal | undefined;
 }
 
+type UnpackPool = WorkerPool<UnpackTask, UnpackResult>;
+
 /**
  * Unpacks a snapshot. What it wrote is not synced: that is for the caller, who knows the file system.
- * @throws BladerootError `DIRECTORY_NOT_EMPTY`; `MANIFEST_DAMAGED`, `MANIFEST_INVALID`, `PACK_INDEX_DAMAGED`,
- * `PIECE_DAMAGED`, `PACK_DAMAGED`, `OBJECT_DAMAGED`, `SNAPSHOT_INCOMPLETE` when what came is not what was signed; and
- * what the source throws. The directory is of no use then.
+ * @throws BladerootError `MANIFEST_DAMAGED`, `MANIFEST_INVALID`, `PACK_INDEX_DAMAGED`, `PIECE_DAMAGED`, `PACK_DAMAGED`,
+ * `OBJECT_DAMAGED`, `SNAPSHOT_INCOMPLETE` when what came is not what was signed; `UNPACK_FAILED` when it cannot be
+ * written; and what the source throws. The directory is not the snapshot then; unpacking again finishes it.
  */
 export async function unpackSnapshot(options: UnpackOptions): Promise<void> {
-  const { statement, source, mirror, directory, onProgress } = options;
-  await requireEmpty(directory);
-  const stop = new AbortController();
-  const abort = (): void => stop.abort(options.signal?.reason);
+  const pool: UnpackPool = new WorkerPool('image/unpack-worker');
+  const abort = (): void => void pool.close();
   options.signal?.addEventListener('abort', abort, { once: true });
-  if (options.signal?.aborted === true) abort();
-
-  const progress: UnpackProgress = {
-    phase: 'manifest',
-    bytesDone: 0,
-    bytesTotal: statement.layers.reduce((sum, layer) => sum + layer.bytes, 0),
-    fetchedBytes: 0,
-  };
-  const advance = (change: Partial<UnpackProgress>): void =>
-    onProgress?.({ ...Object.assign(progress, change) });
-  const fetchOptions = {
-    mirror,
-    signal: stop.signal,
-    onBytes: (bytes: number) => advance({ fetchedBytes: progress.fetchedBytes + bytes }),
-  };
   try {
-    const manifestRef = { id: statement.id, ...statement.manifest };
-    const manifest = parseManifest(await fetchManifest(source, manifestRef, fetchOptions));
-    const packs: FetchedPack[] = [];
-    for (const { id } of statement.layers.flatMap((layer) => layer.packs)) {
-      packs.push(await fetchPack(source, id, fetchOptions));
-    }
-    const tree = new TreeWriter(directory, manifest, (bytes) =>
-      advance({ bytesDone: progress.bytesDone + bytes }),
-    );
-    tree.requireObjectsIn(packs, source.name);
-
-    advance({ phase: 'files' });
-    await extractTar(directory, tree.files(packs), stop);
-    advance({ phase: 'links' });
-    await extractTar(directory, tree.rest(), stop);
-    advance({ phase: 'done' });
+    options.signal?.throwIfAborted();
+    await mkdir(options.directory, { recursive: true });
+    await new Unpacking(options, pool).run();
+  } catch (error) {
+    // Threads that were ended on request have not failed.
+    options.signal?.throwIfAborted();
+    throw error;
   } finally {
     options.signal?.removeEventListener('abort', abort);
+    await pool.close();
   }
 }
 
-async function requireEmpty(directory: string): Promise<void> {
-  const names = (await readdir(directory)).filter((name) => name !== 'lost+found');
-  if (names.length === 0) return;
-  throw new BladerootError('DIRECTORY_NOT_EMPTY', `${directory} is not empty: ${names[0]} is in it`, {
-    hint: 'unpack into an empty directory',
-  });
+/** Small things are handed to a thread as many at a time. */
+const THINGS_AT_ONCE = 256;
+
+/** How many files are compared by one task. */
+const COMPARED_AT_ONCE = 32;
+
+class Unpacking {
+  readonly #options: UnpackOptions;
+  readonly #pool: UnpackPool;
+  readonly #root: TreeRoot;
+  readonly #progress: UnpackProgress = { phase: 'manifest', bytesDone: 0, bytesTotal: 0, fetchedBytes: 0 };
+
+  constructor(options: UnpackOptions, pool: UnpackPool) {
+    this.#options = options;
+    this.#pool = pool;
+    this.#root = new TreeRoot(options.directory);
+  }
+
+  async run(): Promise<void> {
+    try {
+      const { layers = LAYERS } = this.#options;
+      const entries = selectLayers(await this.#manifest(), layers);
+      const packs = await this.#openPacks(layers);
+      this.#advance({ phase: 'compare' });
+      const differences = await reconcile(this.#root, entries, {
+        ...this.#options,
+        compare: async (files) => await this.#compare(files),
+      });
+      await this.#write(entries, differences, packs);
+      this.#advance({ phase: 'done' });
+    } finally {
+      this.#root.close();
+    }
+  }
+
+  async #manifest(): Promise<ManifestEntry[]> {
+    const { statement, source, mirror, signal } = this.#options;
+    const ref = { id: statement.id, ...statement.manifest };
+    const entries = parseManifest(
+      await fetchManifest(source, ref, { mirror, signal, onBytes: this.#onBytes }),
+    );
+    requireDeclared(entries, statement);
+    return entries;
+  }
+
+  async #openPacks(layers: readonly Layer[]): Promise<PackReader[]> {
+    const { statement, source, mirror, signal } = this.#options;
+    const packs: PackReader[] = [];
+    for (const layer of layersFor(layers)) {
+      packs.push(...(await openWay(source, statement, layer, { mirror, signal, onBytes: this.#onBytes })));
+    }
+    return packs;
+  }
+
+  async #compare(files: readonly ComparedFile[]): Promise<boolean[]> {
+    const results: Promise<UnpackResult>[] = [];
+    for (let i = 0; i < files.length; i += COMPARED_AT_ONCE) {
+      results.push(this.#pool.run({ kind: 'compare', files: files.slice(i, i + COMPARED_AT_ONCE) }));
+    }
+    const done = await Promise.all(results);
+    return done.flatMap((result) => (result.kind === 'compared' ? result.same : []));
+  }
+
+  async #write(
+    entries: readonly ManifestEntry[],
+    { missing, replaced, attributes, removedFrom }: Differences,
+    packs: readonly PackReader[],
+  ): Promise<void> {
+    const touched = new Set([...removedFrom, ...missing.map(({ path }) => parentOf(path))]);
+    const made = new Set(missing.filter(({ type }) => type === 'dir').map(({ path }) => path));
+    for (const { type, path } of entries) {
+      if (type === 'dir' && touched.has(path) && !made.has(path)) this.#inheritNothing(path);
+    }
+    for (const path of made) mkdirSync(this.#root.bytesAt(path), { mode: 0o700 });
+
+    this.#advance({ phase: 'files' });
+    await this.#writeFiles(missing, replaced, packs);
+    this.#advance({ phase: 'links' });
+    await this.#make(missing.flatMap((entry) => this.#smallThing(entry)));
+    // What a hard link is another name of is there by now.
+    await this.#make(missing.flatMap((entry) => this.#hardlink(entry)));
+    const others = attributes.filter(({ type }) => type !== 'dir');
+    const wrong = new Set(attributes.map(({ path }) => path));
+    const directories = entries.filter(
+      ({ type, path }) => type === 'dir' && (made.has(path) || touched.has(path) || wrong.has(path)),
+    );
+    await this.#make([...others, ...directories].flatMap((entry) => this.#attributes(entry)));
+  }
+
+  async #writeFiles(
+    missing: readonly ManifestEntry[],
+    replaced: ReadonlySet<BytePath>,
+    packs: readonly PackReader[],
+  ): Promise<void> {
+    const plan = new FramePlan(this.#options.source.name);
+    let number = 0;
+    for (const entry of missing) {
+      if (entry.type !== 'file' || entry.objects.length === 0) continue;
+      const aside = replaced.has(entry.path) ? `.bladeroot-new-${number++}` : undefined;
+      plan.add(entry, fileTarget(this.#root, entry, aside));
+    }
+    this.#advance({ bytesTotal: plan.bytes });
+    const queue = new TaskQueue(this.#pool, (written) =>
+      this.#advance({ bytesDone: this.#progress.bytesDone + written }),
+    );
+    const bases = this.#baseReader(packs);
+    const parts = plan.lay(packs);
+    for (const pack of packs) {
+      const wanted = parts.get(pack) ?? new Map<number, never>();
+      if (wanted.size === 0 && this.#options.mirror === undefined) continue;
+      for await (const { number: frame, bytes } of pack.frames(new Set(wanted.keys()))) {
+        const { size, bases: on } = pack.index.frames[frame] ?? { size: 0 };
+        const dictionary = on === undefined ? undefined : await bases.readBases(on);
+        await queue.add({ kind: 'frame', bytes, size, bases: dictionary, parts: wanted.get(frame) ?? [] });
+      }
+    }
+    await queue.drain();
+    await this.#finish(plan.inParts);
+  }
+
+  /** Where patches find what they are based on: packs before theirs, which a mirror holds by then. */
+  #baseReader(packs: readonly PackReader[]): ObjectReader {
+    const { source, mirror } = this.#options;
+    const from = mirror === undefined ? source : new DirectorySource(mirror.directory);
+    return new ObjectReader(packs.map((pack) => pack.from(from)));
+  }
+
+  async #finish(files: readonly FileTarget[]): Promise<void> {
+    const tasks: Promise<UnpackResult>[] = [];
+    for (let i = 0; i < files.length; i += THINGS_AT_ONCE) {
+      tasks.push(this.#pool.run({ kind: 'finish', files: files.slice(i, i + THINGS_AT_ONCE) }));
+    }
+    await Promise.all(tasks);
+  }
+
+  async #make(things: readonly SmallThing[]): Promise<void> {
+    const tasks: Promise<UnpackResult>[] = [];
+    for (let i = 0; i < things.length; i += THINGS_AT_ONCE) {
+      tasks.push(this.#pool.run({ kind: 'make', things: things.slice(i, i + THINGS_AT_ONCE) }));
+    }
+    await Promise.all(tasks);
+  }
+
+  #smallThing(entry: ManifestEntry): SmallThing[] {
+    const path = this.#root.at(entry.path);
+    switch (entry.type) {
+      case 'file':
+        return entry.objects.length > 0
+          ? []
+          : [{ type: 'empty', file: fileTarget(this.#root, entry, undefined) }];
+      case 'symlink':
+        return [{ type: 'symlink', path, target: entry.target, attributes: attributesOf(entry) }];
+      case 'fifo':
+        return [{ type: 'fifo', path, major: 0, minor: 0, attributes: attributesOf(entry) }];
+      case 'char':
+      case 'block': {
+        const { type, major, minor } = entry;
+        return [{ type, path, major, minor, attributes: attributesOf(entry) }];
+      }
+      default:
+        return [];
+    }
+  }
+
+  #hardlink(entry: ManifestEntry): SmallThing[] {
+    if (entry.type !== 'hardlink') return [];
+    return [{ type: 'hardlink', path: this.#root.at(entry.path), target: this.#root.at(entry.target) }];
+  }
+
+  #attributes(entry: ManifestEntry): SmallThing[] {
+    if (entry.type === 'hardlink') return [];
+    const isLink = entry.type === 'symlink';
+    return [{ type: 'attributes', path: this.#root.at(entry.path), isLink, attributes: attributesOf(entry) }];
+  }
+
+  /** A default ACL would be given to all that is made in a directory; it gets it back at the end. */
+  #inheritNothing(directory: BytePath): void {
+    const path = this.#root.at(directory);
+    if (readXattrs(path).has(DEFAULT_ACL)) removeXattr(path, DEFAULT_ACL);
+  }
+
+  readonly #onBytes = (bytes: number): void =>
+    this.#advance({ fetchedBytes: this.#progress.fetchedBytes + bytes });
+
+  #advance(change: Partial<UnpackProgress>): void {
+    this.#options.onProgress?.({ ...Object.assign(this.#progress, change) });
+  }
+}
+
+const DEFAULT_ACL = 'system.posix_acl_default';
+
+/** What is unpacked is never more than what was signed says. */
+function requireDeclared(entries: readonly ManifestEntry[], statement: SnapshotStatement): void {
+  for (const { name, bytes } of statement.layers) {
+    let found = 0;
+    for (const entry of entries) {
+      if (entry.type !== 'file' || entry.layer !== name) continue;
+      for (const { size } of entry.objects) found += size;
+    }
+    if (found !== bytes) {
+      throw new BladerootError(
+        'SNAPSHOT_INCOMPLETE',
+        `the layer ${name} has ${found} bytes instead of ${bytes}`,
+      );
+    }
+  }
 }

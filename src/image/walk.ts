@@ -1,50 +1,88 @@
-import { lstat, readdir } from 'node:fs/promises';
+import { lstatSync, readdirSync, type BigIntStats } from 'node:fs';
+import { setImmediate as breathe } from 'node:timers/promises';
 import { BladerootError, errorCode } from '../errors.ts';
-import { toBytes, type BytePath } from './byte-path.ts';
-import { LEFTOVERS, matcherOf } from './leftovers.ts';
+import type { Layer } from '../store/pack-index.ts';
+import { display, type BytePath } from './byte-path.ts';
+import type { LayerRules, ThingKind } from './layers.ts';
+import type { TreeRoot } from './tree-root.ts';
+
+/** A thing in a tree, as lstat saw it. */
+export interface WalkedThing {
+  path: BytePath;
+  layer: Layer;
+  stat: BigIntStats;
+}
 
 export interface WalkOptions {
-  /** Patterns of paths to leave out, with all that is below them; see `matcherOf`. */
-  exclude?: readonly string[];
   signal?: AbortSignal | undefined;
+  /** Called for what is left out and might be missed. */
+  onNote?: ((note: string) => void) | undefined;
 }
+
+/** Blocking calls are cheaper than asynchronous ones; after as many, Ctrl-C and progress get their turn. */
+const THINGS_AT_ONCE = 2000;
 
 /**
- * The paths of all that belongs to the image of a tree, in the order of their bytes. File systems mounted below it are
- * not entered; sockets, which only mean something to the process that made them, and leftovers are left out.
- * @throws BladerootError `TREE_MISSING`
+ * All that belongs to the image of a tree, in the order of the paths' bytes. File systems mounted below it are not
+ * entered; sockets, which only mean something to the process that made them, and leftovers are left out.
+ * @throws BladerootError `TREE_CHANGED` when something vanishes meanwhile
  */
-export async function walkTree(directory: string, options: WalkOptions = {}): Promise<BytePath[]> {
-  const excluded = matcherOf(options.exclude ?? []);
-  const leftoverFile = matcherOf(LEFTOVERS.files);
-  const leftEmpty = matcherOf(LEFTOVERS.contents);
-  const root = Buffer.from(directory);
-  const device = await rootDevice(directory);
-
-  const paths: BytePath[] = [''];
-  const directories: BytePath[] = [''];
-  for (let path = directories.pop(); path !== undefined; path = directories.pop()) {
-    options.signal?.throwIfAborted();
-    const full = path === '' ? root : Buffer.concat([root, SLASH, toBytes(path)]);
-    if ((await lstat(full)).dev !== device) continue;
-    for (const entry of await readdir(full, { withFileTypes: true, encoding: 'latin1' })) {
-      const below = path === '' ? entry.name : `${path}/${entry.name}`;
-      if (excluded(below) || entry.isSocket() || (entry.isFile() && leftoverFile(below))) continue;
-      paths.push(below);
-      if (entry.isDirectory() && !leftEmpty(below)) directories.push(below);
+export async function walkTree(
+  root: TreeRoot,
+  rules: LayerRules,
+  options: WalkOptions = {},
+): Promise<WalkedThing[]> {
+  const first: WalkedThing = { path: '', layer: 'run', stat: statOf(root, '') };
+  const things = [first];
+  const directories = [first];
+  let counted = 0;
+  for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
+    for (const name of namesIn(root, directory.path)) {
+      const path = directory.path === '' ? name : `${directory.path}/${name}`;
+      const stat = statOf(root, path);
+      if (counted++ % THINGS_AT_ONCE === 0) {
+        await breathe();
+        options.signal?.throwIfAborted();
+      }
+      const kind = kindOf(stat);
+      if (rules.isExcluded(path, kind)) continue;
+      if (stat.isSocket()) {
+        options.onNote?.(`${display(path)} is a socket, and left out`);
+        continue;
+      }
+      const thing = { path, layer: rules.layerOf(path, kind, directory.layer), stat };
+      things.push(thing);
+      if (kind === 'dir' && stat.dev === first.stat.dev && !rules.isEmptied(path)) directories.push(thing);
     }
   }
-  return paths.sort();
+  return things.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-const SLASH = Buffer.from('/');
+function kindOf(stat: BigIntStats): ThingKind {
+  if (stat.isDirectory()) return 'dir';
+  return stat.isFile() ? 'file' : 'other';
+}
 
-async function rootDevice(directory: string): Promise<number> {
+function namesIn(root: TreeRoot, path: BytePath): string[] {
   try {
-    const stat = await lstat(directory);
-    if (stat.isDirectory()) return stat.dev;
+    return readdirSync(root.bytesAt(path), 'latin1');
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'ENOTDIR') throw error;
+    throw vanished(path, error);
   }
-  throw new BladerootError('TREE_MISSING', `${directory} is not a directory`);
+}
+
+function statOf(root: TreeRoot, path: BytePath): BigIntStats {
+  try {
+    return lstatSync(root.bytesAt(path), { bigint: true });
+  } catch (error) {
+    throw vanished(path, error);
+  }
+}
+
+function vanished(path: BytePath, cause: unknown): unknown {
+  if (errorCode(cause) !== 'ENOENT' && errorCode(cause) !== 'ENOTDIR') return cause;
+  return new BladerootError('TREE_CHANGED', `${display(path)} vanished while the tree was being packed`, {
+    hint: 'nothing may change a tree while it is being packed; --live packs it as it is found',
+    cause,
+  });
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { SnapshotStatement } from '../image/statement.ts';
 import { snapshotPath } from '../store/layout.ts';
-import { DirectorySource } from '../store/source.ts';
+import { DirectorySource } from '../store/directory-source.ts';
 import { Store } from '../store/store.ts';
 import { seal } from './envelope.ts';
 import { sampleKey, sampleStatement } from './release.fixture.ts';
@@ -25,7 +25,7 @@ function statement(start: string, tree: string, day: number): SnapshotStatement 
     id: idOf(start),
     tree,
     created: `2026-01-0${day}T00:00:00.000Z`,
-    manifest: { bytes: 10, storedBytes: 10 },
+    manifest: { bytes: 10, storedBytes: 10, deltas: [] },
     layers: [],
     storedBytes: 10,
   };

@@ -78,6 +78,17 @@ export async function findSnapshot(
   });
 }
 
+/** The newest snapshot of a tree, or the one that has a tag; undefined when there is none. */
+export async function newestOf(
+  store: Store,
+  { tree, tag }: { tree: string; tag?: string | undefined },
+  publicKey: KeyObject,
+): Promise<SnapshotStatement | undefined> {
+  const all = await readSnapshots(store, publicKey);
+  void tag;
+  return all.findLast((snapshot) => snapshot.tree === tree);
+}
+
 function open(envelope: Uint8Array, id: Digest, publicKey: KeyObject): SnapshotStatement {
   const what = `snapshot ${id.slice(0, 12)}`;
   const expected = { payloadType: SNAPSHOT_TYPE, schema: snapshotStatementSchema, what };

@@ -1,6 +1,6 @@
 /** What a release says; it is signed, and everything else that a blade installs hangs on it by SHA-256. */
 import { z } from 'zod';
-import { digestSchema } from '../store/digest.ts';
+import { digestSchema } from '../store/digest-schema.ts';
 
 const blobSchema = z.strictObject({ digest: digestSchema, bytes: z.number().int().nonnegative() });
 

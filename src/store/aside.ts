@@ -54,7 +54,7 @@ export async function writeAside(
 }
 
 /** Writes all of `bytes` at a position of a file. */
-export async function writeAt(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+export async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
     done += bytesWritten;

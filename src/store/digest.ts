@@ -1,13 +1,12 @@
 import { createHash, hash } from 'node:crypto';
-import { z } from 'zod';
 
 /** SHA-256 as 64 lower-case hex digits. */
 export type Digest = string;
 
-export const digestSchema = z.string().regex(/^[0-9a-f]{64}$/);
+export const DIGEST = /^[0-9a-f]{64}$/;
 
 export function isDigest(text: string): boolean {
-  return digestSchema.safeParse(text).success;
+  return DIGEST.test(text);
 }
 
 export function sha256(bytes: Uint8Array): Digest {

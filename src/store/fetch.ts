@@ -81,8 +81,15 @@ export async function fetchManifest(
       if (errorCode(error) !== 'MANIFEST_DAMAGED') throw error;
     }
   }
-  const stored = await fetchBytes(source, manifestPath(id), { ...options, maxBytes: storedBytes });
-  const manifest = await decompressManifest(id, stored, bytes, source.name);
-  await mirror?.putCompressedManifest(id, stored);
-  return manifest;
+  const path = manifestPath(id);
+  for (;;) {
+    const stored = await fetchBytes(source, path, { ...options, maxBytes: storedBytes });
+    try {
+      const manifest = await decompressManifest(id, stored, bytes, source.name);
+      await mirror?.putCompressedManifest(id, stored);
+      return manifest;
+    } catch (error) {
+      if (errorCode(error) !== 'MANIFEST_DAMAGED' || source.damaged?.(path) !== true) throw error;
+    }
+  }
 }

@@ -5,7 +5,7 @@ import { syncDirectory } from '../system/write-file.ts';
 import { errorCode } from '../errors.ts';
 import { writeAside, writeAt } from './aside.ts';
 import { sha256, type Digest } from './digest.ts';
-import { encodePackIndex, PIECE_SIZE, pieceSize, type PackIndex } from './pack-index.ts';
+import { compressPackIndex, encodePackIndex, PIECE_SIZE, pieceSize, type PackIndex } from './pack-index.ts';
 import type { Store } from './store.ts';
 
 /**
@@ -58,7 +58,7 @@ export class MirroredPack {
       if (errorCode(error) !== 'ENOENT') throw error;
     }
     await syncDirectory(dirname(path));
-    const index = encodePackIndex(this.#index);
+    const index = compressPackIndex(encodePackIndex(this.#index));
     await writeAside(this.#store.asideFolder, this.#store.packIndexPath(this.#id), [index]);
     this.#complete = true;
   }

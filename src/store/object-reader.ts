@@ -1,108 +1,159 @@
-import { open } from 'node:fs/promises';
 import { BladerootError, describeError } from '../errors.ts';
 import { sha256, type Digest } from './digest.ts';
 import { decompressFrame } from './frame.ts';
-import type { Store } from './store.ts';
-
-interface Frame {
-  pack: Digest;
-  /** Where it lies in the pack file. */
-  offset: number;
-  bytes: number;
-  size: number;
-  /** Where its content starts in that of the pack. */
-  start: number;
-}
+import type { FrameRef, ObjectRef } from './pack-index.ts';
+import { startsOf, type PackReader } from './pack-reader.ts';
 
 interface Place {
+  pack: PackContent;
   size: number;
   /** Where it starts in the pack's content. */
   start: number;
-  /** Of its pack, in order. */
-  frames: readonly Frame[];
 }
 
-/** Reads single objects out of packs in a store, by decompressing just the frames that hold them. */
+/** A pack, with where the contents of its frames start in that of the whole. */
+interface PackContent {
+  reader: PackReader;
+  starts: readonly number[];
+}
+
+/**
+ * Reads single objects out of packs, by fetching and decompressing just the frames that hold them. Patches are applied;
+ * where an object is in several packs, the last of them is read.
+ */
 export class ObjectReader {
-  readonly #store: Store;
   readonly #places = new Map<Digest, Place>();
-  /** Frames used last, the oldest first: small objects that are read together lie together. */
-  readonly #recent = new Map<Frame, Buffer>();
+  /** Contents of frames used last, the oldest first: small objects that are read together lie together. */
+  readonly #recent = new Map<FrameRef, Buffer>();
+  #recentBytes = 0;
 
-  private constructor(store: Store) {
-    this.#store = store;
+  constructor(packs: readonly PackReader[]) {
+    for (const reader of packs) {
+      const pack = { reader, starts: startsOf(reader.index.frames.map((frame) => frame.size)) };
+      let start = 0;
+      for (const { digest, size } of reader.index.objects) {
+        this.#places.set(digest, { pack, size, start });
+        start += size;
+      }
+    }
   }
 
-  static async open(store: Store, packs: readonly Digest[]): Promise<ObjectReader> {
-    const reader = new ObjectReader(store);
-    for (const pack of packs) await reader.#addPack(pack);
-    return reader;
+  has(digest: Digest): boolean {
+    return this.#places.has(digest);
   }
 
-  /** An object's content, verified. @throws BladerootError `OBJECT_MISSING`, `OBJECT_DAMAGED` */
+  sizeOf(digest: Digest): number | undefined {
+    return this.#places.get(digest)?.size;
+  }
+
+  /** How many patches have to be applied, one upon the other, to read an object; 0 where it stands alone. */
+  depthOf(digest: Digest): number {
+    const frames = this.#framesOf(this.#placeOf(digest));
+    return Math.max(0, ...frames.map(({ frame }) => this.depthOn(frame.bases ?? [])));
+  }
+
+  /** How deep a patch on these bases would be; 0 for one without. */
+  depthOn(bases: readonly ObjectRef[]): number {
+    return Math.max(0, ...bases.map(({ digest }) => this.depthOf(digest) + 1));
+  }
+
+  /** What the frame of an object is based on; none where it stands alone. */
+  basesOf(digest: Digest): readonly ObjectRef[] {
+    return this.#framesOf(this.#placeOf(digest)).flatMap(({ frame }) => frame.bases ?? []);
+  }
+
+  /** An object's content, verified. @throws BladerootError `OBJECT_MISSING`, `OBJECT_DAMAGED`, `PIECE_DAMAGED` */
   async read(digest: Digest): Promise<Buffer> {
-    const place = this.#places.get(digest);
-    if (place === undefined) {
-      throw new BladerootError('OBJECT_MISSING', `no pack of the snapshot holds object ${digest}`);
+    const place = this.#placeOf(digest);
+    const object = Buffer.allocUnsafe(place.size);
+    for (const { number, frame, start } of this.#framesOf(place)) {
+      const content = await this.#content(place.pack, number, frame);
+      content.copy(object, Math.max(0, start - place.start), Math.max(0, place.start - start));
     }
-    const parts: Buffer[] = [];
-    const end = place.start + place.size;
-    for (const frame of place.frames) {
-      if (frame.start + frame.size <= place.start || frame.start >= end) continue;
-      const content = await this.#content(frame);
-      parts.push(content.subarray(Math.max(0, place.start - frame.start), end - frame.start));
-    }
-    const object = Buffer.concat(parts, place.size);
-    if (sha256(object) !== digest) throw damaged(digest, this.#store);
+    if (sha256(object) !== digest)
+      throw damaged(`object ${digest}`, place.pack.reader, 'its SHA-256 is another');
     return object;
   }
 
-  async #addPack(pack: Digest): Promise<void> {
-    const index = await this.#store.readPackIndex(pack);
-    const frames: Frame[] = [];
-    let offset = 0;
-    let start = 0;
-    for (const { bytes, size } of index.frames) {
-      frames.push({ pack, offset, bytes, size, start });
-      offset += bytes;
-      start += size;
+  /** The contents of a patch's bases, one after the other, in a buffer of their own. */
+  async readBases(bases: readonly ObjectRef[]): Promise<Buffer> {
+    const whole = Buffer.allocUnsafeSlow(bases.reduce((sum, { size }) => sum + size, 0));
+    let end = 0;
+    for (const { digest, size } of bases) {
+      if (this.#placeOf(digest).size !== size) throw missing(digest);
+      end += (await this.read(digest)).copy(whole, end);
     }
-    start = 0;
-    for (const { digest, size } of index.objects) {
-      this.#places.set(digest, { size, start, frames });
-      start += size;
+    return whole;
+  }
+
+  #placeOf(digest: Digest): Place {
+    const place = this.#places.get(digest);
+    if (place === undefined) throw missing(digest);
+    return place;
+  }
+
+  /** The frames that an object lies in, and where their contents start in that of the pack. */
+  #framesOf({ pack, size, start }: Place): { number: number; frame: FrameRef; start: number }[] {
+    const found: { number: number; frame: FrameRef; start: number }[] = [];
+    for (let number = lastAtOrBefore(pack.starts, start); ; number++) {
+      const frame = pack.reader.index.frames[number];
+      const frameStart = pack.starts[number] ?? Infinity;
+      if (frame === undefined || frameStart >= start + size) return found;
+      found.push({ number, frame, start: frameStart });
     }
   }
 
-  async #content(frame: Frame): Promise<Buffer> {
-    const content = this.#recent.get(frame) ?? (await this.#decompress(frame));
-    this.#recent.delete(frame);
+  async #content(pack: PackContent, number: number, frame: FrameRef): Promise<Buffer> {
+    const kept = this.#recent.get(frame);
+    if (kept !== undefined) {
+      this.#recent.delete(frame);
+      this.#recent.set(frame, kept);
+      return kept;
+    }
+    const content = await this.#decompress(pack.reader, number, frame);
     this.#recent.set(frame, content);
-    const [oldest] = this.#recent.keys();
-    if (oldest !== undefined && this.#recent.size > FRAMES_KEPT) this.#recent.delete(oldest);
+    this.#recentBytes += content.length;
+    for (const [oldest, { length }] of this.#recent) {
+      if (this.#recentBytes <= BYTES_KEPT) break;
+      this.#recent.delete(oldest);
+      this.#recentBytes -= length;
+    }
     return content;
   }
 
-  async #decompress({ pack, offset, bytes, size }: Frame): Promise<Buffer> {
-    const file = await open(this.#store.packPath(pack), 'r');
-    try {
-      const frame = Buffer.alloc(bytes);
-      await file.read(frame, 0, bytes, offset);
-      return await decompressFrame(frame, size);
-    } catch (error) {
-      throw damaged(`in pack ${pack}`, this.#store, describeError(error));
-    } finally {
-      await file.close();
+  async #decompress(reader: PackReader, number: number, frame: FrameRef): Promise<Buffer> {
+    const bases = frame.bases === undefined ? undefined : await this.readBases(frame.bases);
+    for await (const { bytes } of reader.frames(new Set([number]))) {
+      try {
+        return await decompressFrame(bytes, frame.size, bases);
+      } catch (error) {
+        throw damaged(`frame ${number}`, reader, describeError(error));
+      }
     }
+    throw damaged(`frame ${number}`, reader, 'it is missing');
   }
 }
 
-/** Frames kept decompressed, of 1 MiB each at most. */
-const FRAMES_KEPT = 8;
+/** Bytes of decompressed frames that are kept. */
+const BYTES_KEPT = 8 * 1024 * 1024;
 
-function damaged(what: string, store: Store, why = 'its SHA-256 is another'): BladerootError {
-  return new BladerootError(
-    'OBJECT_DAMAGED',
-    `object ${what} in the store ${store.directory} is damaged: ${why}`,
-  );
+/** The index of the last number, of an ascending list that starts with 0, that is not above `limit`. */
+function lastAtOrBefore(ascending: readonly number[], limit: number): number {
+  let [low, high] = [0, ascending.length - 1];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if ((ascending[middle] ?? Infinity) <= limit) low = middle;
+    else high = middle - 1;
+  }
+  return low;
+}
+
+function missing(digest: Digest): BladerootError {
+  return new BladerootError('OBJECT_MISSING', `no pack of the snapshot holds object ${digest}`);
+}
+
+function damaged(what: string, pack: PackReader, why: string): BladerootError {
+  return new BladerootError('OBJECT_DAMAGED', `${what} in pack ${pack.id} is damaged: ${why}`, {
+    hint: '`bladeroot snapshot verify --repair-from` mends a store from another',
+  });
 }

@@ -5,13 +5,15 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { run } from '../system/run.ts';
+import { run, runForBytes } from '../system/run.ts';
 import { sha256 } from './digest.ts';
 import { fetchBlob, fetchBytes, fetchManifest } from './fetch.ts';
 import { ObjectReader } from './object-reader.ts';
-import { parsePackIndex, PIECE_SIZE } from './pack-index.ts';
+import { compressFrame, compressPatch, FRAME_SIZE } from './frame.ts';
+import { encodePackIndex, parsePackIndex, PIECE_SIZE, type ObjectRef } from './pack-index.ts';
+import { PackReader } from './pack-reader.ts';
 import { PackWriter } from './pack-writer.ts';
-import { DirectorySource } from './source.ts';
+import { DirectorySource } from './directory-source.ts';
 import { Store } from './store.ts';
 
 async function scratch(t: TestContext): Promise<string> {
@@ -20,37 +22,66 @@ async function scratch(t: TestContext): Promise<string> {
   return directory;
 }
 
-async function* chunks(bytes: Buffer): AsyncGenerator<Buffer> {
-  for (let start = 0; start < bytes.length; start += 100_000) yield bytes.subarray(start, start + 100_000);
-}
+/** A pack of objects in frames: one of several objects, a large object in several frames, and a patch on a base. */
+async function writePack(store: Store): Promise<{ id: string; objects: Buffer[]; base: string }> {
+  const based = randomBytes(500_000);
+  const baseWriter = await PackWriter.create(store, 'run');
+  baseWriter.addObjects([refOf(based)]);
+  await baseWriter.addFrame(compressFrame(based), based.length);
+  const base = (await baseWriter.finish())?.id ?? '';
 
-/** A pack of objects with one large one between small ones, and some of them added twice. */
-async function writePack(store: Store): Promise<{ id: string; objects: Buffer[] }> {
   const large = Buffer.concat([randomBytes(PIECE_SIZE + 5), Buffer.alloc(2 * PIECE_SIZE, 'l')]);
-  const objects = [Buffer.from('one'), randomBytes(700_000), large, Buffer.from('two'), randomBytes(900_000)];
+  const small = [Buffer.from('one'), randomBytes(700_000), Buffer.from('two')];
+  const patched = Buffer.concat([based.subarray(0, 1000), Buffer.from('new'), based.subarray(1000)]);
   const writer = await PackWriter.create(store, 'run');
-  for (const object of [...objects, large, Buffer.from('one'), Buffer.from('last')]) {
-    assert.equal(await writer.add(chunks(object), object.length), sha256(object));
+  writer.addObjects(small.map(refOf));
+  const together = Buffer.concat(small);
+  await writer.addFrame(compressFrame(together), together.length);
+  writer.addObjects([refOf(large), refOf(patched)]);
+  for (let start = 0; start < large.length; start += FRAME_SIZE) {
+    const part = large.subarray(start, start + FRAME_SIZE);
+    await writer.addFrame(compressFrame(part), part.length);
   }
+  const patch = compressPatch(patched, based);
+  assert.ok(patch !== undefined && patch.length < 200);
+  await writer.addFrame(patch, patched.length, [refOf(based)]);
   const pack = await writer.finish();
   assert.ok(pack !== undefined);
-  return { id: pack.id, objects: [...objects, Buffer.from('last')] };
+  return { id: pack.id, objects: [...small, large, patched], base };
 }
 
-test('a pack holds each object once, zstd reads it, and its index vouches for every byte', async (t) => {
-  const store = await Store.open(await scratch(t));
-  const { id, objects } = await writePack(store);
-  const index = await store.readPackIndex(id);
-  assert.deepEqual(
-    index.objects,
-    objects.map((object) => ({ digest: sha256(object), size: object.length })),
-  );
-  const path = store.packPath(id);
-  await run('zstd', ['--decompress', '--quiet', path, '-o', `${path}.content`]);
-  assert.deepEqual(await readFile(`${path}.content`), Buffer.concat(objects));
+async function zstd(...args: string[]): Promise<Buffer> {
+  return await runForBytes('zstd', ['--decompress', '--quiet', '--stdout', ...args]);
+}
 
-  assert.equal(sha256(await readFile(store.packIndexPath(id))), id);
-  const bytes = await readFile(path);
+function refOf(object: Buffer): ObjectRef {
+  return { digest: sha256(object), size: object.length };
+}
+
+async function readerOf(store: Store, ...packs: string[]): Promise<ObjectReader> {
+  const source = new DirectorySource(store.directory);
+  return new ObjectReader(await Promise.all(packs.map(async (id) => await PackReader.open(source, id))));
+}
+
+test('zstd itself reads a pack, with what a patch is based on, and the index vouches for every byte', async (t) => {
+  const directory = await scratch(t);
+  const store = await Store.open(directory);
+  const { id, base, objects } = await writePack(store);
+  const index = await store.readPackIndex(id);
+  assert.deepEqual(index.objects, objects.map(refOf));
+
+  const bytes = await readFile(store.packPath(id));
+  const alone = index.bytes - (index.frames.at(-1)?.bytes ?? 0);
+  await writeFile(join(directory, 'alone.zst'), bytes.subarray(0, alone));
+  await writeFile(join(directory, 'patch.zst'), bytes.subarray(alone));
+  await writeFile(join(directory, 'base'), await zstd(store.packPath(base)));
+  const content = Buffer.concat([
+    await zstd(join(directory, 'alone.zst')),
+    await zstd(`--patch-from=${join(directory, 'base')}`, join(directory, 'patch.zst')),
+  ]);
+  assert.deepEqual(content, Buffer.concat(objects));
+
+  assert.equal(sha256(await zstd(store.packIndexPath(id))), id);
   assert.equal(bytes.length, index.bytes);
   const pieces = index.pieces.map((_, i) => sha256(bytes.subarray(i * PIECE_SIZE, (i + 1) * PIECE_SIZE)));
   assert.deepEqual(pieces, index.pieces);
@@ -58,22 +89,24 @@ test('a pack holds each object once, zstd reads it, and its index vouches for ev
 
 test('single objects are read by random access, and a damaged one is refused', async (t) => {
   const store = await Store.open(await scratch(t));
-  const { id, objects } = await writePack(store);
-  const reader = await ObjectReader.open(store, [id]);
+  const { id, base, objects } = await writePack(store);
+  const reader = await readerOf(store, base, id);
   for (const object of objects.toReversed()) assert.deepEqual(await reader.read(sha256(object)), object);
   await assert.rejects(reader.read('0'.repeat(64)), { code: 'OBJECT_MISSING' });
 
   const bytes = await readFile(store.packPath(id));
   bytes.fill(0, 1000, 1100);
   await writeFile(store.packPath(id), bytes);
-  const fresh = await ObjectReader.open(store, [id]);
-  await assert.rejects(fresh.read(sha256(objects[1] ?? Buffer.alloc(0))), { code: 'OBJECT_DAMAGED' });
+  const fresh = await readerOf(store, base, id);
+  await assert.rejects(fresh.read(sha256(objects[1] ?? Buffer.alloc(0))), {
+    code: 'PIECE_DAMAGED',
+  });
 });
 
 test('an index that contradicts itself is refused even under its right id', async (t) => {
   const store = await Store.open(await scratch(t));
   const { id } = await writePack(store);
-  const text = (await readFile(store.packIndexPath(id))).toString();
+  const text = encodePackIndex(await store.readPackIndex(id)).toString();
   const spoiled = [
     text.replace(/"bytes":(\d+),"pieces"/, '"bytes":1,"pieces"'),
     text.replace(/"frames":\[\{[^}]*\},/, '"frames":['),
@@ -121,7 +154,8 @@ test('blobs, manifests and snapshots come back as they were stored, and damage i
   await assert.rejects(fetchBlob(source, '../file', 6), { code: 'BAD_DIGEST' });
 
   const manifest = Buffer.alloc(100_000, 'manifest');
-  const { id, storedBytes } = await store.putManifest(manifest);
+  const id = await store.putManifest(manifest);
+  const storedBytes = await store.manifestBytes(id);
   assert.deepEqual(await store.readManifest(id), manifest);
   const ref = { id, bytes: manifest.length, storedBytes };
   assert.deepEqual(await fetchManifest(source, ref), manifest);

@@ -7,7 +7,7 @@ import { BladerootError, errorCode } from '../errors.ts';
 import { AsideFile, sweepAside, writeAside } from './aside.ts';
 import { hashing, isDigest, sha256, type Digest } from './digest.ts';
 import * as layout from './layout.ts';
-import { parsePackIndex, type PackIndex } from './pack-index.ts';
+import { openPackIndex, type PackIndex } from './pack-index.ts';
 import { exists } from '../system/read-file.ts';
 
 /** A manifest longer than this (uncompressed) is not read: some two million entries. */
@@ -74,12 +74,21 @@ export class Store {
     return await exists(this.manifestPath(id));
   }
 
-  /** Stores a canonical manifest; `storedBytes` is what it takes compressed. */
-  async putManifest(manifest: Buffer): Promise<{ id: Digest; storedBytes: number; isNew: boolean }> {
+  /** Stores a canonical manifest and returns its id. */
+  async putManifest(manifest: Buffer): Promise<Digest> {
     const id = sha256(manifest);
-    const isNew = !(await this.hasManifest(id));
-    if (isNew) await this.putCompressedManifest(id, await compress(manifest));
-    return { id, storedBytes: (await stat(this.manifestPath(id))).size, isNew };
+    if (!(await this.hasManifest(id))) await this.putCompressedManifest(id, await compress(manifest));
+    return id;
+  }
+
+  /** How long a manifest is as it is stored: its zstd form. */
+  async manifestBytes(id: Digest): Promise<number> {
+    return (await stat(this.manifestPath(id))).size;
+  }
+
+  /** Stores what makes a manifest of another one, in its zstd form. */
+  async putManifestDelta(id: Digest, base: Digest, stored: Buffer): Promise<void> {
+    await writeAside(this.asideFolder, join(this.directory, layout.manifestDeltaPath(id, base)), [stored]);
   }
 
   /** Stores a manifest's zstd form as another store has it, which the caller has checked. */
@@ -113,7 +122,7 @@ export class Store {
   /** @throws BladerootError `PACK_MISSING`, `PACK_INDEX_DAMAGED` */
   async readPackIndex(id: Digest): Promise<PackIndex> {
     const bytes = await this.#readNamed(this.packIndexPath(id), 'PACK_MISSING', `pack ${id}`);
-    return parsePackIndex(id, bytes, this.directory);
+    return await openPackIndex(id, bytes, this.directory);
   }
 
   /** A pack was found damaged: what is good of it is kept as the start of fetching it again. */

@@ -1,0 +1,121 @@
+import { stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import type { Command } from 'commander';
+import { packTree } from '../../image/pack.ts';
+import { contentBytes, snapshotStatement, type SnapshotStatement } from '../../image/statement.ts';
+import { readPrivateKey, readPublicKey } from '../../release/keys.ts';
+import { findSnapshot, listSnapshot, newestOf } from '../../release/snapshots.ts';
+import { Store } from '../../store/store.ts';
+import { lockTree } from '../../tree/lock.ts';
+import { installProgram } from '../../tree/program.ts';
+import { Trees } from '../../tree/trees.ts';
+import { collect, contextOf, leaf, type Context } from '../command.ts';
+import { bytes } from '../output.ts';
+
+interface PackCommandOptions {
+  tag?: string;
+  base?: string;
+  extra: string[];
+  exclude: string[];
+  live?: boolean;
+}
+
+export function packCommand(signal: AbortSignal): Command {
+  return leaf('pack', 'pack a tree, or any directory, into a signed snapshot', [
+    'bladeroot snapshot pack debian             # a tree: the program is put into it first',
+    'bladeroot snapshot pack ./rootfs --tag web # a directory, exactly as it is',
+  ])
+    .argument('<tree|dir>', 'name of a tree, or path of a directory (with a slash in it)')
+    .option('--tag <name>', 'a name for the snapshot; it is taken from the one that has it')
+    .option('--base <id>', 'the snapshot to build upon (else the newest of the same tree or tag)')
+    .option('--extra <pattern>', 'goes to the layer extra (gitignore syntax; again and again)', collect, [])
+    .option('--exclude <pattern>', 'is left out (gitignore syntax; again and again)', collect, [])
+    .option('--live', 'pack what changes meanwhile as it is found, with a warning, instead of failing')
+    .action(async (source: string, options: PackCommandOptions, command: Command) => {
+      const context = contextOf(command, signal);
+      const { stateDirectory, output } = context;
+      const { name, path, isTree } = await whatToPack(stateDirectory, source);
+      const unlock = await lockTree(path);
+      try {
+        if (isTree) {
+          const written = await installProgram(path);
+          output.step(
+            `the program in ${path} is ${written === 0 ? 'up to date' : `updated (${written} files)`}`,
+          );
+        }
+        await pack(context, name, path, options);
+      } finally {
+        await unlock();
+      }
+    });
+}
+
+async function pack(
+  { stateDirectory, output, signal }: Context,
+  name: string,
+  path: string,
+  options: PackCommandOptions,
+): Promise<void> {
+  const key = await readPrivateKey(stateDirectory);
+  const store = await Store.open(join(stateDirectory, 'store'));
+  const base = await baseOf(stateDirectory, store, name, options);
+  output.step(`packing ${path}${base === undefined ? '' : `, upon ${base.id.slice(0, 12)}`}`);
+  const packed = await packTree(path, store, {
+    base,
+    cacheFolder: join(stateDirectory, 'cache/pack'),
+    patterns: { extra: options.extra, exclude: options.exclude },
+    live: options.live,
+    signal,
+    onNote: (note) => output.step(note),
+    onProgress: ({ entriesDone, entriesTotal, bytesDone }) =>
+      output.progress(() => `packing: ${entriesDone} of ${entriesTotal} entries, ${bytes(bytesDone)}`),
+  });
+  const statement = snapshotStatement(packed, name, new Date());
+  await listSnapshot(store, statement, key);
+  const { id, layers, storedBytes, newObjects, newBytes, filesRead, seconds } = packed;
+  const result = {
+    id,
+    layers: layers.map((layer) => ({
+      name: layer.name,
+      entries: layer.entries,
+      bytes: layer.bytes,
+      objects: layer.objects,
+    })),
+    bytes: contentBytes(statement),
+    storedBytes,
+    newObjects,
+    newBytes,
+    filesRead,
+    seconds,
+  };
+  const facts = [
+    `${bytes(result.bytes)}, ${filesRead} files read`,
+    `${bytes(storedBytes)} stored, ${bytes(newBytes)} new`,
+    `${seconds.toFixed(1)} s`,
+  ];
+  output.result(result, `snapshot ${id.slice(0, 12)} of ${name}: ${facts.join('; ')}`);
+}
+
+async function baseOf(
+  stateDirectory: string,
+  store: Store,
+  tree: string,
+  { base, tag }: PackCommandOptions,
+): Promise<SnapshotStatement | undefined> {
+  const publicKey = await readPublicKey(stateDirectory);
+  if (base !== undefined) return await findSnapshot(store, base, publicKey);
+  return await newestOf(store, { tree, tag }, publicKey);
+}
+
+async function whatToPack(
+  stateDirectory: string,
+  source: string,
+): Promise<{ name: string; path: string; isTree: boolean }> {
+  const isPath = source.includes('/') || source === '.' || source === '..';
+  const directory = await stat(source).catch(() => undefined);
+  if (isPath && directory?.isDirectory() === true) {
+    return { name: basename(resolve(source)), path: resolve(source), isTree: false };
+  }
+  const { name, path } = await new Trees(stateDirectory).get(source);
+  return { name, path, isTree: true };
+}

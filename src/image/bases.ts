@@ -1,0 +1,76 @@
+/** What a new content is likely to resemble, and so can be a patch on: the old content of the same file. */
+import type { ObjectReader } from '../store/object-reader.ts';
+import { MAX_BASE_SIZE } from '../store/frame.ts';
+import type { ObjectRef } from '../store/pack-index.ts';
+import type { BytePath } from './byte-path.ts';
+import type { FileEntry, ManifestEntry } from './manifest.ts';
+
+/** How far before and after its own place in the file the old content of a part is looked at, in bytes. */
+const MARGIN = 4 * 1024 * 1024;
+
+/**
+ * Applying a patch may need another to be applied first, and so on; each step holds its bases in memory. What would lie
+ * deeper is based on what its base is based on.
+ */
+const MAX_DEPTH = 2;
+
+/** Finds bases in an old snapshot. */
+export class BaseFinder {
+  readonly #objects: ObjectReader;
+  readonly #files = new Map<BytePath, FileEntry>();
+  /** Files by their path without the numbers in it: the last of each. */
+  readonly #versions = new Map<string, FileEntry>();
+
+  /** @param objects what the packs hold that the new one may be based on */
+  constructor(entries: readonly ManifestEntry[], objects: ObjectReader) {
+    this.#objects = objects;
+    for (const entry of entries) {
+      if (entry.type !== 'file' || entry.objects.length === 0) continue;
+      this.#files.set(entry.path, entry);
+      this.#versions.set(withoutVersion(entry.path), entry);
+    }
+  }
+
+  /**
+   * The old objects for a part of a file.
+   * @param from where it is in the data of the file, `length` bytes of `total`
+   */
+  basesFor(path: BytePath, from: number, length: number, total: number): ObjectRef[] {
+    const old = this.#files.get(path) ?? this.#versions.get(withoutVersion(path));
+    if (old === undefined) return [];
+    const oldTotal = old.objects.reduce((sum, { size }) => sum + size, 0);
+    // The file has grown or shrunk somewhere: the same part is expected at the same share of the way.
+    const scale = oldTotal / total;
+    const window = { start: from * scale - MARGIN, end: (from + length) * scale + MARGIN };
+    const found: ObjectRef[] = [];
+    let start = 0;
+    for (const object of old.objects) {
+      const end = start + object.size;
+      if (end > window.start && start < window.end) found.push(...this.#shallow(object));
+      start = end;
+    }
+    return withinLimit(found);
+  }
+
+  #shallow(object: ObjectRef): readonly ObjectRef[] {
+    if (!this.#objects.has(object.digest)) return [];
+    return this.#objects.depthOf(object.digest) < MAX_DEPTH ? [object] : this.#objects.basesOf(object.digest);
+  }
+}
+
+/** Each once, and as many as a patch may have. */
+export function withinLimit(bases: readonly ObjectRef[]): ObjectRef[] {
+  const kept = new Map<string, ObjectRef>();
+  let size = 0;
+  for (const base of bases) {
+    if (kept.has(base.digest) || size + base.size > MAX_BASE_SIZE) continue;
+    kept.set(base.digest, base);
+    size += base.size;
+  }
+  return [...kept.values()];
+}
+
+/** `lib/modules/6.1.0-37-amd64/x.ko` and `…/6.1.0-40-amd64/x.ko`, `libz.so.1.2.11` and `libz.so.1.2.13` are the same. */
+function withoutVersion(path: BytePath): string {
+  return path.replace(/\d+(?:[.\-_+~]\d+)*/g, '#');
+}

@@ -1,0 +1,185 @@
+/**
+ * Contents into packs: threads read, hash and compress, in batches of about a frame, while batches before are written in
+ * their order. What is in a pack already, of this snapshot or of its base, is not packed again.
+ */
+import type { Digest } from '../store/digest.ts';
+import { FRAME_SIZE, MAX_BASE_SIZE } from '../store/frame.ts';
+import type { ObjectReader } from '../store/object-reader.ts';
+import type { Layer, ObjectRef } from '../store/pack-index.ts';
+import { PackWriter, type WrittenPack } from '../store/pack-writer.ts';
+import type { Store } from '../store/store.ts';
+import { WorkerPool, type TaskWorker } from '../system/workers.ts';
+import { withinLimit } from './bases.ts';
+import type { FilePart, PackResult, PackTask, ReadPart } from './pack-worker.ts';
+
+/** A content that becomes an object: of a file that a thread reads, or at hand. */
+export interface PartToPack {
+  length: number;
+  content: FilePart | Uint8Array;
+  /** What it may be a patch on. */
+  bases: readonly ObjectRef[];
+  /** Called once its digest is known, in the order of the parts. */
+  onDigest(part: ReadPart): void;
+}
+
+export interface ObjectPackerOptions {
+  store: Store;
+  layer: Layer;
+  pool: PackPool;
+  /** What need not be packed. */
+  known(digest: Digest): boolean;
+  /** Reads bases; without it there are no patches. */
+  bases?: ObjectReader | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+export type PackPool = WorkerPool<PackTask, PackResult>;
+
+export function createPackPool(): PackPool {
+  return new WorkerPool<PackTask, PackResult>('image/pack-worker');
+}
+
+interface Batch {
+  number: number;
+  worker: TaskWorker<PackTask, PackResult>;
+  parts: readonly PartToPack[];
+}
+
+/** Batches in the works for each thread, at each of two stages: enough that none waits for this one. */
+const AHEAD = 2;
+
+/** Bytes of bases at which a batch is full, before its contents are. */
+const ENOUGH_BASES = MAX_BASE_SIZE / 4;
+
+export class ObjectPacker {
+  readonly #options: ObjectPackerOptions;
+  readonly #writer: PackWriter;
+  /** What is in this pack. */
+  readonly packed = new Set<Digest>();
+  #parts: PartToPack[] = [];
+  #size = 0;
+  #basesSize = 0;
+  #number = 0;
+  readonly #reading: { batch: Batch; result: Promise<PackResult> }[] = [];
+  readonly #compressing: { objects: ObjectRef[]; bases: ObjectRef[]; result: Promise<PackResult> }[] = [];
+
+  private constructor(options: ObjectPackerOptions, writer: PackWriter) {
+    this.#options = options;
+    this.#writer = writer;
+  }
+
+  static async create(options: ObjectPackerOptions): Promise<ObjectPacker> {
+    return new ObjectPacker(options, await PackWriter.create(options.store, options.layer));
+  }
+
+  async add(part: PartToPack): Promise<void> {
+    const basesSize = part.bases.reduce((sum, { size }) => sum + size, 0);
+    if (this.#size + part.length > FRAME_SIZE || this.#basesSize + basesSize > ENOUGH_BASES) {
+      await this.#endBatch();
+    }
+    this.#parts.push(part);
+    this.#size += part.length;
+    this.#basesSize += basesSize;
+  }
+
+  /** Waits until all that was added is read and compressed. */
+  async drain(): Promise<void> {
+    await this.#endBatch();
+    await this.#drainReading(0);
+    await this.#drainCompressing(0);
+  }
+
+  /** Makes the pack durable; none when there was nothing new. */
+  async finish(): Promise<WrittenPack[]> {
+    await this.drain();
+    const pack = await this.#writer.finish();
+    return pack === undefined ? [] : [pack];
+  }
+
+  /** Gives the pack up. */
+  async discard(): Promise<void> {
+    await this.#writer.discard();
+  }
+
+  async #endBatch(): Promise<void> {
+    if (this.#parts.length === 0) return;
+    this.#options.signal?.throwIfAborted();
+    const { pool } = this.#options;
+    const batch = { number: this.#number++, worker: pool.idlest(), parts: this.#parts };
+    this.#parts = [];
+    this.#size = 0;
+    this.#basesSize = 0;
+    const result = startReading(batch);
+    // It is awaited in its turn; a packer that is given up before that does not need to know.
+    result.catch(() => undefined);
+    this.#reading.push({ batch, result });
+    await this.#drainReading(AHEAD * pool.workers.length);
+    await this.#drainCompressing(AHEAD * pool.workers.length);
+  }
+
+  /** Has what was read compressed, in order, until no more than `left` batches are being read. */
+  async #drainReading(left: number): Promise<void> {
+    while (this.#reading.length > left) {
+      const next = this.#reading.shift();
+      if (next === undefined) return;
+      const read = await next.result;
+      if (read.kind === 'read') await this.#compress(next.batch, read.parts);
+    }
+  }
+
+  async #compress({ number, worker, parts }: Batch, read: readonly ReadPart[]): Promise<void> {
+    const kept: number[] = [];
+    const objects: ObjectRef[] = [];
+    for (const [i, part] of parts.entries()) {
+      const done = read[i];
+      if (done === undefined) continue;
+      part.onDigest(done);
+      const { digest } = done;
+      if (digest === '' || this.packed.has(digest) || this.#options.known(digest)) continue;
+      this.packed.add(digest);
+      kept.push(i);
+      objects.push({ digest, size: part.length });
+    }
+    const wanted = withinLimit(kept.flatMap((i) => parts[i]?.bases ?? []));
+    const reader = this.#options.bases;
+    const bases = reader === undefined || wanted.length === 0 ? undefined : await reader.readBases(wanted);
+    const task: PackTask = { kind: 'compress', batch: number, kept, bases };
+    const result = worker.run(task, bases === undefined ? [] : [arrayBufferOf(bases)]);
+    result.catch(() => undefined);
+    this.#compressing.push({ objects, bases: wanted, result });
+  }
+
+  /** Writes what was compressed, in order, until no more than `left` batches are being compressed. */
+  async #drainCompressing(left: number): Promise<void> {
+    while (this.#compressing.length > left) {
+      const next = this.#compressing.shift();
+      if (next === undefined) return;
+      const compressed = await next.result;
+      if (compressed.kind !== 'compressed') continue;
+      this.#writer.addObjects(next.objects);
+      for (const { bytes, size } of compressed.frames) {
+        await this.#writer.addFrame(bytes, size, compressed.isPatch ? next.bases : undefined);
+      }
+    }
+  }
+}
+
+async function startReading({ number, worker, parts }: Batch): Promise<PackResult> {
+  const fromFiles: FilePart[] = [];
+  const contents: Uint8Array[] = [];
+  for (const { content } of parts) {
+    if (content instanceof Uint8Array) contents.push(content);
+    else fromFiles.push(content);
+  }
+  if (contents.length > 0 && fromFiles.length > 0) throw new Error('a batch is of files, or at hand');
+  return await worker.run(
+    contents.length > 0
+      ? { kind: 'take', batch: number, contents }
+      : { kind: 'read', batch: number, parts: fromFiles },
+  );
+}
+
+function arrayBufferOf(bytes: Buffer): ArrayBuffer {
+  if (bytes.buffer instanceof ArrayBuffer) return bytes.buffer;
+  throw new Error('a buffer of its own is given away');
+}

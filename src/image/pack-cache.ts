@@ -1,0 +1,88 @@
+/**
+ * What the last packing of a tree saw, so that the next one reads only what has changed since: the manifest that came of
+ * it and, for each of its entries, what `stampOf` said of the thing. A cache that is missing, old or damaged costs time.
+ */
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, realpath } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import { zstdCompress, zstdDecompress } from 'node:zlib';
+import { z } from 'zod';
+import { describeError, errorCode } from '../errors.ts';
+import type { Digest } from '../store/digest.ts';
+import { digestSchema } from '../store/digest-schema.ts';
+import type { Store } from '../store/store.ts';
+import { writeFileAtomic } from '../system/write-file.ts';
+import type { BytePath } from './byte-path.ts';
+import { stampOf } from './content.ts';
+import { parseManifest, type ManifestEntry } from './manifest.ts';
+import type { PackedBase } from './packed-base.ts';
+import type { WalkedThing } from './walk.ts';
+
+const cacheSchema = z.strictObject({
+  format: z.literal('bladeroot-pack-cache'),
+  version: z.literal(1),
+  manifest: digestSchema,
+  /** One an entry; empty for what may have changed without the times having moved. */
+  stamps: z.array(z.string()),
+});
+
+const compress = promisify(zstdCompress);
+const decompress = promisify(zstdDecompress);
+
+export class PackCache {
+  readonly #path: string;
+  readonly #seen: ReadonlyMap<BytePath, { entry: ManifestEntry; stamp: string }>;
+
+  private constructor(path: string, entries: readonly ManifestEntry[], stamps: readonly string[]) {
+    this.#path = path;
+    this.#seen = new Map(entries.map((entry, i) => [entry.path, { entry, stamp: stamps[i] ?? '' }]));
+  }
+
+  /** @returns undefined where there is no folder for caches */
+  static async open(
+    directory: string,
+    store: Store,
+    options: { cacheFolder?: string | undefined; onNote?: ((note: string) => void) | undefined },
+    base: PackedBase | undefined,
+  ): Promise<PackCache | undefined> {
+    if (options.cacheFolder === undefined) return undefined;
+    const path = await cachePath(options.cacheFolder, directory);
+    try {
+      const text = await decompress(await readFile(path), { maxOutputLength: MAX_BYTES });
+      const { manifest, stamps } = cacheSchema.parse(JSON.parse(text.toString()));
+      const isBase = base?.statement.id === manifest;
+      const entries = isBase ? base.entries : parseManifest(await store.readManifest(manifest));
+      return new PackCache(path, entries, stamps.length === entries.length ? stamps : []);
+    } catch (error) {
+      if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'MANIFEST_MISSING') {
+        options.onNote?.(`all is read, as ${path} cannot be used: ${describeError(error)}`);
+      }
+      return new PackCache(path, [], []);
+    }
+  }
+
+  /** The entry that was made of a thing, if it is the same as then. A hard link's is made anew: it depends on others. */
+  unchanged({ path, stat }: WalkedThing): ManifestEntry | undefined {
+    const seen = this.#seen.get(path);
+    if (seen === undefined || seen.stamp !== stampOf(stat)) return undefined;
+    return seen.entry.type === 'hardlink' ? undefined : seen.entry;
+  }
+
+  /** @param stamps one for each entry of the manifest */
+  async write(manifest: Digest, stamps: readonly string[]): Promise<void> {
+    await mkdir(dirname(this.#path), { recursive: true });
+    const text = JSON.stringify({ format: 'bladeroot-pack-cache', version: 1, manifest, stamps });
+    await writeFileAtomic(this.#path, await compress(text));
+  }
+}
+
+const MAX_BYTES = 512 * 1024 * 1024;
+
+/** A tree's cache, by the directory that it is really in. */
+async function cachePath(folder: string, directory: string): Promise<string> {
+  const real = createHash('sha256')
+    .update(await realpath(directory))
+    .digest('hex');
+  return join(folder, `${real.slice(0, 32)}.zst`);
+}

@@ -1,0 +1,103 @@
+/** What a walk saw as entries of a manifest: all that is known without reading files' contents. */
+import { readlinkSync, type BigIntStats } from 'node:fs';
+import type { Layer } from '../store/pack-index.ts';
+import { decodeDevice, readXattrs } from '../system/posix.ts';
+import { fromBytes, type BytePath } from './byte-path.ts';
+import { LEFTOVERS } from './leftovers.ts';
+import type { FileEntry, ManifestEntry, Metadata } from './manifest.ts';
+import type { TreeRoot } from './tree-root.ts';
+import type { WalkedThing } from './walk.ts';
+
+/** A file whose content has to be read before its entry is whole. */
+export interface UnreadFile {
+  entry: Omit<FileEntry, 'objects' | 'extents'>;
+  /** Where its content belongs: to `run` when any of its names does. */
+  contentLayer: Layer;
+  stat: BigIntStats;
+}
+
+export type TreeEntry = { entry: ManifestEntry } | { unread: UnreadFile };
+
+/** The names of what has several: the first of them has the content, the others are hard links to it. */
+export interface LinkGroup {
+  first: BytePath;
+  /** `run` when any of the names is of it. */
+  layer: Layer;
+}
+
+/** @param things in the order of their paths */
+export function linkGroups(things: readonly WalkedThing[]): Map<string, LinkGroup> {
+  const groups = new Map<string, LinkGroup>();
+  for (const { path, layer, stat } of things) {
+    if (stat.nlink < 2n || stat.isDirectory()) continue;
+    const group = groups.get(inodeOf(stat));
+    if (group === undefined) groups.set(inodeOf(stat), { first: path, layer });
+    else if (layer === 'run') group.layer = 'run';
+  }
+  return groups;
+}
+
+function inodeOf(stat: BigIntStats): string {
+  return `${stat.dev}:${stat.ino}`;
+}
+
+/** The entry of a thing, or what is needed to make it. */
+export function entryOf(
+  root: TreeRoot,
+  { path, layer, stat }: WalkedThing,
+  groups: ReadonlyMap<string, LinkGroup>,
+): TreeEntry {
+  const group = groups.get(inodeOf(stat));
+  if (group !== undefined && group.first !== path) {
+    return { entry: { path, layer, type: 'hardlink', target: group.first } };
+  }
+  if (stat.isFile()) return fileEntry(root, { path, layer, stat }, group?.layer ?? layer);
+  const common = { path, layer, ...metadataOf(stat), xattrs: readXattrs(root.at(path)) };
+  if (stat.isDirectory()) return { entry: { ...common, type: 'dir' } };
+  if (stat.isSymbolicLink()) {
+    const target = fromBytes(readlinkSync(root.bytesAt(path), 'buffer'));
+    return { entry: { ...common, type: 'symlink', target } };
+  }
+  if (stat.isFIFO()) return { entry: { ...common, type: 'fifo' } };
+  const type = stat.isBlockDevice() ? 'block' : 'char';
+  return { entry: { ...common, type, ...decodeDevice(stat.rdev) } };
+}
+
+function fileEntry(root: TreeRoot, { path, layer, stat }: WalkedThing, contentLayer: Layer): TreeEntry {
+  const common = { path, layer, type: 'file', ...metadataOf(stat) } as const;
+  const size = path === LEFTOVERS.emptied ? 0 : Number(stat.size);
+  if (size === 0) {
+    return { entry: { ...common, xattrs: readXattrs(root.at(path)), size, objects: [], extents: undefined } };
+  }
+  return { unread: { entry: { ...common, size, xattrs: NO_XATTRS }, contentLayer, stat } };
+}
+
+const NO_XATTRS: Metadata['xattrs'] = new Map();
+
+function metadataOf(stat: BigIntStats): Omit<Metadata, 'xattrs'> {
+  return {
+    mode: Number(stat.mode & 0o7777n),
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    mtime: formatTime(stat.mtimeNs),
+  };
+}
+
+const BILLION = 1_000_000_000n;
+
+/** Nanoseconds since 1970 as a manifest has them: decimal seconds without trailing zeros, such as `-1.5`. */
+export function formatTime(nanoseconds: bigint): string {
+  const absolute = nanoseconds < 0n ? -nanoseconds : nanoseconds;
+  const fraction = String(absolute % BILLION)
+    .padStart(9, '0')
+    .replace(/0+$/, '');
+  const seconds = `${nanoseconds < 0n ? '-' : ''}${absolute / BILLION}`;
+  return fraction === '' ? seconds : `${seconds}.${fraction}`;
+}
+
+/** The inverse of `formatTime`. */
+export function parseTime(text: string): bigint {
+  const [whole = '0', fraction = ''] = text.replace('-', '').split('.');
+  const absolute = BigInt(whole) * BILLION + BigInt(fraction.padEnd(9, '0'));
+  return text.startsWith('-') ? -absolute : absolute;
+}

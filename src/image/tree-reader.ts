@@ -1,0 +1,240 @@
+/** A tree on its way into a snapshot: what is in it, which files have to be read, and whether it stayed as it was. */
+import { lstatSync, type BigIntStats } from 'node:fs';
+import { setImmediate as breathe } from 'node:timers/promises';
+import { BladerootError } from '../errors.ts';
+import { MAX_OBJECT_SIZE } from '../store/frame.ts';
+import type { Layer, ObjectRef } from '../store/pack-index.ts';
+import type { BaseFinder } from './bases.ts';
+import { display, type BytePath } from './byte-path.ts';
+import { stampOf } from './content.ts';
+import type { LayerPatterns } from './layers.ts';
+import type { Extent, FileEntry, ManifestEntry } from './manifest.ts';
+import type { PackPool, PartToPack } from './object-packer.ts';
+import type { PackCache } from './pack-cache.ts';
+import type { FilePart, FileProblem, ReadPart } from './pack-worker.ts';
+import type { PackedBase } from './packed-base.ts';
+import { entryOf, linkGroups, type UnreadFile } from './tree-entries.ts';
+import { readTreeRules } from './tree-rules.ts';
+import { isMissing, TreeRoot } from './tree-root.ts';
+import { walkTree, type WalkedThing, type WalkOptions } from './walk.ts';
+
+export interface PackProgress {
+  entriesDone: number;
+  entriesTotal: number;
+  /** Of content that was read. */
+  bytesDone: number;
+}
+
+export interface TreeReaderOptions extends WalkOptions {
+  /** Beside the defaults and what the tree itself says. */
+  patterns?: LayerPatterns | undefined;
+  /** Packs what changes meanwhile as it is found, with a note, instead of failing. */
+  live?: boolean | undefined;
+  onProgress?: ((progress: PackProgress) => void) | undefined;
+}
+
+/** A file that has to be read, with its place among the entries. */
+interface FileToRead extends UnreadFile {
+  place: number;
+}
+
+/** Things that are looked at before others get their turn. */
+const THINGS_AT_ONCE = 2000;
+
+/** How many problems an error names. */
+const PROBLEMS_NAMED = 5;
+
+export class TreeReader {
+  /** Files whose content was read. */
+  filesRead = 0;
+  readonly #root: TreeRoot;
+  readonly #options: TreeReaderOptions;
+  #things: readonly WalkedThing[] = [];
+  /** An entry a thing; undefined while its content is being read, and for good when it vanished. */
+  readonly #entries: (ManifestEntry | undefined)[] = [];
+  readonly #toRead: FileToRead[] = [];
+  readonly #problems = new Map<BytePath, FileProblem>();
+  readonly #progress: PackProgress = { entriesDone: 0, entriesTotal: 0, bytesDone: 0 };
+
+  private constructor(root: TreeRoot, options: TreeReaderOptions) {
+    this.#root = root;
+    this.#options = options;
+  }
+
+  /** Looks at everything in the tree, and at no file's content. @throws BladerootError `TREE_MISSING`, `TREE_CHANGED` */
+  static async open(
+    directory: string,
+    cache: PackCache | undefined,
+    base: PackedBase | undefined,
+    options: TreeReaderOptions,
+  ): Promise<TreeReader> {
+    const reader = new TreeReader(new TreeRoot(directory), options);
+    try {
+      await reader.#look(directory, cache, base);
+      return reader;
+    } catch (error) {
+      reader.close();
+      throw error;
+    }
+  }
+
+  /** The contents that belong to a layer, in the order of their paths; to be packed as they come. */
+  async *parts(layer: Layer, pool: PackPool, finder: BaseFinder | undefined): AsyncGenerator<PartToPack> {
+    for (const file of this.#toRead) {
+      if (file.contentLayer !== layer) continue;
+      this.filesRead++;
+      const { path, size } = file.entry;
+      const seen = { path: this.#root.at(path), stamp: stampOf(file.stat), size };
+      const { extents, lengths } = await this.#scan(file, seen, pool);
+      const total = lengths.reduce((sum, length) => sum + length, 0);
+      if (total === 0) this.#complete(file, [], extents, NO_XATTRS);
+      const objects: ObjectRef[] = [];
+      let from = 0;
+      for (const length of lengths) {
+        const content: FilePart = { file: seen, extents, from, length };
+        const bases = finder?.basesFor(path, from, length, total) ?? [];
+        const onDigest = (part: ReadPart): void => {
+          objects.push({ digest: part.digest, size: length });
+          this.#note(path, part.problem);
+          this.#progress.bytesDone += length;
+          if (objects.length === lengths.length) this.#complete(file, objects, extents, part.xattrs);
+        };
+        yield { length, content, bases, onDigest };
+        from += length;
+      }
+    }
+  }
+
+  /**
+   * That all is still what the walk saw: no file was written, nothing came or went while others were being read.
+   * @throws BladerootError `TREE_CHANGED`, unless what changes is to be packed all the same
+   */
+  async requireUnchanged(): Promise<void> {
+    for (const [i, { path, stat }] of this.#things.entries()) {
+      if (i % THINGS_AT_ONCE === 0) await this.#breathe();
+      const now = lstatOf(this.#root, path);
+      if (now === undefined) this.#note(path, 'vanished');
+      else if (stampOf(now) !== stampOf(stat)) this.#note(path, 'changed');
+    }
+    const problems = [...this.#problems].map(
+      ([path, problem]) => `${display(path)} ${PROBLEM_TEXTS[problem]}`,
+    );
+    if (this.#options.live === true) {
+      for (const problem of problems) this.#options.onNote?.(`${problem}; it is packed as it was found`);
+    } else if (problems.length > 0) {
+      const named = problems.slice(0, PROBLEMS_NAMED).join(', ');
+      const more = problems.length > PROBLEMS_NAMED ? `, and ${problems.length - PROBLEMS_NAMED} more` : '';
+      throw new BladerootError(
+        'TREE_CHANGED',
+        `the tree changed while it was being packed: ${named}${more}`,
+        {
+          hint: 'nothing may change a tree while it is being packed; --live packs it as it is found',
+        },
+      );
+    }
+  }
+
+  /** All entries, once everything has been read. */
+  finish(): ManifestEntry[] {
+    const gone = new Set<BytePath>();
+    return this.#entries.filter((entry, i): entry is ManifestEntry => {
+      const path = this.#things[i]?.path ?? '';
+      const isGone = entry === undefined || (entry.type === 'hardlink' && gone.has(entry.target));
+      if (isGone) gone.add(path);
+      return !isGone;
+    });
+  }
+
+  /** What each entry of `finish` was like; empty where it may change again without the times moving. */
+  stamps(): string[] {
+    const settled = this.#begun - CLOCK_GRAIN_NS;
+    return this.#things
+      .filter((_, i) => this.#entries[i] !== undefined)
+      .map(({ path, stat }) => (stat.ctimeNs < settled && !this.#problems.has(path) ? stampOf(stat) : ''));
+  }
+
+  close(): void {
+    this.#root.close();
+  }
+
+  readonly #begun = BigInt(Date.now()) * 1_000_000n;
+
+  async #look(directory: string, cache: PackCache | undefined, base: PackedBase | undefined): Promise<void> {
+    const rules = await readTreeRules(directory, this.#options.patterns);
+    this.#things = await walkTree(this.#root, rules, this.#options);
+    this.#progress.entriesTotal = this.#things.length;
+    const groups = linkGroups(this.#things);
+    for (const [place, thing] of this.#things.entries()) {
+      if (place % THINGS_AT_ONCE === 0) await this.#breathe();
+      const contentLayer = groups.get(`${thing.stat.dev}:${thing.stat.ino}`)?.layer ?? thing.layer;
+      const seen = cache?.unchanged(thing);
+      if (seen !== undefined && isPacked(seen, contentLayer, base)) {
+        this.#entries.push(seen.layer === thing.layer ? seen : { ...seen, layer: thing.layer });
+        continue;
+      }
+      const made = entryOf(this.#root, thing, groups);
+      this.#entries.push('entry' in made ? made.entry : undefined);
+      if ('unread' in made) this.#toRead.push({ ...made.unread, place });
+    }
+    this.#progress.entriesDone = this.#things.length - this.#toRead.length;
+  }
+
+  /** Where the data of a file is, and the lengths of the parts that it is cut into. */
+  async #scan(
+    { entry, stat }: FileToRead,
+    seen: FilePart['file'],
+    pool: PackPool,
+  ): Promise<{ extents: readonly Extent[] | undefined; lengths: readonly number[] }> {
+    const isSparse = stat.blocks * 512n < stat.size;
+    if (!isSparse && entry.size <= MAX_OBJECT_SIZE) return { extents: undefined, lengths: [entry.size] };
+    const result = await pool.run({ kind: 'scan', file: seen });
+    if (result.kind !== 'scanned') throw new Error(`a scan ended as ${result.kind}`);
+    this.#note(entry.path, result.problem);
+    return { extents: result.extents, lengths: result.parts };
+  }
+
+  #complete(
+    file: FileToRead,
+    objects: readonly ObjectRef[],
+    extents: readonly Extent[] | undefined,
+    xattrs: ReadPart['xattrs'],
+  ): void {
+    this.#progress.entriesDone++;
+    this.#options.onProgress?.(this.#progress);
+    if (this.#problems.get(file.entry.path) === 'vanished') return;
+    const values = Array.from(xattrs, ([name, value]): [string, Buffer] => [name, Buffer.from(value)]);
+    const entry: FileEntry = { ...file.entry, objects, extents, xattrs: new Map(values) };
+    this.#entries[file.place] = entry;
+  }
+
+  #note(path: BytePath, problem: FileProblem | undefined): void {
+    if (problem !== undefined && this.#problems.get(path) !== 'vanished') this.#problems.set(path, problem);
+  }
+
+  async #breathe(): Promise<void> {
+    await breathe();
+    this.#options.signal?.throwIfAborted();
+  }
+}
+
+const PROBLEM_TEXTS = { changed: 'changed', vanished: 'vanished' } as const;
+
+const NO_XATTRS: ReadPart['xattrs'] = new Map();
+
+/** Times of files move in the kernel's ticks, of 10 ms at most: what was changed just before could be changed unseen. */
+const CLOCK_GRAIN_NS = 20_000_000n;
+
+/** Whether the content of an entry is where whoever has the layer can read it. */
+function isPacked(entry: ManifestEntry, contentLayer: Layer, base: PackedBase | undefined): boolean {
+  if (entry.type !== 'file') return true;
+  return entry.objects.every(({ digest }) => base?.knows(contentLayer, digest) === true);
+}
+
+function lstatOf(root: TreeRoot, path: BytePath): BigIntStats | undefined {
+  try {
+    return lstatSync(root.bytesAt(path), { bigint: true });
+  } catch (error) {
+    if (isMissing(error)) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,253 @@
+/** A thread of unpacking: decompresses frames and writes what is in them to files, with blocking calls. */
+import {
+  chmodSync,
+  closeSync,
+  constants,
+  fchmodSync,
+  fchownSync,
+  ftruncateSync,
+  lchownSync,
+  linkSync,
+  openSync,
+  renameSync,
+  symlinkSync,
+  writeSync,
+} from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import { BladerootError, describeError, errorCode } from '../errors.ts';
+import { sha256, type Digest } from '../store/digest.ts';
+import { decompressFrameSync } from '../store/frame.ts';
+import { dataExtents, makeNode, readXattrs, removeXattr, setMtime, setXattr } from '../system/posix.ts';
+import { serveTasks } from '../system/workers.ts';
+import { OpenedFile, type SeenFile } from './content.ts';
+import type { Extent } from './manifest.ts';
+
+/** What a thing is to be like, but for its content. */
+export interface Attributes {
+  mode: number;
+  uid: number;
+  gid: number;
+  /** Nanoseconds since 1970. */
+  mtime: bigint;
+  xattrs: ReadonlyMap<string, Uint8Array>;
+}
+
+/** A file on its way; paths are for system calls, one character a byte. */
+export interface FileTarget {
+  /** Where it is written. */
+  path: string;
+  /** What it is called in the end, where that is another path: something is there that it takes the place of. */
+  finalPath: string | undefined;
+  /** Bytes, with holes. */
+  size: number;
+  extents: readonly Extent[] | undefined;
+  attributes: Attributes;
+}
+
+/** Bytes of a frame that go to a file. */
+export interface FramePart {
+  /** In the frame's content, and in the file's data. */
+  from: number;
+  length: number;
+  at: number;
+  file: FileTarget;
+  /** Whether they are all the data of the file, which is then complete. */
+  isWhole: boolean;
+}
+
+export type SmallThing =
+  | { type: 'symlink'; path: string; target: string; attributes: Attributes }
+  | { type: 'char' | 'block' | 'fifo'; path: string; major: number; minor: number; attributes: Attributes }
+  | { type: 'empty'; file: FileTarget }
+  | { type: 'hardlink'; path: string; target: string }
+  | { type: 'attributes'; path: string; isLink: boolean; attributes: Attributes };
+
+export type UnpackTask =
+  | {
+      kind: 'frame';
+      bytes: Uint8Array;
+      size: number;
+      bases: Uint8Array | undefined;
+      parts: readonly FramePart[];
+    }
+  /** All the data of these is written: they are given what else they have. */
+  | { kind: 'finish'; files: readonly FileTarget[] }
+  | { kind: 'make'; things: readonly SmallThing[] }
+  /** Whether the data of files that are there is what it is to be: digests of parts, of these lengths. */
+  | { kind: 'compare'; files: readonly ComparedFile[] };
+
+export interface ComparedFile {
+  file: SeenFile;
+  extents: readonly Extent[] | undefined;
+  objects: readonly { digest: Digest; size: number }[];
+}
+
+export type UnpackResult = { kind: 'done'; written: number } | { kind: 'compared'; same: boolean[] };
+
+serveTasks<UnpackTask, UnpackResult>((task) => {
+  switch (task.kind) {
+    case 'frame':
+      return { result: { kind: 'done', written: writeFrame(task) } };
+    case 'finish':
+      for (const file of task.files) naming(file.path, () => finish(file, openExisting(file.path)));
+      return { result: { kind: 'done', written: 0 } };
+    case 'make':
+      for (const thing of task.things) make(thing);
+      return { result: { kind: 'done', written: 0 } };
+    case 'compare':
+      return { result: { kind: 'compared', same: task.files.map(isSame) } };
+  }
+});
+
+function writeFrame({ bytes, size, bases, parts }: UnpackTask & { kind: 'frame' }): number {
+  let content: Buffer;
+  try {
+    content = decompressFrameSync(bytes, size, bases);
+  } catch (error) {
+    throw new BladerootError('PACK_DAMAGED', `a frame cannot be decompressed: ${describeError(error)}`);
+  }
+  let written = 0;
+  for (const { from, length, at, file, isWhole } of parts) {
+    naming(file.path, () => {
+      const fd = isWhole ? openNew(file.path) : openSync(bytesOf(file.path), APPEND_TO, 0o600);
+      try {
+        writeData(fd, content.subarray(from, from + length), file.extents, at);
+        if (isWhole) describe(file, fd);
+      } finally {
+        closeSync(fd);
+      }
+      if (isWhole) rename(file);
+    });
+    written += length;
+  }
+  return written;
+}
+
+/** Nothing is ever written through what happens to be there. */
+const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+/** Of a file that is written in parts any may come first. */
+const APPEND_TO = constants.O_WRONLY | constants.O_CREAT | constants.O_NOFOLLOW;
+
+function openNew(path: string): number {
+  return openSync(bytesOf(path), NEW, 0o600);
+}
+
+function openExisting(path: string): number {
+  return openSync(bytesOf(path), constants.O_WRONLY | constants.O_NOFOLLOW);
+}
+
+/** Writes data at a position of it: between the holes of a sparse file. */
+function writeData(fd: number, bytes: Uint8Array, extents: readonly Extent[] | undefined, at: number): void {
+  if (extents === undefined) {
+    writeAll(fd, bytes, at);
+    return;
+  }
+  let start = 0;
+  let done = 0;
+  for (const [offset, length] of extents) {
+    const skip = at + done - start;
+    start += length;
+    if (skip >= length) continue;
+    const part = bytes.subarray(done, done + length - skip);
+    writeAll(fd, part, offset + skip);
+    done += part.length;
+    if (done === bytes.length) return;
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array, position: number): void {
+  for (let done = 0; done < bytes.length;) {
+    done += writeSync(fd, bytes, done, bytes.length - done, position + done);
+  }
+}
+
+function finish(file: FileTarget, fd: number): void {
+  try {
+    describe(file, fd);
+  } finally {
+    closeSync(fd);
+  }
+  rename(file);
+}
+
+/** Owner first, as a change of owner takes setuid bits and capabilities away; the time last, as all else moves it. */
+function describe({ path, size, extents, attributes }: FileTarget, fd: number): void {
+  if (extents !== undefined) ftruncateSync(fd, size);
+  fchownSync(fd, attributes.uid, attributes.gid);
+  fchmodSync(fd, attributes.mode);
+  for (const [name, value] of attributes.xattrs) setXattr(path, name, value);
+  setMtime(path, attributes.mtime);
+}
+
+function rename({ path, finalPath }: FileTarget): void {
+  if (finalPath !== undefined) renameSync(bytesOf(path), bytesOf(finalPath));
+}
+
+function make(thing: SmallThing): void {
+  if (thing.type === 'empty') {
+    naming(thing.file.path, () => finish(thing.file, openNew(thing.file.path)));
+    return;
+  }
+  naming(thing.path, () => {
+    switch (thing.type) {
+      case 'hardlink':
+        linkSync(bytesOf(thing.target), bytesOf(thing.path));
+        return;
+      case 'symlink':
+        symlinkSync(bytesOf(thing.target), bytesOf(thing.path));
+        setAttributes(thing.path, true, thing.attributes);
+        return;
+      case 'attributes':
+        setAttributes(thing.path, thing.isLink, thing.attributes);
+        return;
+      default:
+        makeNode(thing.path, thing.type, thing.major, thing.minor);
+        setAttributes(thing.path, false, thing.attributes);
+    }
+  });
+}
+
+/** All that a thing has but its content; what it inherited from its directory is taken from it. */
+function setAttributes(path: string, isLink: boolean, { uid, gid, mode, xattrs, mtime }: Attributes): void {
+  lchownSync(bytesOf(path), uid, gid);
+  if (!isLink) chmodSync(bytesOf(path), mode);
+  for (const name of readXattrs(path).keys()) if (!xattrs.has(name)) removeXattr(path, name);
+  for (const [name, value] of xattrs) setXattr(path, name, value);
+  setMtime(path, mtime);
+}
+
+function isSame({ file, extents, objects }: ComparedFile): boolean {
+  const opened = new OpenedFile(file);
+  let from = 0;
+  // What ought to be a hole is not looked at: so there must be one.
+  let same =
+    extents === undefined || isDeepStrictEqual(dataExtents(opened.fd, file.size, file.path), extents);
+  for (const { digest, size } of objects) {
+    if (!same) break;
+    const content = Buffer.allocUnsafe(size);
+    opened.read(content, extents, from);
+    from += size;
+    same = sha256(content) === digest;
+  }
+  return opened.close() && same;
+}
+
+/** Says of what cannot be written which it is. */
+function naming(path: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    const code = errorCode(error);
+    const why = code === 'ENOSPC' ? 'there is no space left on the disk' : describeError(error);
+    throw new BladerootError('UNPACK_FAILED', `${JSON.stringify(path)} could not be written: ${why}`, {
+      cause: error,
+      ...(code === 'ENOSPC' && {
+        hint: 'make room, or unpack to a larger disk; what is there is not complete',
+      }),
+    });
+  }
+}
+
+function bytesOf(path: string): Buffer {
+  return Buffer.from(path, 'latin1');
+}

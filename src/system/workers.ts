@@ -1,0 +1,165 @@
+/**
+ * Threads for work that keeps a core busy: hashing, compressing, writing many files. A worker takes its tasks one after
+ * the other, with blocking calls, which are several times cheaper than asynchronous ones; the main thread stays free.
+ */
+import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { parentPort, Worker, workerData } from 'node:worker_threads';
+import { BladerootError, describeError, errorCode } from '../errors.ts';
+import { isBundled, programDirectory } from './asset.ts';
+
+/** Modules that are the beginning of a thread; the bundle makes a file of each. */
+export const WORKERS = ['image/pack-worker', 'image/unpack-worker'] as const;
+export type WorkerModule = (typeof WORKERS)[number];
+
+interface Request<Task> {
+  number: number;
+  task: Task;
+}
+
+type Reply<Result> =
+  | { number: number; result: Result }
+  | { number: number; error: { code: string; message: string; hint: string | undefined } };
+
+interface Waiting<Result> {
+  resolve(result: Result): void;
+  reject(reason: unknown): void;
+}
+
+/** More threads than this do not make anything faster: the main thread has to keep them fed. */
+const MAX_WORKERS = 8;
+
+export function workerCount(): number {
+  return Math.max(1, Math.min(MAX_WORKERS, availableParallelism()));
+}
+
+/** One thread; its owner closes it. */
+export class TaskWorker<Task, Result> {
+  readonly #worker: Worker;
+  readonly #stop = new Int32Array(new SharedArrayBuffer(4));
+  readonly #waiting = new Map<number, Waiting<Result>>();
+  #next = 0;
+  #failure: { reason: unknown } | undefined;
+  #hasEnded = false;
+
+  constructor(module: WorkerModule) {
+    const file = join(programDirectory, `${module}.${isBundled ? 'mjs' : 'ts'}`);
+    this.#worker = new Worker(file, { workerData: this.#stop });
+    this.#worker.on('message', (reply: Reply<Result>) => this.#take(reply));
+    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('exit', (code) => {
+      this.#hasEnded = true;
+      this.#fail(new Error(`a worker thread ended with ${code}`));
+    });
+  }
+
+  /** How many tasks it has not done yet. */
+  get pending(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * Has a task done, after those that were given before.
+   * @param transfer buffers in it that are given away
+   * @throws BladerootError what the task threw
+   */
+  async run(task: Task, transfer: ArrayBuffer[] = []): Promise<Result> {
+    if (this.#failure !== undefined) throw this.#failure.reason;
+    const number = this.#next++;
+    const done = new Promise<Result>((resolve, reject) => this.#waiting.set(number, { resolve, reject }));
+    const request: Request<Task> = { number, task };
+    this.#worker.postMessage(request, transfer);
+    return await done;
+  }
+
+  /**
+   * Ends the thread after the task that it is at; those behind it fail. It is not terminated: a thread that is in the
+   * middle of a native call would take the whole process with it.
+   */
+  async close(): Promise<void> {
+    Atomics.store(this.#stop, 0, 1);
+    if (this.#hasEnded) return;
+    const ended = once(this.#worker, 'exit');
+    this.#worker.postMessage(CLOSE, []);
+    await ended;
+  }
+
+  #take(reply: Reply<Result>): void {
+    const waiting = this.#waiting.get(reply.number);
+    this.#waiting.delete(reply.number);
+    if ('result' in reply) {
+      waiting?.resolve(reply.result);
+    } else {
+      const { code, message, hint } = reply.error;
+      waiting?.reject(new BladerootError(code, message, hint === undefined ? {} : { hint }));
+    }
+  }
+
+  #fail(reason: unknown): void {
+    this.#failure ??= { reason };
+    for (const { reject } of this.#waiting.values()) reject(reason);
+    this.#waiting.clear();
+  }
+}
+
+/** Threads of one module; each task goes to the one that has the least to do. */
+export class WorkerPool<Task, Result> {
+  readonly workers: readonly TaskWorker<Task, Result>[];
+
+  constructor(module: WorkerModule, count = workerCount()) {
+    this.workers = Array.from({ length: count }, () => new TaskWorker<Task, Result>(module));
+  }
+
+  /** The thread that has the least to do. */
+  idlest(): TaskWorker<Task, Result> {
+    const [first, ...others] = this.workers;
+    if (first === undefined) throw new Error('a pool has at least one worker');
+    return others.reduce((idlest, worker) => (worker.pending < idlest.pending ? worker : idlest), first);
+  }
+
+  async run(task: Task, transfer: ArrayBuffer[] = []): Promise<Result> {
+    return await this.idlest().run(task, transfer);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.workers.map(async (worker) => await worker.close()));
+  }
+}
+
+/** What ends a thread. */
+const CLOSE = 'close';
+
+/** The worker's side: whether it is to end; a task that takes seconds looks now and then. */
+export function isStopping(): boolean {
+  return workerData instanceof Int32Array && Atomics.load(workerData, 0) !== 0;
+}
+
+/**
+ * The worker's side: does each task that comes, in order.
+ * @param work may throw BladerootErrors; returns the result and the buffers in it that are given away
+ */
+export function serveTasks<Task, Result>(
+  work: (task: Task) => { result: Result; transfer?: ArrayBuffer[] },
+): void {
+  const port = parentPort;
+  if (port === null) throw new Error('this module is for a worker thread');
+  const reply = (message: Reply<Result>, transfer: ArrayBuffer[] = []): void =>
+    port.postMessage(message, transfer);
+  port.on('message', (message: Request<Task> | typeof CLOSE) => {
+    if (message === CLOSE || isStopping()) {
+      port.close();
+      return;
+    }
+    const { number, task } = message;
+    try {
+      const { result, transfer } = work(task);
+      reply({ number, result }, transfer);
+    } catch (error) {
+      const code = error instanceof BladerootError ? error.code : (errorCode(error) ?? 'WORKER_FAILED');
+      const own = error instanceof BladerootError;
+      const [message, hint] = own ? [error.message, error.hint] : [describeError(error), undefined];
+      reply({ number, error: { code, message, hint } });
+    }
+  });
+}
