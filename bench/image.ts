@@ -8,11 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { bytes, Output } from '../src/cli/output.ts';
 import { BladerootError, describeError } from '../src/errors.ts';
+import { LEVEL } from '../src/store/frame.ts';
 import { writeFileAtomic } from '../src/system/write-file.ts';
 import { lockTree } from '../src/tree/lock.ts';
 import { machineHere } from './machine.ts';
 import { benchPack } from './pack.ts';
-import { empty, remove, requirePeers, ZSTD_LEVEL } from './peers.ts';
+import { empty, remove, requirePeers } from './peers.ts';
 import { markdownTable, ratioOf, type PartReport } from './report.ts';
 import { benchSize } from './size.ts';
 import { benchTrees, type BenchTrees } from './trees.ts';
@@ -88,7 +89,7 @@ async function bench(options: Options, output: Output, signal: AbortSignal): Pro
     const report = {
       date: date.toISOString(),
       machine: await machineHere(LAB),
-      level: ZSTD_LEVEL,
+      level: LEVEL,
       rounds: options.rounds,
       trees,
       rows: rows.map((row) => ({ ...row, ratio: ratioOf(row) })),

@@ -2,10 +2,8 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BladerootError } from '../src/errors.ts';
+import { LEVEL } from '../src/store/frame.ts';
 import { run } from '../src/system/run.ts';
-
-/** What bladeroot compresses with (src/store/frame.ts). */
-export const ZSTD_LEVEL = 3;
 
 /** A program that makes one thing of a tree, and a tree of that thing again. */
 export interface Archiver {
@@ -24,7 +22,7 @@ export const TAR_EXACT = "--xattrs '--xattrs-include=*' --numeric-owner";
 export const tarZstd: Archiver = {
   name: 'tar, zstd -T0',
   pack: (tree, home) =>
-    script(`tar -c ${TAR_EXACT} -C "$1" . | zstd -q -${ZSTD_LEVEL} -T0 -o "$2"`, [
+    script(`tar -c ${TAR_EXACT} -C "$1" . | zstd -q -${LEVEL} -T0 -o "$2"`, [
       tree,
       join(home, 'tree.tar.zst'),
     ]),
@@ -35,7 +33,7 @@ export const tarZstd: Archiver = {
 export const squashfs: Archiver = {
   name: 'squashfs-tools',
   pack: (tree, home) => {
-    const compression = ['-comp', 'zstd', '-Xcompression-level', `${ZSTD_LEVEL}`];
+    const compression = ['-comp', 'zstd', '-Xcompression-level', `${LEVEL}`];
     return ['mksquashfs', tree, join(home, 'tree.sqfs'), ...compression, '-xattrs', '-no-progress', '-quiet'];
   },
   unpack: (home, directory) => {

@@ -6,9 +6,10 @@ import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
+import { LEVEL } from '../src/store/frame.ts';
 import { run } from '../src/system/run.ts';
 import { perform } from './measure.ts';
-import { empty, script, TAR_EXACT, ZSTD_LEVEL } from './peers.ts';
+import { empty, script, TAR_EXACT } from './peers.ts';
 
 const compress = promisify(zstdCompress);
 
@@ -56,7 +57,7 @@ export async function bytesToFetch(
   signal: AbortSignal,
 ): Promise<number> {
   const there = new Set(before?.chunks.map(({ digest }) => digest));
-  const params = { [constants.ZSTD_c_compressionLevel]: ZSTD_LEVEL };
+  const params = { [constants.ZSTD_c_compressionLevel]: LEVEL };
   await using file = await open(after.file);
   let bytes = after.headerBytes;
   for (const { digest, start, length } of after.chunks) {
