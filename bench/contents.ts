@@ -4,8 +4,7 @@ import { createReadStream } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 import { LEVEL } from '../src/store/frame.ts';
 import { run } from '../src/system/run.ts';
-import { perform } from './measure.ts';
-import { script } from './peers.ts';
+import { perform, script } from './command.ts';
 
 /** A path for each content, by its SHA-256. */
 export type Contents = Map<string, string>;
@@ -30,7 +29,7 @@ export async function compressedChanges(
   signal: AbortSignal,
 ): Promise<number> {
   const changed = [...after].filter(([digest]) => !before.has(digest)).map(([, path]) => path);
-  const together = script(`xargs --null --no-run-if-empty cat -- | zstd -q -${LEVEL} -c | wc -c`, []);
+  const together = script(`xargs --null --no-run-if-empty cat -- | zstd -q -${LEVEL} -c | wc -c`);
   const { stdout } = await perform(together, { input: changed.join('\0'), signal });
   return Number(stdout);
 }

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { folderOf } from '../src/fleet/test-folder.ts';
 import { run } from '../src/system/run.ts';
 import { measure } from './measure.ts';
-import { script } from './peers.ts';
+import { script } from './command.ts';
 
 const { signal } = new AbortController();
 const NODE = process.execPath;
@@ -33,7 +33,7 @@ test('what a command printed is there; one that fails is an error with what it s
 });
 
 test('a pipeline fails when its first program does', async () => {
-  await assert.rejects(measure(script('false | cat', []), { memory: false, signal }), /status 1/);
+  await assert.rejects(measure(script('false | cat'), { memory: false, signal }), /status 1/);
 });
 
 test('nothing of a command outlives an abort', async (t) => {

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { run, startPiped, type RunResult } from '../src/system/run.ts';
+import { run, startPiped } from '../src/system/run.ts';
 import { inNamespaces } from '../src/tree/namespaces.ts';
 import { watchMemory } from './process-memory.ts';
 
@@ -21,14 +21,6 @@ export interface MeasureOptions {
   /** Watch its memory, which slows it down by a few per cent. */
   memory: boolean;
   signal: AbortSignal;
-}
-
-/** Runs a command that is not measured, in a PID namespace of its own too. Errors are those of `measure`. */
-export async function perform(
-  command: string[],
-  options: { input?: string; signal: AbortSignal },
-): Promise<RunResult> {
-  return await run(...inNamespaces(command), { ...options, killSignal: 'SIGKILL' });
 }
 
 /**

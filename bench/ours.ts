@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
 import { run } from '../src/system/run.ts';
-import { perform } from './measure.ts';
+import { perform } from './command.ts';
 import type { Archiver } from './peers.ts';
 
 const BLADEROOT = fileURLToPath(new URL('../bin/bladeroot', import.meta.url));

@@ -1,9 +1,9 @@
 /** The programs that bladeroot is put beside. All compress with zstd at the level that bladeroot uses. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BladerootError } from '../src/errors.ts';
 import { LEVEL } from '../src/store/frame.ts';
 import { run } from '../src/system/run.ts';
+import { script } from './command.ts';
 
 /** A program that makes one thing of a tree, and a tree of that thing again. */
 export interface Archiver {
@@ -51,22 +51,6 @@ export const casync: Archiver = {
 /** A command of casync with the chunks in `home`. */
 export function casyncWith(verb: string, home: string): string[] {
   return ['casync', verb, '--compression=zstd', `--store=${join(home, 'store.castr')}`];
-}
-
-/** A pipeline as one types it; `args` are its `$1`, `$2`, … */
-export function script(pipeline: string, args: string[]): string[] {
-  return ['bash', '-c', `set -o pipefail; ${pipeline}`, 'bench', ...args];
-}
-
-/** Makes a directory, or makes it empty. */
-export async function empty(directory: string): Promise<void> {
-  await remove(directory);
-  await mkdir(directory, { recursive: true });
-}
-
-/** With rm, which takes a third of the time that Node takes for a tree. */
-export async function remove(path: string): Promise<void> {
-  await run('rm', ['--recursive', '--force', '--one-file-system', path]);
 }
 
 const PROGRAMS = ['bash', 'tar', 'zstd', 'time', 'taskset', 'mksquashfs', 'unsquashfs', 'casync', 'zck'];

@@ -1,10 +1,10 @@
 /** What all parts of the bench share. */
 import { join } from 'node:path';
 import { exists } from '../src/system/read-file.ts';
-import { run } from '../src/system/run.ts';
-import { perform } from './measure.ts';
+import { perform } from './command.ts';
 import type { Entrant } from './contest.ts';
-import { empty, remove, type Archiver } from './peers.ts';
+import { empty } from './folder.ts';
+import type { Archiver } from './peers.ts';
 import type { BenchTrees } from './trees.ts';
 
 export interface Setting {
@@ -52,10 +52,4 @@ export async function packOnce(archiver: Archiver, setting: Setting): Promise<vo
   setting.onProgress(`packing: ${name}`);
   await prepare();
   await perform(command, { signal: setting.signal });
-}
-
-/** An exact copy in place of whatever is at `to`. */
-export async function copyTo(from: string, to: string, signal: AbortSignal): Promise<void> {
-  await remove(to);
-  await run('cp', ['--archive', from, to], { signal });
 }

@@ -2,10 +2,10 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { run } from '../src/system/run.ts';
-import { perform } from './measure.ts';
+import { perform } from './command.ts';
+import { copyTo, empty } from './folder.ts';
 import { ours, packTree } from './ours.ts';
-import { casync, empty } from './peers.ts';
-import { copyTo } from './setting.ts';
+import { casync } from './peers.ts';
 import { bytesToFetch, chunksOf } from './zchunk.ts';
 
 /** What comes after one tree. */

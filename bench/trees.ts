@@ -12,7 +12,7 @@ import { writeFileAtomic } from '../src/system/write-file.ts';
 import { createDebianTree, DEBIAN_KERNEL } from '../src/tree/debian.ts';
 import { aptSources, type AptSources } from './apt-sources.ts';
 import { aptGet, changedPackages, dropTraces, packagesIn, setSources, type Packages } from './debian-tree.ts';
-import { remove } from './peers.ts';
+import { copyTo, remove } from './folder.ts';
 
 const PROGRAMS =
   'chromium firefox-esr nginx postgresql git vim perl python3 libreoffice-core ' +
@@ -66,7 +66,11 @@ export async function benchTrees(request: TreesRequest): Promise<BenchTrees> {
   const { directory, signal } = request;
   await mkdir(directory, { recursive: true });
   const sources = await aptSources(signal);
-  const before = await treeOf(request, sources, 'before', (root) => installRelease(root, sources, request));
+  const before = await treeOf(request, sources, 'before', async (root) => {
+    // They were made of the one that is made anew.
+    for (const name of ['after', 'small']) await remove(join(directory, name));
+    await installRelease(root, sources, request);
+  });
   const after = await treeOf(request, sources, 'after', async (root) => {
     await copyOf(before, root, sources, request);
     await aptGet(root, ['dist-upgrade'], request);
@@ -90,7 +94,7 @@ async function treeOf(
   const home = join(directory, name);
   const recipe = JSON.stringify([sources.codename, PACKAGES, name]);
   const text = await readIfThere(join(home, 'tree.json'));
-  const record = text === undefined ? undefined : RECORD.parse(JSON.parse(text));
+  const record = text === undefined ? undefined : RECORD.safeParse(JSON.parse(text)).data;
   if (record?.recipe === recipe) return { ...record, root: join(home, 'root') };
 
   const aside = join(directory, `.${name}.new`);
@@ -123,13 +127,9 @@ async function installRelease(root: string, sources: AptSources, request: TreesR
   });
   const { bytes, files } = await sizeOf(root, request.signal);
   if (bytes >= LEAST.bytes && files >= LEAST.files) return;
-  throw new BladerootError(
-    'BENCH_TREES',
-    `the tree has ${bytes} bytes in ${files} files, too little to measure`,
-    {
-      hint: 'name more packages in bench/trees.ts',
-    },
-  );
+  throw new BladerootError('BENCH_TREES', `a tree of ${bytes} bytes in ${files} files is too small`, {
+    hint: 'name more packages in bench/trees.ts',
+  });
 }
 
 /** A copy of `before` whose apt has the updates too. */
@@ -140,7 +140,7 @@ async function copyOf(
   request: TreesRequest,
 ): Promise<void> {
   request.onProgress(`copying ${before.root}`);
-  await run('cp', ['--archive', before.root, root], { signal: request.signal });
+  await copyTo(before.root, root, request.signal);
   await setSources(root, [...sources.release, ...sources.updates], request);
 }
 

@@ -1,12 +1,12 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { changeFivePercent } from './changed-tree.ts';
+import { perform } from './command.ts';
 import { contest, type Contest, type Entrant } from './contest.ts';
-import { perform } from './measure.ts';
 import { ours, packCommand, packTree, unpackCommand } from './ours.ts';
-import { empty } from './peers.ts';
+import { copyTo, empty } from './folder.ts';
 import { memoryRow, timeRows, type PartReport } from './report.ts';
-import { copyTo, homeOf, packOnce, type Setting } from './setting.ts';
+import { homeOf, packOnce, type Setting } from './setting.ts';
 
 /** Laying a new snapshot over the tree of the old one, and packing a real upgrade. */
 export async function benchUpdate(setting: Setting): Promise<PartReport> {

@@ -8,8 +8,9 @@ import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
 import { LEVEL } from '../src/store/frame.ts';
 import { run } from '../src/system/run.ts';
-import { perform } from './measure.ts';
-import { empty, script, TAR_EXACT } from './peers.ts';
+import { perform, script } from './command.ts';
+import { empty } from './folder.ts';
+import { TAR_EXACT } from './peers.ts';
 
 const compress = promisify(zstdCompress);
 
