@@ -12,12 +12,12 @@ test('the table says ours, theirs, the ratio, and whether a goal is reached', ()
   assert.equal(
     table,
     `
-| what       |      ours | beside |    theirs | ratio |  goal |         |
-| ---------- | --------: | ------ | --------: | ----: | ----: | ------- |
-| first pack |   12.00 s | tar    |   10.00 s | 1.200 | ≤ 1.2 | reached |
-| first pack |   12.00 s | casync |   48.00 s | 0.250 |       |         |
-| files read |         1 | all    |       100 | 0.010 |   ≤ 0 | missed  |
-| memory     | 300.00 MB | limit  | 400.00 MB | 0.750 |   ≤ 1 | reached |
+| what       |    ours | beside |  theirs | ratio |  goal |         |
+| ---------- | ------: | ------ | ------: | ----: | ----: | ------- |
+| first pack | 12.00 s | tar    | 10.00 s | 1.200 | ≤ 1.2 | reached |
+| first pack | 12.00 s | casync | 48.00 s | 0.250 |       |         |
+| files read |       1 | all    |     100 | 0.010 |   ≤ 0 | missed  |
+| memory     |  300 MB | limit  |  400 MB | 0.750 |   ≤ 1 | reached |
 `.trim(),
   );
 });

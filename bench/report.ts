@@ -1,4 +1,5 @@
 /** What was measured, as a table for people and as JSON. */
+import { bytes } from '../src/cli/output.ts';
 import type { Contest } from './contest.ts';
 
 /** One comparison. */
@@ -68,5 +69,5 @@ function verdict(row: Row): string {
 
 function amount(value: number, unit: Row['unit']): string {
   if (unit === 'seconds') return `${value.toFixed(2)} s`;
-  return unit === 'bytes' ? `${(value / 1e6).toFixed(2)} MB` : `${value}`;
+  return unit === 'bytes' ? bytes(value) : `${value}`;
 }
