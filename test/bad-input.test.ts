@@ -8,6 +8,7 @@ import { IMAGE } from '../src/overlay/test-render.ts';
 import { createKeys, readPrivateKey, readPublicKey } from '../src/release/keys.ts';
 import { sampleKey, sampleRelease } from '../src/release/release.fixture.ts';
 import { ReleaseRepository } from '../src/release/repository.ts';
+import { Store } from '../src/store/store.ts';
 import { run, startPiped } from '../src/system/run.ts';
 import { lockTree } from '../src/tree/lock.ts';
 import { place, type Ended, type Place } from './bladeroot.fixture.ts';
@@ -103,6 +104,7 @@ test('no key: what needs one says what makes it', async (t) => {
 test('an unknown tree, snapshot and release, and nothing to publish', async (t) => {
   const { bladeroot, state } = await place(t, FLEET);
   await createKeys(state);
+  await Store.open(join(state, 'store'));
   for (const args of [
     ['snapshot', 'pack', 'nosuch'],
     ['tree', 'exec', 'nosuch', '--', 'true'],

@@ -24,6 +24,15 @@ export interface FetchRequest {
 
 /** @throws BladerootError when anything that came is not what the signed release says; the slot is then not to be used */
 export async function fetchImage(request: FetchRequest): Promise<void> {
+  const unlock = await request.mirror.lock('shared');
+  try {
+    await fetchAndUnpack(request);
+  } finally {
+    await unlock();
+  }
+}
+
+async function fetchAndUnpack(request: FetchRequest): Promise<void> {
   const { release, source, mirror, directory, reporter } = request;
   for (const { digest, bytes } of releaseBlobs(release.statement)) {
     if (!(await holds(mirror, digest))) await mirror.putBlob(await fetchBlob(source, digest, bytes));

@@ -1,15 +1,15 @@
-import { join } from 'node:path';
 import type { Command } from 'commander';
 import { loadFleet } from '../fleet/load.ts';
 import { readPrivateKey, readPublicKey } from '../release/keys.ts';
-import { publishRelease } from '../release/publish.ts';
+import { publishRelease, type PublishRequest } from '../release/publish.ts';
 import { ReleaseRepository } from '../release/repository.ts';
-import { findSnapshot, readSnapshots } from '../release/snapshots.ts';
+import { findSnapshot } from '../release/find-snapshot.ts';
+import { readSnapshots } from '../release/snapshots.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
 import { BladerootError } from '../errors.ts';
-import { Store } from '../store/store.ts';
-import { contextOf, leaf, noun } from './command.ts';
+import { contextOf, leaf, noun, type Context } from './command.ts';
 import { bytes, table } from './output.ts';
+import { locked, openStore } from './store.ts';
 
 export function releaseCommands(signal: AbortSignal): Command {
   return noun('release', 'signed statements of what the fleet is to run', [
@@ -26,40 +26,54 @@ function publish(signal: AbortSignal): Command {
   ])
     .option('--snapshot <id|tree>', 'the snapshot (the newest one of all when left out)')
     .option('-m, --message <why>', 'why, for those who read the list later')
-    .action(async (options: { snapshot?: string; message?: string }, command: Command) => {
-      const { stateDirectory, fleetDirectory, output } = contextOf(command, signal);
+    .action(async (options: PublishCommandOptions, command: Command) => {
+      const context = contextOf(command, signal);
+      const { stateDirectory, fleetDirectory } = context;
       const key = await readPrivateKey(stateDirectory);
-      const publicKey = await readPublicKey(stateDirectory);
       const fleet = await loadFleet(fleetDirectory);
-      const store = await Store.open(join(stateDirectory, 'store'));
-      const snapshot =
-        options.snapshot === undefined
-          ? (await readSnapshots(store, publicKey)).at(-1)
-          : await findSnapshot(store, options.snapshot, publicKey);
-      if (snapshot === undefined) {
-        throw new BladerootError('UNKNOWN_SNAPSHOT', 'there is no snapshot to publish', {
-          hint: 'make one with `bladeroot snapshot pack TREE`',
-        });
-      }
-      const { release, isNew } = await publishRelease({
-        store,
-        releases: new ReleaseRepository(stateDirectory, publicKey),
-        fleet,
-        fleetDirectory,
-        snapshot,
-        key,
-        message: options.message,
-        signal,
-        onStep: (step) => output.step(step),
-        onInitrd: ({ doneBytes, totalBytes }) =>
-          output.progress(() => `building the initrd: ${bytes(doneBytes)} of ${bytes(totalBytes)}`),
-      });
-      const { sequence, blades } = release.statement;
-      const text = isNew
-        ? `release ${sequence}: snapshot ${snapshot.id.slice(0, 12)} of ${snapshot.tree} for ${blades.length} blades`
-        : `nothing has changed since release ${sequence}: no new one was made`;
-      output.result({ sequence, isNew }, text);
+      const store = await openStore(context);
+      await locked(context, store, 'shared', () => publishFrom(context, { store, key, fleet }, options));
     });
+}
+
+interface PublishCommandOptions {
+  snapshot?: string;
+  message?: string;
+}
+
+async function publishFrom(
+  { stateDirectory, fleetDirectory, output, signal }: Context,
+  { store, key, fleet }: Pick<PublishRequest, 'store' | 'key' | 'fleet'>,
+  options: PublishCommandOptions,
+): Promise<void> {
+  const publicKey = await readPublicKey(stateDirectory);
+  const snapshot =
+    options.snapshot === undefined
+      ? (await readSnapshots(store, publicKey)).at(-1)
+      : await findSnapshot(store, options.snapshot, publicKey);
+  if (snapshot === undefined) {
+    throw new BladerootError('UNKNOWN_SNAPSHOT', 'there is no snapshot to publish', {
+      hint: 'make one with `bladeroot snapshot pack TREE`',
+    });
+  }
+  const { release, isNew } = await publishRelease({
+    store,
+    releases: new ReleaseRepository(stateDirectory, publicKey),
+    fleet,
+    fleetDirectory,
+    snapshot,
+    key,
+    message: options.message,
+    signal,
+    onStep: (step) => output.step(step),
+    onInitrd: ({ doneBytes, totalBytes }) =>
+      output.progress(() => `building the initrd: ${bytes(doneBytes)} of ${bytes(totalBytes)}`),
+  });
+  const { sequence, blades } = release.statement;
+  const text = isNew
+    ? `release ${sequence}: snapshot ${snapshot.id.slice(0, 12)} of ${snapshot.tree} for ${blades.length} blades`
+    : `nothing has changed since release ${sequence}: no new one was made`;
+  output.result({ sequence, isNew }, text);
 }
 
 function list(signal: AbortSignal): Command {
@@ -67,8 +81,7 @@ function list(signal: AbortSignal): Command {
     async (_options, command: Command) => {
       const { stateDirectory, output } = contextOf(command, signal);
       const releases = new ReleaseRepository(stateDirectory, await readPublicKey(stateDirectory));
-      const all: ReleaseStatement[] = [];
-      for (const sequence of await releases.sequences()) all.push((await releases.read(sequence)).statement);
+      const all = await releases.all();
       const rows = all.map((release) => [
         String(release.sequence),
         release.created.slice(0, 19).replace('T', ' '),

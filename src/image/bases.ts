@@ -17,18 +17,13 @@ const MAX_DEPTH = 2;
 /** Finds bases in an old snapshot. */
 export class BaseFinder {
   readonly #objects: ObjectReader;
-  readonly #files = new Map<BytePath, FileEntry>();
-  /** Files by their path without the numbers in it: the last of each. */
-  readonly #versions = new Map<string, FileEntry>();
+  readonly #entries: readonly ManifestEntry[];
+  #old: OldFiles | undefined;
 
   /** @param objects what the packs hold that the new one may be based on */
   constructor(entries: readonly ManifestEntry[], objects: ObjectReader) {
     this.#objects = objects;
-    for (const entry of entries) {
-      if (entry.type !== 'file' || entry.objects.length === 0) continue;
-      this.#files.set(entry.path, entry);
-      this.#versions.set(withoutVersion(entry.path), entry);
-    }
+    this.#entries = entries;
   }
 
   /**
@@ -36,7 +31,8 @@ export class BaseFinder {
    * @param from where it is in the data of the file, `length` bytes of `total`
    */
   basesFor(path: BytePath, from: number, length: number, total: number): ObjectRef[] {
-    const old = this.#files.get(path) ?? this.#versions.get(withoutVersion(path));
+    this.#old ??= new OldFiles(this.#entries);
+    const old = this.#old.find(path);
     if (old === undefined) return [];
     const oldTotal = old.objects.reduce((sum, { size }) => sum + size, 0);
     // The file has grown or shrunk somewhere: the same part is expected at the same share of the way.
@@ -55,6 +51,25 @@ export class BaseFinder {
   #shallow(object: ObjectRef): readonly ObjectRef[] {
     if (!this.#objects.has(object.digest)) return [];
     return this.#objects.depthOf(object.digest) < MAX_DEPTH ? [object] : this.#objects.basesOf(object.digest);
+  }
+}
+
+/** The files of the old snapshot, by their paths. */
+class OldFiles {
+  readonly #files = new Map<BytePath, FileEntry>();
+  /** By their path without the numbers in it: the last of each. */
+  readonly #versions = new Map<string, FileEntry>();
+
+  constructor(entries: readonly ManifestEntry[]) {
+    for (const entry of entries) {
+      if (entry.type !== 'file' || entry.objects.length === 0) continue;
+      this.#files.set(entry.path, entry);
+      this.#versions.set(withoutVersion(entry.path), entry);
+    }
+  }
+
+  find(path: BytePath): FileEntry | undefined {
+    return this.#files.get(path) ?? this.#versions.get(withoutVersion(path));
   }
 }
 

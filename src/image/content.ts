@@ -6,13 +6,13 @@ import type { Extent } from './manifest.ts';
 export interface SeenFile {
   /** For system calls, one character a byte. */
   path: string;
-  /** See `stampOf`. */
+  /** `ThingStat.stamp`. */
   stamp: string;
   /** Bytes, with holes. */
   size: number;
 }
 
-/** What changes when anything about a file does: its inode, size, and times in nanoseconds. */
+/** What changes when anything about a file does: its inode, size, and times in nanoseconds; see ThingStat. */
 export function stampOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
   return `${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 }

@@ -58,33 +58,49 @@ export interface LayerRules {
 export type ThingKind = 'dir' | 'file' | 'other';
 
 export function layerRules(distributions: readonly Distribution[], own: LayerPatterns): LayerRules {
-  const extra = patterns([...EXTRA, ...distributions.flatMap((name) => EXTRA_OF[name]), ...own.extra]);
-  const excluded = patterns(own.exclude);
-  const leftover = patterns(LEFTOVERS.files);
+  const extra = new Patterns([...EXTRA, ...distributions.flatMap((name) => EXTRA_OF[name]), ...own.extra]);
+  const excluded = new Patterns(own.exclude);
+  const leftover = new Patterns(LEFTOVERS.files);
   const contents = new Set<BytePath>(LEFTOVERS.contents);
   return {
     isExcluded: (path, kind) => {
-      const verdict = own.exclude.length > 0 ? test(excluded, path, kind) : undefined;
+      const verdict = own.exclude.length > 0 ? excluded.test(path, kind) : undefined;
       if (verdict?.ignored === true || verdict?.unignored === true) return verdict.ignored;
-      return kind === 'file' && test(leftover, path, kind).ignored;
+      return kind === 'file' && leftover.test(path, kind).ignored;
     },
     isEmptied: (path) => contents.has(path),
-    layerOf: (path, kind, parent) =>
-      parent === 'extra' || test(extra, path, kind).ignored ? 'extra' : 'run',
+    layerOf: (path, kind, parent) => (parent === 'extra' || extra.test(path, kind).ignored ? 'extra' : 'run'),
   };
 }
 
 /** What gitignore's patterns say of a path, which may be any bytes. */
 export function patternMatcher(lines: readonly string[]): (path: BytePath, isDirectory: boolean) => boolean {
-  const rules = patterns(lines);
-  return (path, isDirectory) => lines.length > 0 && test(rules, path, isDirectory ? 'dir' : 'file').ignored;
+  const rules = new Patterns(lines);
+  return (path, isDirectory) => lines.length > 0 && rules.test(path, isDirectory ? 'dir' : 'file').ignored;
 }
 
-/** Patterns are matched against bytes, as names need not be UTF-8: so they are turned into bytes too. */
-function patterns(lines: readonly string[]): Ignore {
-  return ignore({ ignorecase: false, allowRelativePaths: true }).add(lines.map(fromText));
+/**
+ * Patterns are matched against bytes, as names need not be UTF-8: so they are turned into bytes too. The matcher keeps
+ * every path that it has seen, and is made anew before that becomes much.
+ */
+class Patterns {
+  readonly #lines: readonly string[];
+  #rules: Ignore;
+  #tested = 0;
+
+  constructor(lines: readonly string[]) {
+    this.#lines = lines.map(fromText);
+    this.#rules = this.#make();
+  }
+
+  test(path: BytePath, kind: ThingKind): { ignored: boolean; unignored: boolean } {
+    if (++this.#tested % TESTS_KEPT === 0) this.#rules = this.#make();
+    return this.#rules.test(kind === 'dir' ? `${path}/` : path);
+  }
+
+  #make(): Ignore {
+    return ignore({ ignorecase: false, allowRelativePaths: true }).add(this.#lines);
+  }
 }
 
-function test(rules: Ignore, path: BytePath, kind: ThingKind): { ignored: boolean; unignored: boolean } {
-  return rules.test(kind === 'dir' ? `${path}/` : path);
-}
+const TESTS_KEPT = 10_000;

@@ -48,6 +48,9 @@ interface Batch {
 /** Batches in the works for each thread, at each of two stages: enough that none waits for this one. */
 const AHEAD = 2;
 
+/** Bytes of content in the works, at each stage, beyond which nothing is added: large parts are up to 8 MiB each. */
+const MAX_AHEAD = 8 * FRAME_SIZE;
+
 /** Bytes of bases at which a batch is full, before its contents are. */
 const ENOUGH_BASES = MAX_BASE_SIZE / 4;
 
@@ -60,8 +63,13 @@ export class ObjectPacker {
   #size = 0;
   #basesSize = 0;
   #number = 0;
-  readonly #reading: { batch: Batch; result: Promise<PackResult> }[] = [];
-  readonly #compressing: { objects: ObjectRef[]; bases: ObjectRef[]; result: Promise<PackResult> }[] = [];
+  readonly #reading: { batch: Batch; size: number; result: Promise<PackResult> }[] = [];
+  readonly #compressing: {
+    objects: ObjectRef[];
+    bases: ObjectRef[];
+    size: number;
+    result: Promise<PackResult>;
+  }[] = [];
 
   private constructor(options: ObjectPackerOptions, writer: PackWriter) {
     this.#options = options;
@@ -106,20 +114,21 @@ export class ObjectPacker {
     this.#options.signal?.throwIfAborted();
     const { pool } = this.#options;
     const batch = { number: this.#number++, worker: pool.idlest(), parts: this.#parts };
+    const size = this.#size;
     this.#parts = [];
     this.#size = 0;
     this.#basesSize = 0;
     const result = startReading(batch);
     // It is awaited in its turn; a packer that is given up before that does not need to know.
     result.catch(() => undefined);
-    this.#reading.push({ batch, result });
+    this.#reading.push({ batch, size, result });
     await this.#drainReading(AHEAD * pool.workers.length);
     await this.#drainCompressing(AHEAD * pool.workers.length);
   }
 
   /** Has what was read compressed, in order, until no more than `left` batches are being read. */
   async #drainReading(left: number): Promise<void> {
-    while (this.#reading.length > left) {
+    while (isFuller(this.#reading, left)) {
       const next = this.#reading.shift();
       if (next === undefined) return;
       const read = await next.result;
@@ -146,12 +155,13 @@ export class ObjectPacker {
     const task: PackTask = { kind: 'compress', batch: number, kept, bases };
     const result = worker.run(task, bases === undefined ? [] : [arrayBufferOf(bases)]);
     result.catch(() => undefined);
-    this.#compressing.push({ objects, bases: wanted, result });
+    const size = objects.reduce((sum, object) => sum + object.size, 0) + (bases?.length ?? 0);
+    this.#compressing.push({ objects, bases: wanted, size, result });
   }
 
   /** Writes what was compressed, in order, until no more than `left` batches are being compressed. */
   async #drainCompressing(left: number): Promise<void> {
-    while (this.#compressing.length > left) {
+    while (isFuller(this.#compressing, left)) {
       const next = this.#compressing.shift();
       if (next === undefined) return;
       const compressed = await next.result;
@@ -162,6 +172,12 @@ export class ObjectPacker {
       }
     }
   }
+}
+
+/** Whether more is in the works than `left` batches, or than memory is meant for; with `left` 0, whether anything is. */
+function isFuller(batches: readonly { size: number }[], left: number): boolean {
+  const bytes = batches.reduce((sum, { size }) => sum + size, 0);
+  return batches.length > left || (left > 0 && bytes > MAX_AHEAD);
 }
 
 async function startReading({ number, worker, parts }: Batch): Promise<PackResult> {

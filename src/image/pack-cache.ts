@@ -14,7 +14,6 @@ import { digestSchema } from '../store/digest-schema.ts';
 import type { Store } from '../store/store.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
 import type { BytePath } from './byte-path.ts';
-import { stampOf } from './content.ts';
 import { parseManifest, type ManifestEntry } from './manifest.ts';
 import type { PackedBase } from './packed-base.ts';
 import type { WalkedThing } from './walk.ts';
@@ -65,7 +64,7 @@ export class PackCache {
   /** The entry that was made of a thing, if it is the same as then. A hard link's is made anew: it depends on others. */
   unchanged({ path, stat }: WalkedThing): ManifestEntry | undefined {
     const seen = this.#seen.get(path);
-    if (seen === undefined || seen.stamp !== stampOf(stat)) return undefined;
+    if (seen === undefined || seen.stamp !== stat.stamp) return undefined;
     return seen.entry.type === 'hardlink' ? undefined : seen.entry;
   }
 

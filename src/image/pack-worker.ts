@@ -2,6 +2,7 @@
 import { sha256, type Digest } from '../store/digest.ts';
 import { compressFrame, compressPatch, FRAME_SIZE } from '../store/frame.ts';
 import { dataExtents, readXattrs } from '../system/posix.ts';
+import { letGo } from '../system/collect-garbage.ts';
 import { isStopping, serveTasks } from '../system/workers.ts';
 import { isMissing } from './tree-root.ts';
 import { OpenedFile, type SeenFile } from './content.ts';
@@ -53,8 +54,16 @@ export interface CompressedFrame {
   size: number;
 }
 
-/** Contents by batch, each part's in its place. */
-const batches = new Map<number, Uint8Array[]>();
+/** The contents of a batch: one after the other, and each by itself. */
+interface Contents {
+  whole: Uint8Array;
+  parts: readonly Uint8Array[];
+}
+
+const batches = new Map<number, Contents>();
+
+/** Buffers of a frame's size that are used again: to allocate one for each batch costs more than reading it. */
+const spare: Uint8Array[] = [];
 
 serveTasks<PackTask, PackResult>((task) => {
   switch (task.kind) {
@@ -63,8 +72,10 @@ serveTasks<PackTask, PackResult>((task) => {
     case 'read':
       return { result: read(task.batch, task.parts) };
     case 'take': {
-      batches.set(task.batch, [...task.contents]);
-      const parts = task.contents.map((content) => ({
+      const contents = contentsOf(task.contents.map(({ length }) => length));
+      for (const [i, content] of task.contents.entries()) contents.parts[i]?.set(content);
+      batches.set(task.batch, contents);
+      const parts = contents.parts.map((content) => ({
         digest: sha256(content),
         xattrs: NONE,
         problem: undefined,
@@ -105,13 +116,10 @@ function scan(file: SeenFile): PackResult {
 }
 
 function read(batch: number, parts: readonly FilePart[]): PackResult {
-  const contents = Buffer.allocUnsafeSlow(parts.reduce((sum, { length }) => sum + length, 0));
-  const kept: Uint8Array[] = [];
-  batches.set(batch, kept);
-  let end = 0;
-  const results = parts.map(({ file, extents, from, length }): ReadPart => {
-    const content = contents.subarray(end, (end += length));
-    kept.push(content);
+  const contents = contentsOf(parts.map(({ length }) => length));
+  batches.set(batch, contents);
+  const results = parts.map(({ file, extents, from }, i): ReadPart => {
+    const content = contents.parts[i] ?? new Uint8Array();
     const opened = open(file);
     if (opened === undefined) return { digest: '', xattrs: NONE, problem: 'vanished' };
     opened.read(content, extents, from);
@@ -120,6 +128,14 @@ function read(batch: number, parts: readonly FilePart[]): PackResult {
     return { digest: sha256(content), xattrs, problem };
   });
   return { kind: 'read', parts: results };
+}
+
+/** Room for parts of these lengths. */
+function contentsOf(lengths: readonly number[]): Contents {
+  const size = lengths.reduce((sum, length) => sum + length, 0);
+  const whole = (size <= FRAME_SIZE ? spare.pop() : undefined) ?? new Uint8Array(Math.max(size, FRAME_SIZE));
+  let end = 0;
+  return { whole, parts: lengths.map((length) => whole.subarray(end, (end += length))) };
 }
 
 function open(file: SeenFile): OpenedFile | undefined {
@@ -141,29 +157,44 @@ function compress(
   kept: readonly number[],
   bases: Uint8Array | undefined,
 ): { frames: CompressedFrame[]; isPatch: boolean } {
-  const contents = batches.get(batch) ?? [];
+  const contents = batches.get(batch);
+  if (contents === undefined) throw new Error(`there is no batch ${batch}`);
   batches.delete(batch);
-  const content = Buffer.concat(kept.map((number) => contents[number] ?? new Uint8Array()));
+  const content = onlyKept(contents, kept);
   const alone = frames(content);
   const patch = bases === undefined ? undefined : compressPatch(content, bases);
-  if (patch !== undefined && patch.length < alone.reduce((sum, { bytes }) => sum + bytes.length, 0)) {
-    return { frames: [{ bytes: compact(patch), size: content.length }], isPatch: true };
-  }
-  return { frames: alone, isPatch: false };
+  const isPatch =
+    patch !== undefined && patch.length < alone.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  letGo(content.length + (bases?.length ?? 0));
+  if (contents.whole.length === FRAME_SIZE && spare.length < SPARE) spare.push(contents.whole);
+  return { frames: isPatch ? [{ bytes: patch, size: content.length }] : alone, isPatch };
 }
 
-function frames(content: Buffer): CompressedFrame[] {
+/** As many as batches are in the works for a thread. */
+const SPARE = 4;
+
+/** The parts that are kept, moved together. */
+function onlyKept({ whole, parts }: Contents, kept: readonly number[]): Uint8Array {
+  let end = 0;
+  for (const number of kept) {
+    const part = parts[number] ?? new Uint8Array();
+    whole.copyWithin(
+      end,
+      part.byteOffset - whole.byteOffset,
+      part.byteOffset - whole.byteOffset + part.length,
+    );
+    end += part.length;
+  }
+  return whole.subarray(0, end);
+}
+
+function frames(content: Uint8Array): CompressedFrame[] {
   const found: CompressedFrame[] = [];
   for (let start = 0; start < content.length; start += FRAME_SIZE) {
     const part = content.subarray(start, start + FRAME_SIZE);
-    found.push({ bytes: compact(compressFrame(part)), size: part.length });
+    found.push({ bytes: compressFrame(part), size: part.length });
   }
   return found;
-}
-
-/** In a buffer of its own, which can be given away: zlib's is as long as the content could have become. */
-function compact(bytes: Buffer): Uint8Array {
-  return new Uint8Array(bytes);
 }
 
 function bufferOf(bytes: Uint8Array): ArrayBuffer {

@@ -1,13 +1,11 @@
 /** A tree into a store: a manifest, and packs of the objects that the snapshot that it builds upon does not have. */
-import { promisify } from 'node:util';
-import { zstdCompress } from 'node:zlib';
 import { LAYERS, type Layer } from '../store/pack-index.ts';
 import type { WrittenPack } from '../store/pack-writer.ts';
 import type { Store } from '../store/store.ts';
 import type { Digest } from '../store/digest.ts';
 import { BaseFinder } from './bases.ts';
 import { encodeManifest, type ManifestEntry } from './manifest.ts';
-import { encodeManifestDelta } from './manifest-delta.ts';
+import { manifestFacts, storeManifestDelta } from './manifest-files.ts';
 import { createPackPool, ObjectPacker, type PackPool } from './object-packer.ts';
 import { PackCache } from './pack-cache.ts';
 import { PackedBase } from './packed-base.ts';
@@ -68,7 +66,8 @@ export async function packTree(
     const id = await store.putManifest(manifest);
     await cache?.write(id, reader.stamps());
     const layers = layersOf(entries, packs, base?.statement);
-    const facts = await storeManifestDelta(store, manifest, id, base);
+    const whole = await manifestFacts(store, id, manifest.length);
+    const facts = base === undefined ? whole : await storeManifestDelta(store, whole, id, base.statement.id);
     return {
       id,
       manifest: facts,
@@ -145,24 +144,6 @@ export function layersOf(
       ways: before.map((way) => [...way, ...added]),
     };
   });
-}
-
-const compress = promisify(zstdCompress);
-
-/** How the manifest lies in the store, also for who has the base's. */
-async function storeManifestDelta(
-  store: Store,
-  manifest: Buffer,
-  id: Digest,
-  base: PackedBase | undefined,
-): Promise<SnapshotStatement['manifest']> {
-  const storedBytes = await store.manifestBytes(id);
-  const facts = { bytes: manifest.length, storedBytes, deltas: [] };
-  if (base === undefined || base.statement.id === id) return facts;
-  const delta = await compress(encodeManifestDelta(manifest, base.manifest));
-  if (delta.length >= storedBytes) return facts;
-  await store.putManifestDelta(id, base.statement.id, delta);
-  return { ...facts, deltas: [{ base: base.statement.id, bytes: delta.length }] };
 }
 
 function newBytes(

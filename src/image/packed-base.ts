@@ -38,7 +38,6 @@ export async function openWay(
 /** A snapshot in a store, to build upon. */
 export class PackedBase {
   readonly statement: SnapshotStatement;
-  readonly manifest: Buffer;
   readonly entries: readonly ManifestEntry[];
   /** What a patch in a pack of a layer may be based on. */
   readonly objects: Readonly<Record<Layer, ObjectReader>>;
@@ -46,12 +45,10 @@ export class PackedBase {
 
   private constructor(
     statement: SnapshotStatement,
-    manifest: Buffer,
     entries: readonly ManifestEntry[],
     objects: Readonly<Record<Layer, ObjectReader>>,
   ) {
     this.statement = statement;
-    this.manifest = manifest;
     this.entries = entries;
     this.objects = objects;
     // Not all that the packs hold: what only older snapshots had is not in every way.
@@ -65,9 +62,9 @@ export class PackedBase {
     const source = new DirectorySource(store.directory);
     const run = await openWay(source, statement, 'run');
     const extra = await openWay(source, statement, 'extra');
-    const manifest = await store.readManifest(statement.id);
+    const entries = parseManifest(await store.readManifest(statement.id));
     const objects = { run: new ObjectReader(run), extra: new ObjectReader([...run, ...extra]) };
-    return new PackedBase(statement, manifest, parseManifest(manifest), objects);
+    return new PackedBase(statement, entries, objects);
   }
 
   /** Whether who has this snapshot has an object, for something in a layer. */

@@ -2,14 +2,14 @@
  * What has to be done to make a directory a snapshot: what is there is looked at, what is not in the snapshot is removed,
  * and what differs is named. Size, times, owner, mode and xattrs decide; contents are read only where the times differ.
  */
-import { lstatSync, readdirSync, readlinkSync, rmdirSync, unlinkSync, type BigIntStats } from 'node:fs';
+import { readdirSync, readlinkSync, rmdirSync, unlinkSync } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { decodeDevice, readXattrs } from '../system/posix.ts';
 import { fromBytes, parentOf, type BytePath } from './byte-path.ts';
-import { stampOf } from './content.ts';
 import type { FileEntry, HardlinkEntry, ManifestEntry, Metadata } from './manifest.ts';
 import { patternMatcher } from './layers.ts';
 import { parseTime } from './tree-entries.ts';
+import { lookAt, type ThingStat } from './thing-stat.ts';
 import type { TreeRoot } from './tree-root.ts';
 import type { ComparedFile } from './unpack-worker.ts';
 
@@ -52,20 +52,20 @@ export async function reconcile(
 async function lookAround(
   root: TreeRoot,
   signal: AbortSignal | undefined,
-): Promise<Map<BytePath, BigIntStats>> {
-  const there = new Map<BytePath, BigIntStats>();
-  const device = lstatSync(root.bytesAt('')).dev;
+): Promise<Map<BytePath, ThingStat>> {
+  const there = new Map<BytePath, ThingStat>();
+  const top = lookAt(root, '');
   const directories: BytePath[] = [''];
-  there.set('', lstatSync(root.bytesAt(''), { bigint: true }));
+  there.set('', top);
   for (let path = directories.pop(); path !== undefined; path = directories.pop()) {
     for (const name of readdirSync(root.bytesAt(path), 'latin1')) {
       const below = path === '' ? name : `${path}/${name}`;
       // Of the file system that is mounted there, not of the tree.
       if (below === 'lost+found') continue;
-      const stat = lstatSync(root.bytesAt(below), { bigint: true });
+      const stat = lookAt(root, below);
       there.set(below, stat);
       if (there.size % THINGS_AT_ONCE === 0) await pause(signal);
-      if (stat.isDirectory() && Number(stat.dev) === device) directories.push(below);
+      if (stat.type === 'dir' && stat.dev === top.dev) directories.push(below);
     }
   }
   return there;
@@ -79,7 +79,7 @@ async function pause(signal: AbortSignal | undefined): Promise<void> {
 /** Removes what is not wanted, or is of another kind; what is kept keeps the directories that it is in. */
 async function removeOthers(
   root: TreeRoot,
-  there: Map<BytePath, BigIntStats>,
+  there: Map<BytePath, ThingStat>,
   wanted: ReadonlyMap<BytePath, ManifestEntry>,
   options: ReconcileOptions,
 ): Promise<Set<BytePath>> {
@@ -93,16 +93,16 @@ async function removeOthers(
     if (looked++ % THINGS_AT_ONCE === 0) await pause(options.signal);
     if (stat === undefined || path === '') continue;
     const entry = wanted.get(path);
-    const isMount = stat.isDirectory() && stat.dev !== device;
+    const isMount = stat.type === 'dir' && stat.dev !== device;
     const stays =
       entry === undefined
-        ? isMount || staying.has(path) || isKept(path, stat.isDirectory())
+        ? isMount || staying.has(path) || isKept(path, stat.type === 'dir')
         : isOfKind(stat, entry, wanted);
     if (stays) {
       staying.add(parentOf(path));
       continue;
     }
-    if (stat.isDirectory()) rmdirSync(root.bytesAt(path));
+    if (stat.type === 'dir') rmdirSync(root.bytesAt(path));
     else unlinkSync(root.bytesAt(path));
     there.delete(path);
     removedFrom.add(parentOf(path));
@@ -111,35 +111,28 @@ async function removeOthers(
 }
 
 function isOfKind(
-  stat: BigIntStats,
+  stat: ThingStat,
   entry: ManifestEntry,
   wanted: ReadonlyMap<BytePath, ManifestEntry>,
 ): boolean {
   switch (entry.type) {
-    case 'file':
-      return stat.isFile();
-    case 'dir':
-      return stat.isDirectory();
-    case 'symlink':
-      return stat.isSymbolicLink();
-    case 'fifo':
-      return stat.isFIFO();
     case 'char':
     case 'block': {
-      const isType = entry.type === 'char' ? stat.isCharacterDevice() : stat.isBlockDevice();
       const { major, minor } = decodeDevice(stat.rdev);
-      return isType && major === entry.major && minor === entry.minor;
+      return stat.type === entry.type && major === entry.major && minor === entry.minor;
     }
     case 'hardlink': {
       const target = wanted.get(entry.target);
       return target !== undefined && target.type !== 'hardlink' && isOfKind(stat, target, wanted);
     }
+    default:
+      return stat.type === entry.type;
   }
 }
 
 async function compareAll(
   root: TreeRoot,
-  there: ReadonlyMap<BytePath, BigIntStats>,
+  there: ReadonlyMap<BytePath, ThingStat>,
   entries: readonly ManifestEntry[],
   wanted: ReadonlyMap<BytePath, ManifestEntry>,
   options: ReconcileOptions,
@@ -152,7 +145,7 @@ async function compareAll(
   /** First names of link groups that are as they should be: their other names are compared with them. */
   const right = new Set<BytePath>();
 
-  const accept = (entry: Exclude<ManifestEntry, HardlinkEntry>, stat: BigIntStats): void => {
+  const accept = (entry: Exclude<ManifestEntry, HardlinkEntry>, stat: ThingStat): void => {
     right.add(entry.path);
     if (!hasAttributes(root, entry, stat)) attributes.push(entry);
   };
@@ -173,10 +166,10 @@ async function compareAll(
       if (fromBytes(readlinkSync(root.bytesAt(entry.path), 'buffer')) === entry.target) accept(entry, stat);
       else replace(entry);
     } else if (entry.type !== 'file') accept(entry, stat);
-    else if (Number(stat.size) !== entry.size) replace(entry);
-    else if (options.checksum !== true && stat.mtimeNs === parseTime(entry.mtime)) accept(entry, stat);
+    else if (stat.size !== entry.size) replace(entry);
+    else if (options.checksum !== true && stat.mtime === parseTime(entry.mtime)) accept(entry, stat);
     else {
-      const file = { path: root.at(entry.path), stamp: stampOf(stat), size: entry.size };
+      const file = { path: root.at(entry.path), stamp: stat.stamp, size: entry.size };
       doubtful.push({ entry, compared: { file, extents: entry.extents, objects: entry.objects } });
     }
   }
@@ -200,21 +193,21 @@ async function compareAll(
  * as well, in the tree or outside of it.
  */
 function linkCheck(
-  there: ReadonlyMap<BytePath, BigIntStats>,
+  there: ReadonlyMap<BytePath, ThingStat>,
   wanted: ReadonlyMap<BytePath, ManifestEntry>,
-): (path: BytePath, stat: BigIntStats) => boolean {
+): (path: BytePath, stat: ThingStat) => boolean {
   const names = new Map<bigint, BytePath[]>();
   for (const [path, stat] of there) {
-    if (stat.nlink < 2n || stat.isDirectory()) continue;
+    if (stat.nlink < 2 || stat.type === 'dir') continue;
     const known = names.get(stat.ino);
     if (known === undefined) names.set(stat.ino, [path]);
     else known.push(path);
   }
   return (path, stat) => {
-    if (stat.nlink === 1n) return true;
+    if (stat.nlink === 1) return true;
     const all = names.get(stat.ino) ?? [];
     return (
-      all.length === Number(stat.nlink) &&
+      all.length === stat.nlink &&
       all.every((name) => {
         const entry = wanted.get(name);
         return name === path || (entry?.type === 'hardlink' && entry.target === path);
@@ -226,14 +219,14 @@ function linkCheck(
 function hasAttributes(
   root: TreeRoot,
   entry: Metadata & { path: BytePath; type: string },
-  stat: BigIntStats,
+  stat: ThingStat,
 ): boolean {
   return (
     // A link's own mode means nothing on Linux, and cannot be set.
-    (entry.type === 'symlink' || Number(stat.mode & 0o7777n) === entry.mode) &&
-    Number(stat.uid) === entry.uid &&
-    Number(stat.gid) === entry.gid &&
-    stat.mtimeNs === parseTime(entry.mtime) &&
+    (entry.type === 'symlink' || stat.mode === entry.mode) &&
+    stat.uid === entry.uid &&
+    stat.gid === entry.gid &&
+    stat.mtime === parseTime(entry.mtime) &&
     sameXattrs(readXattrs(root.at(entry.path)), entry.xattrs)
   );
 }

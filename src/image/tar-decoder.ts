@@ -19,16 +19,21 @@ export async function* decodeTar(chunks: AsyncIterable<Buffer>): AsyncGenerator<
   );
   const global = new Map<string, Buffer>();
   let records = new Map<string, Buffer>();
+  const extended = { global: 0, entry: 0 };
   try {
     for (let block = await nextBlock(reader); block !== undefined; block = await nextBlock(reader)) {
       const flag = String.fromCharCode(block[FIELDS.typeflag[0]] ?? 0);
       if (Object.hasOwn(EXTENSIONS, flag)) {
-        const value = await readPadded(reader, readNumber(block, 'size'));
+        const size = readNumber(block, 'size');
+        const sum = (extended[flag === 'g' ? 'global' : 'entry'] += BLOCK + size);
+        if (!(size >= 0 && sum <= MAX_EXTENSION)) throw damaged(`extended headers of ${sum} bytes`);
+        const value = await readPadded(reader, size);
         applyExtension(flag, value, flag === 'g' ? global : records);
         continue;
       }
       const header = readHeader(block, flag, new Map([...global, ...records]));
       records = new Map();
+      extended.entry = 0;
       let left = header.size + ((BLOCK - (header.size % BLOCK)) % BLOCK);
       const content = async function* (): AsyncGenerator<Buffer> {
         for await (const chunk of reader.chunks(header.size)) {
@@ -54,11 +59,13 @@ async function nextBlock(reader: ByteReader): Promise<Buffer | undefined> {
   return block;
 }
 
-/** Longer extended headers are refused: xattrs are 64 KiB each, paths 4 KiB. */
+/**
+ * More extended headers, for one entry or for all, are refused, as they are kept in memory: xattrs are 64 KiB each, paths
+ * 4 KiB.
+ */
 const MAX_EXTENSION = 8 * 1024 * 1024;
 
 async function readPadded(reader: ByteReader, size: number): Promise<Buffer> {
-  if (size > MAX_EXTENSION) throw damaged(`an extended header of ${size} bytes`);
   const value = Buffer.from(await reader.read(size));
   await reader.skip((BLOCK - (size % BLOCK)) % BLOCK);
   return value;

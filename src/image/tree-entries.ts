@@ -1,10 +1,11 @@
 /** What a walk saw as entries of a manifest: all that is known without reading files' contents. */
-import { readlinkSync, type BigIntStats } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import type { Layer } from '../store/pack-index.ts';
 import { decodeDevice, readXattrs } from '../system/posix.ts';
 import { fromBytes, type BytePath } from './byte-path.ts';
 import { LEFTOVERS } from './leftovers.ts';
 import type { FileEntry, ManifestEntry, Metadata } from './manifest.ts';
+import type { ThingStat } from './thing-stat.ts';
 import type { TreeRoot } from './tree-root.ts';
 import type { WalkedThing } from './walk.ts';
 
@@ -13,7 +14,7 @@ export interface UnreadFile {
   entry: Omit<FileEntry, 'objects' | 'extents'>;
   /** Where its content belongs: to `run` when any of its names does. */
   contentLayer: Layer;
-  stat: BigIntStats;
+  stat: ThingStat;
 }
 
 export type TreeEntry = { entry: ManifestEntry } | { unread: UnreadFile };
@@ -29,7 +30,7 @@ export interface LinkGroup {
 export function linkGroups(things: readonly WalkedThing[]): Map<string, LinkGroup> {
   const groups = new Map<string, LinkGroup>();
   for (const { path, layer, stat } of things) {
-    if (stat.nlink < 2n || stat.isDirectory()) continue;
+    if (stat.nlink < 2 || stat.type === 'dir') continue;
     const group = groups.get(inodeOf(stat));
     if (group === undefined) groups.set(inodeOf(stat), { first: path, layer });
     else if (layer === 'run') group.layer = 'run';
@@ -37,7 +38,7 @@ export function linkGroups(things: readonly WalkedThing[]): Map<string, LinkGrou
   return groups;
 }
 
-function inodeOf(stat: BigIntStats): string {
+export function inodeOf(stat: ThingStat): string {
   return `${stat.dev}:${stat.ino}`;
 }
 
@@ -51,21 +52,27 @@ export function entryOf(
   if (group !== undefined && group.first !== path) {
     return { entry: { path, layer, type: 'hardlink', target: group.first } };
   }
-  if (stat.isFile()) return fileEntry(root, { path, layer, stat }, group?.layer ?? layer);
+  if (stat.type === 'file') return fileEntry(root, { path, layer, stat }, group?.layer ?? layer);
   const common = { path, layer, ...metadataOf(stat), xattrs: readXattrs(root.at(path)) };
-  if (stat.isDirectory()) return { entry: { ...common, type: 'dir' } };
-  if (stat.isSymbolicLink()) {
-    const target = fromBytes(readlinkSync(root.bytesAt(path), 'buffer'));
-    return { entry: { ...common, type: 'symlink', target } };
+  switch (stat.type) {
+    case 'symlink': {
+      const target = fromBytes(readlinkSync(root.bytesAt(path), 'buffer'));
+      return { entry: { ...common, type: 'symlink', target } };
+    }
+    case 'char':
+    case 'block':
+      return { entry: { ...common, type: stat.type, ...decodeDevice(stat.rdev) } };
+    case 'dir':
+    case 'fifo':
+      return { entry: { ...common, type: stat.type } };
+    case 'socket':
+      throw new Error('sockets are left out');
   }
-  if (stat.isFIFO()) return { entry: { ...common, type: 'fifo' } };
-  const type = stat.isBlockDevice() ? 'block' : 'char';
-  return { entry: { ...common, type, ...decodeDevice(stat.rdev) } };
 }
 
 function fileEntry(root: TreeRoot, { path, layer, stat }: WalkedThing, contentLayer: Layer): TreeEntry {
   const common = { path, layer, type: 'file', ...metadataOf(stat) } as const;
-  const size = path === LEFTOVERS.emptied ? 0 : Number(stat.size);
+  const size = path === LEFTOVERS.emptied ? 0 : stat.size;
   if (size === 0) {
     return { entry: { ...common, xattrs: readXattrs(root.at(path)), size, objects: [], extents: undefined } };
   }
@@ -74,13 +81,8 @@ function fileEntry(root: TreeRoot, { path, layer, stat }: WalkedThing, contentLa
 
 const NO_XATTRS: Metadata['xattrs'] = new Map();
 
-function metadataOf(stat: BigIntStats): Omit<Metadata, 'xattrs'> {
-  return {
-    mode: Number(stat.mode & 0o7777n),
-    uid: Number(stat.uid),
-    gid: Number(stat.gid),
-    mtime: formatTime(stat.mtimeNs),
-  };
+function metadataOf({ mode, uid, gid, mtime }: ThingStat): Omit<Metadata, 'xattrs'> {
+  return { mode, uid, gid, mtime: formatTime(mtime) };
 }
 
 const BILLION = 1_000_000_000n;

@@ -1,19 +1,18 @@
 /** A tree on its way into a snapshot: what is in it, which files have to be read, and whether it stayed as it was. */
-import { lstatSync, type BigIntStats } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { BladerootError } from '../errors.ts';
 import { MAX_OBJECT_SIZE } from '../store/frame.ts';
 import type { Layer, ObjectRef } from '../store/pack-index.ts';
 import type { BaseFinder } from './bases.ts';
 import { display, type BytePath } from './byte-path.ts';
-import { stampOf } from './content.ts';
 import type { LayerPatterns } from './layers.ts';
 import type { Extent, FileEntry, ManifestEntry } from './manifest.ts';
 import type { PackPool, PartToPack } from './object-packer.ts';
 import type { PackCache } from './pack-cache.ts';
 import type { FilePart, FileProblem, ReadPart } from './pack-worker.ts';
 import type { PackedBase } from './packed-base.ts';
-import { entryOf, linkGroups, type UnreadFile } from './tree-entries.ts';
+import { lookAt, type ThingStat } from './thing-stat.ts';
+import { entryOf, inodeOf, linkGroups, type UnreadFile } from './tree-entries.ts';
 import { readTreeRules } from './tree-rules.ts';
 import { isMissing, TreeRoot } from './tree-root.ts';
 import { walkTree, type WalkedThing, type WalkOptions } from './walk.ts';
@@ -84,7 +83,7 @@ export class TreeReader {
       if (file.contentLayer !== layer) continue;
       this.filesRead++;
       const { path, size } = file.entry;
-      const seen = { path: this.#root.at(path), stamp: stampOf(file.stat), size };
+      const seen = { path: this.#root.at(path), stamp: file.stat.stamp, size };
       const { extents, lengths } = await this.#scan(file, seen, pool);
       const total = lengths.reduce((sum, length) => sum + length, 0);
       if (total === 0) this.#complete(file, [], extents, NO_XATTRS);
@@ -112,9 +111,9 @@ export class TreeReader {
   async requireUnchanged(): Promise<void> {
     for (const [i, { path, stat }] of this.#things.entries()) {
       if (i % THINGS_AT_ONCE === 0) await this.#breathe();
-      const now = lstatOf(this.#root, path);
+      const now = lookAgain(this.#root, path);
       if (now === undefined) this.#note(path, 'vanished');
-      else if (stampOf(now) !== stampOf(stat)) this.#note(path, 'changed');
+      else if (now.stamp !== stat.stamp) this.#note(path, 'changed');
     }
     const problems = [...this.#problems].map(
       ([path, problem]) => `${display(path)} ${PROBLEM_TEXTS[problem]}`,
@@ -150,7 +149,7 @@ export class TreeReader {
     const settled = this.#begun - CLOCK_GRAIN_NS;
     return this.#things
       .filter((_, i) => this.#entries[i] !== undefined)
-      .map(({ path, stat }) => (stat.ctimeNs < settled && !this.#problems.has(path) ? stampOf(stat) : ''));
+      .map(({ path, stat }) => (stat.ctime < settled && !this.#problems.has(path) ? stat.stamp : ''));
   }
 
   close(): void {
@@ -166,7 +165,7 @@ export class TreeReader {
     const groups = linkGroups(this.#things);
     for (const [place, thing] of this.#things.entries()) {
       if (place % THINGS_AT_ONCE === 0) await this.#breathe();
-      const contentLayer = groups.get(`${thing.stat.dev}:${thing.stat.ino}`)?.layer ?? thing.layer;
+      const contentLayer = groups.get(inodeOf(thing.stat))?.layer ?? thing.layer;
       const seen = cache?.unchanged(thing);
       if (seen !== undefined && isPacked(seen, contentLayer, base)) {
         this.#entries.push(seen.layer === thing.layer ? seen : { ...seen, layer: thing.layer });
@@ -185,8 +184,7 @@ export class TreeReader {
     seen: FilePart['file'],
     pool: PackPool,
   ): Promise<{ extents: readonly Extent[] | undefined; lengths: readonly number[] }> {
-    const isSparse = stat.blocks * 512n < stat.size;
-    if (!isSparse && entry.size <= MAX_OBJECT_SIZE) return { extents: undefined, lengths: [entry.size] };
+    if (!stat.isSparse && entry.size <= MAX_OBJECT_SIZE) return { extents: undefined, lengths: [entry.size] };
     const result = await pool.run({ kind: 'scan', file: seen });
     if (result.kind !== 'scanned') throw new Error(`a scan ended as ${result.kind}`);
     this.#note(entry.path, result.problem);
@@ -230,9 +228,9 @@ function isPacked(entry: ManifestEntry, contentLayer: Layer, base: PackedBase | 
   return entry.objects.every(({ digest }) => base?.knows(contentLayer, digest) === true);
 }
 
-function lstatOf(root: TreeRoot, path: BytePath): BigIntStats | undefined {
+function lookAgain(root: TreeRoot, path: BytePath): ThingStat | undefined {
   try {
-    return lstatSync(root.bytesAt(path), { bigint: true });
+    return lookAt(root, path);
   } catch (error) {
     if (isMissing(error)) return undefined;
     throw error;

@@ -18,6 +18,7 @@ import { BladerootError, describeError, errorCode } from '../errors.ts';
 import { sha256, type Digest } from '../store/digest.ts';
 import { decompressFrameSync } from '../store/frame.ts';
 import { dataExtents, makeNode, readXattrs, removeXattr, setMtime, setXattr } from '../system/posix.ts';
+import { letGo } from '../system/collect-garbage.ts';
 import { serveTasks } from '../system/workers.ts';
 import { OpenedFile, type SeenFile } from './content.ts';
 import type { Extent } from './manifest.ts';
@@ -120,6 +121,7 @@ function writeFrame({ bytes, size, bases, parts }: UnpackTask & { kind: 'frame' 
     });
     written += length;
   }
+  letGo(content.length + bytes.length);
   return written;
 }
 

@@ -3,7 +3,6 @@ import { mkdirSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { BladerootError } from '../errors.ts';
 import { DirectorySource } from '../store/directory-source.ts';
-import { fetchManifest } from '../store/fetch.ts';
 import { ObjectReader } from '../store/object-reader.ts';
 import { LAYERS, type Layer } from '../store/pack-index.ts';
 import type { PackReader } from '../store/pack-reader.ts';
@@ -13,6 +12,7 @@ import { readXattrs, removeXattr } from '../system/posix.ts';
 import { WorkerPool } from '../system/workers.ts';
 import { parentOf, type BytePath } from './byte-path.ts';
 import { FramePlan } from './frame-plan.ts';
+import { fetchSnapshotManifest } from './manifest-files.ts';
 import { parseManifest, type ManifestEntry } from './manifest.ts';
 import { openWay } from './packed-base.ts';
 import { reconcile, type Differences } from './reconcile.ts';
@@ -113,10 +113,8 @@ class Unpacking {
 
   async #manifest(): Promise<ManifestEntry[]> {
     const { statement, source, mirror, signal } = this.#options;
-    const ref = { id: statement.id, ...statement.manifest };
-    const entries = parseManifest(
-      await fetchManifest(source, ref, { mirror, signal, onBytes: this.#onBytes }),
-    );
+    const options = { mirror, signal, onBytes: this.#onBytes };
+    const entries = parseManifest(await fetchSnapshotManifest(source, statement, options));
     requireDeclared(entries, statement);
     return entries;
   }

@@ -1,16 +1,17 @@
-import { lstatSync, readdirSync, type BigIntStats } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { BladerootError, errorCode } from '../errors.ts';
 import type { Layer } from '../store/pack-index.ts';
 import { display, type BytePath } from './byte-path.ts';
 import type { LayerRules, ThingKind } from './layers.ts';
+import { lookAt, type ThingStat } from './thing-stat.ts';
 import type { TreeRoot } from './tree-root.ts';
 
 /** A thing in a tree, as lstat saw it. */
 export interface WalkedThing {
   path: BytePath;
   layer: Layer;
-  stat: BigIntStats;
+  stat: ThingStat;
 }
 
 export interface WalkOptions {
@@ -46,7 +47,7 @@ export async function walkTree(
       }
       const kind = kindOf(stat);
       if (rules.isExcluded(path, kind)) continue;
-      if (stat.isSocket()) {
+      if (stat.type === 'socket') {
         options.onNote?.(`${display(path)} is a socket, and left out`);
         continue;
       }
@@ -58,9 +59,8 @@ export async function walkTree(
   return things.sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-function kindOf(stat: BigIntStats): ThingKind {
-  if (stat.isDirectory()) return 'dir';
-  return stat.isFile() ? 'file' : 'other';
+function kindOf({ type }: ThingStat): ThingKind {
+  return type === 'dir' || type === 'file' ? type : 'other';
 }
 
 function namesIn(root: TreeRoot, path: BytePath): string[] {
@@ -71,9 +71,9 @@ function namesIn(root: TreeRoot, path: BytePath): string[] {
   }
 }
 
-function statOf(root: TreeRoot, path: BytePath): BigIntStats {
+function statOf(root: TreeRoot, path: BytePath): ThingStat {
   try {
-    return lstatSync(root.bytesAt(path), { bigint: true });
+    return lookAt(root, path);
   } catch (error) {
     throw vanished(path, error);
   }

@@ -56,20 +56,33 @@ export async function readPublicKey(stateDirectory: string): Promise<KeyObject> 
   return await readKey(stateDirectory, PUBLIC, createPublicKey);
 }
 
+/** A public key that lies anywhere. @throws BladerootError `NO_KEY`, `KEY_DAMAGED` */
+export async function readPublicKeyFile(path: string): Promise<KeyObject> {
+  const key = await readKeyFile(path, createPublicKey);
+  if (key !== undefined) return key;
+  throw new BladerootError('NO_KEY', `there is no key at ${path}`, {
+    hint: "it is the fleet's keys/release.pub, in the state directory of every root and blade",
+  });
+}
+
+async function readKeyFile(path: string, parse: (pem: string) => KeyObject): Promise<KeyObject | undefined> {
+  const text = await readIfThere(path);
+  if (text === undefined) return undefined;
+  const key = parsed(text, parse);
+  if (key?.asymmetricKeyType === 'ed25519') return key;
+  throw new BladerootError('KEY_DAMAGED', `${path} is no ed25519 key in PEM form`, {
+    hint: 'put it back from a backup, or from another root of the fleet',
+  });
+}
+
 async function readKey(
   stateDirectory: string,
   name: string,
   parse: (pem: string) => KeyObject,
 ): Promise<KeyObject> {
   const path = join(stateDirectory, 'keys', name);
-  const text = await readIfThere(path);
-  if (text !== undefined) {
-    const key = parsed(text, parse);
-    if (key?.asymmetricKeyType === 'ed25519') return key;
-    throw new BladerootError('KEY_DAMAGED', `${path} is no ed25519 key in PEM form`, {
-      hint: 'put it back from a backup, or from another root of the fleet',
-    });
-  }
+  const key = await readKeyFile(path, parse);
+  if (key !== undefined) return key;
   throw new BladerootError('NO_KEY', `there is no fleet key at ${path}`, {
     hint:
       name === PRIVATE

@@ -56,6 +56,13 @@ export class ReleaseRepository {
     );
   }
 
+  /** What all releases say, the oldest first. @throws BladerootError `SIGNATURE_INVALID` */
+  async all(): Promise<ReleaseStatement[]> {
+    const statements: ReleaseStatement[] = [];
+    for (const sequence of await this.sequences()) statements.push((await this.read(sequence)).statement);
+    return statements;
+  }
+
   /** The release with the highest number, if there is any. */
   async current(): Promise<SignedRelease | undefined> {
     const last = (await this.sequences()).at(-1);

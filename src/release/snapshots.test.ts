@@ -10,7 +10,8 @@ import { DirectorySource } from '../store/directory-source.ts';
 import { Store } from '../store/store.ts';
 import { seal } from './envelope.ts';
 import { sampleKey, sampleStatement } from './release.fixture.ts';
-import { fetchSnapshot, findSnapshot, listSnapshot, readSnapshot, readSnapshots } from './snapshots.ts';
+import { findId, findSnapshot, newestOf } from './find-snapshot.ts';
+import { fetchSnapshot, listSnapshot, readListed, readSnapshot, readSnapshots } from './snapshots.ts';
 import { RELEASE_TYPE } from './statement.ts';
 
 const key = sampleKey();
@@ -64,6 +65,49 @@ test('the start of several ids, and what there is not, are errors that say what 
     code: 'UNKNOWN_SNAPSHOT',
     hint: /snapshot list/,
   });
+});
+
+test('a tag stands for its snapshot, before what begins with it; a whole id stands for itself', async (t) => {
+  const [old, newer] = [statement('aaaa1', 'web', 1), statement('beef', 'web', 2)];
+  const store = await storeOf(t, old, newer);
+  await store.putTag('beef', old.id);
+  await store.putTag('stable', old.id);
+  await store.putTag('lost', idOf('dddd'));
+  assert.deepEqual(await findSnapshot(store, 'beef', publicKey), old);
+  assert.deepEqual(await findSnapshot(store, newer.id, publicKey), newer);
+  assert.equal(await findId(store, 'stable'), old.id);
+  assert.equal(await findId(store, 'web'), undefined, 'a tree is not one snapshot');
+  await assert.rejects(findId(store, 'lost'), { message: 'the tag lost stands for a snapshot that is gone' });
+});
+
+test('to build upon, the newest of the tree and the tag is taken', async (t) => {
+  const [old, newer] = [statement('aaaa', 'web', 1), statement('bbbb', 'mail', 2)];
+  const store = await storeOf(t, old, newer);
+  await store.putTag('stable', newer.id);
+  const idFor = async (tree: string, tag?: string): Promise<string | undefined> =>
+    (await newestOf(store, { tree, tag }, publicKey))?.id;
+  assert.equal(await idFor('web'), old.id);
+  assert.equal(await idFor('web', 'stable'), newer.id);
+  assert.equal(await idFor('other', 'nosuch'), undefined);
+});
+
+test('an altered statement is named, and hides no other; no older one passes for the newest of its tree', async (t) => {
+  const [one, other] = [statement('aaaa', 'web', 1), statement('bbbb', 'mail', 2)];
+  const store = await storeOf(t, one, other);
+  await store.putSnapshot(other.id, Buffer.from('{}'));
+  const { statements, damaged } = await readListed(store, publicKey);
+  assert.deepEqual(statements, [one]);
+  assert.deepEqual(
+    damaged.map(({ id }) => id),
+    [other.id],
+  );
+  assert.deepEqual(await findSnapshot(store, 'aaaa', publicKey), one);
+  await assert.rejects(findSnapshot(store, 'bbbb', publicKey), { code: 'SIGNATURE_INVALID' });
+  await assert.rejects(findSnapshot(store, 'web', publicKey), {
+    message: /^the newest snapshot of web cannot be told, as snapshot bbbb/,
+    hint: /--repair-from/,
+  });
+  await assert.rejects(readSnapshots(store, publicKey), { code: 'SIGNATURE_INVALID' });
 });
 
 test('a snapshot under the name of another is refused, from the store and from a source', async (t) => {

@@ -1,7 +1,7 @@
 /** Snapshots as they are trusted: a statement signed by the fleet's key. */
-import type { KeyObject } from 'node:crypto';
-import { BladerootError } from '../errors.ts';
-import { snapshotStatementSchema, type SnapshotStatement } from '../image/statement.ts';
+import { createPublicKey, type KeyObject } from 'node:crypto';
+import { BladerootError, errorCode } from '../errors.ts';
+import { snapshotStatementSchema, type PackWay, type SnapshotStatement } from '../image/statement.ts';
 import type { Digest } from '../store/digest.ts';
 import { fetchBytes } from '../store/fetch.ts';
 import { snapshotPath } from '../store/layout.ts';
@@ -12,7 +12,7 @@ import { openEnvelope, seal } from './envelope.ts';
 const SNAPSHOT_TYPE = 'application/vnd.bladeroot.snapshot+json';
 
 /** Far above what a statement needs; a source that sends more is not listened to. */
-const MAX_ENVELOPE_BYTES = 1024 * 1024;
+export const MAX_ENVELOPE_BYTES = 1024 * 1024;
 
 /** A statement with the exact bytes that were signed. */
 export interface SignedSnapshot {
@@ -20,13 +20,45 @@ export interface SignedSnapshot {
   envelope: Buffer;
 }
 
-/** Signs a snapshot and lists it in the store; all that it names is there already. */
-export async function listSnapshot(
+/** Signs a statement about a snapshot in a store, in place of the one that is listed, if any. */
+export async function signSnapshot(
   store: Store,
   statement: SnapshotStatement,
   key: KeyObject,
 ): Promise<void> {
   await store.putSnapshot(statement.id, Buffer.from(seal(SNAPSHOT_TYPE, statement, key)));
+}
+
+/**
+ * Signs a snapshot and lists it in the store; all that it names is there already. One that is listed and all there
+ * stays as it is, with the ways that it has, since the same content is the same snapshot wherever it was packed.
+ * @returns what is listed in the end
+ */
+export async function listSnapshot(
+  store: Store,
+  statement: SnapshotStatement,
+  key: KeyObject,
+): Promise<SnapshotStatement> {
+  const listed = await readIfSound(store, statement.id, createPublicKey(key));
+  if (listed !== undefined && (await isHere(store, listed))) return listed;
+  await signSnapshot(store, statement, key);
+  return statement;
+}
+
+/** Whether the store has what a snapshot names, by a way for each layer; not whether that is sound. */
+export async function isHere(store: Store, { id, layers }: SnapshotStatement): Promise<boolean> {
+  if (!(await store.hasManifest(id))) return false;
+  for (const { ways } of layers) {
+    const here: boolean[] = [];
+    for (const way of ways) here.push(await hasPacks(store, way));
+    if (!here.includes(true)) return false;
+  }
+  return true;
+}
+
+async function hasPacks(store: Store, way: PackWay): Promise<boolean> {
+  for (const { id } of way) if (!(await store.hasPack(id))) return false;
+  return true;
 }
 
 /** @throws BladerootError `SIGNATURE_INVALID`, and what the source throws */
@@ -35,8 +67,15 @@ export async function fetchSnapshot(
   id: Digest,
   publicKey: KeyObject,
 ): Promise<SignedSnapshot> {
-  const envelope = await fetchBytes(source, snapshotPath(id), { maxBytes: MAX_ENVELOPE_BYTES });
-  return { statement: open(envelope, id, publicKey), envelope };
+  const path = snapshotPath(id);
+  for (;;) {
+    const envelope = await fetchBytes(source, path, { maxBytes: MAX_ENVELOPE_BYTES });
+    try {
+      return { statement: openSnapshot(envelope, id, publicKey), envelope };
+    } catch (error) {
+      if (errorCode(error) !== 'SIGNATURE_INVALID' || source.damaged?.(path) !== true) throw error;
+    }
+  }
 }
 
 /** @throws BladerootError `SIGNATURE_INVALID`, `SNAPSHOT_MISSING` */
@@ -45,51 +84,63 @@ export async function readSnapshot(
   id: Digest,
   publicKey: KeyObject,
 ): Promise<SnapshotStatement> {
-  return open(await store.readSnapshot(id), id, publicKey);
+  return openSnapshot(await store.readSnapshot(id), id, publicKey);
 }
 
-/** All snapshots of a store, oldest first. @throws BladerootError `SIGNATURE_INVALID` */
-export async function readSnapshots(store: Store, publicKey: KeyObject): Promise<SnapshotStatement[]> {
-  const ids = await store.listSnapshots();
-  const statements = await Promise.all(ids.map((id) => readSnapshot(store, id, publicKey)));
-  return statements.sort((left, right) => (left.created < right.created ? -1 : 1));
+/** A listed statement; undefined when it is missing or damaged. */
+export async function readIfSound(
+  store: Store,
+  id: Digest,
+  publicKey: KeyObject,
+): Promise<SnapshotStatement | undefined> {
+  try {
+    return await readSnapshot(store, id, publicKey);
+  } catch (error) {
+    const code = errorCode(error);
+    if (code !== 'SNAPSHOT_MISSING' && code !== 'SIGNATURE_INVALID') throw error;
+    return undefined;
+  }
+}
+
+/** What a store lists. */
+export interface ListedSnapshots {
+  /** Oldest first. */
+  statements: SnapshotStatement[];
+  /** Those whose statements are not what the fleet's key has signed, and why. */
+  damaged: { id: Digest; error: BladerootError }[];
+}
+
+/** All snapshots of a store: a damaged one does not hide the others. */
+export async function readListed(store: Store, publicKey: KeyObject): Promise<ListedSnapshots> {
+  const listed: ListedSnapshots = { statements: [], damaged: [] };
+  for (const id of await store.listSnapshots()) {
+    try {
+      listed.statements.push(await readSnapshot(store, id, publicKey));
+    } catch (error) {
+      if (!(error instanceof BladerootError) || error.code !== 'SIGNATURE_INVALID') throw error;
+      listed.damaged.push({ id, error });
+    }
+  }
+  listed.statements.sort((left, right) => (left.created < right.created ? -1 : 1));
+  return listed;
 }
 
 /**
- * The snapshot that a person means: an id, its beginning while that is unique, or a tree's name for its newest one.
- * @throws BladerootError `UNKNOWN_SNAPSHOT`
+ * As `readListed`, for who has to know all of them.
+ * @throws BladerootError `SIGNATURE_INVALID`
  */
-export async function findSnapshot(
-  store: Store,
-  text: string,
-  publicKey: KeyObject,
-): Promise<SnapshotStatement> {
-  const all = await readSnapshots(store, publicKey);
-  const byId = /^[0-9a-f]{4,64}$/.test(text) ? all.filter(({ id }) => id.startsWith(text)) : [];
-  if (byId.length > 1) {
-    throw new BladerootError('UNKNOWN_SNAPSHOT', `${text} is the beginning of ${byId.length} snapshots`, {
-      hint: 'give more of the id',
-    });
-  }
-  const found = byId[0] ?? all.findLast(({ tree }) => tree === text);
-  if (found !== undefined) return found;
-  throw new BladerootError('UNKNOWN_SNAPSHOT', `there is no snapshot ${text}`, {
-    hint: '`bladeroot snapshot list` shows those that there are; `bladeroot snapshot pack` makes one',
-  });
+export async function readSnapshots(store: Store, publicKey: KeyObject): Promise<SnapshotStatement[]> {
+  const { statements, damaged } = await readListed(store, publicKey);
+  const [first] = damaged;
+  if (first !== undefined) throw first.error;
+  return statements;
 }
 
-/** The newest snapshot of a tree, or the one that has a tag; undefined when there is none. */
-export async function newestOf(
-  store: Store,
-  { tree, tag }: { tree: string; tag?: string | undefined },
-  publicKey: KeyObject,
-): Promise<SnapshotStatement | undefined> {
-  const all = await readSnapshots(store, publicKey);
-  void tag;
-  return all.findLast((snapshot) => snapshot.tree === tree);
-}
-
-function open(envelope: Uint8Array, id: Digest, publicKey: KeyObject): SnapshotStatement {
+/**
+ * What an envelope says of the snapshot `id`.
+ * @throws BladerootError `SIGNATURE_INVALID`
+ */
+export function openSnapshot(envelope: Uint8Array, id: Digest, publicKey: KeyObject): SnapshotStatement {
   const what = `snapshot ${id.slice(0, 12)}`;
   const expected = { payloadType: SNAPSHOT_TYPE, schema: snapshotStatementSchema, what };
   const statement = openEnvelope(envelope, expected, publicKey);

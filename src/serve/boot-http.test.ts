@@ -4,7 +4,7 @@ import { test, type TestContext } from 'node:test';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import { folderOf } from '../fleet/test-folder.ts';
 import { blobOf, sampleKey, sampleRelease } from '../release/release.fixture.ts';
-import { blobPath, packIndexPath, packPath, manifestPath, snapshotPath } from '../store/layout.ts';
+import { blobPath, packIndexPath, packPath, manifestPath, snapshotPath, tagPath } from '../store/layout.ts';
 import { answerBootRequest, scriptUrl } from './boot-http.ts';
 import { curl, serveHttp } from './http-server.fixture.ts';
 
@@ -26,6 +26,8 @@ async function serveBoots(t: TestContext): Promise<Served> {
     [`store/${packIndexPath(ID)}`]: 'index',
     [`store/${manifestPath(ID)}`]: 'manifest',
     [`store/${snapshotPath(ID)}`]: 'snapshot',
+    [`store/${tagPath('web')}`]: ID,
+    'store/lock': 'half a secret',
     [`store/packs/${ID}.part`]: 'half a pack',
     'store/tmp/aside': 'half a blob',
   });
@@ -112,6 +114,7 @@ test('all that a blade fetches of the store is there, with ranges', async (t) =>
     [packIndexPath(ID), 'index'],
     [manifestPath(ID), 'manifest'],
     [snapshotPath(ID), 'snapshot'],
+    [tagPath('web'), ID],
   ]) {
     assert.equal((await curl(`${url}/store/${path}`)).body, body);
   }
@@ -128,6 +131,8 @@ test('nothing beside the store can be asked for, whatever a path looks like', as
     `/store/blobs/${ID}/../../../state.db`,
     '/store//etc/passwd',
     '/store/tmp/aside',
+    '/store/lock',
+    '/store/tags/../lock',
     `/store/packs/${ID}.part`,
     `/store/packs/${ID}.pack%00`,
     `/store/packs/${ID.toUpperCase()}.pack`,

@@ -6,7 +6,7 @@ import { ipxeScript } from '../boot/script.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import type { SignedRelease } from '../release/repository.ts';
 import type { ReleaseBlade } from '../release/statement.ts';
-import { blobPath } from '../store/layout.ts';
+import { blobPath, PUBLIC_FILE } from '../store/layout.ts';
 import { sendFile, sendText } from './send-file.ts';
 
 export interface BootHttpOptions {
@@ -19,9 +19,7 @@ export interface BootHttpOptions {
   onEvent(event: BladerootEvent): void;
 }
 
-/** Files of a store as store/layout.ts names them: nothing else below the store can be asked for. */
-const STORE_FILE =
-  /^\/store\/((?:blobs\/[0-9a-f]{64})|(?:manifests\/[0-9a-f]{64}\.zst)|(?:packs\/[0-9a-f]{64}\.(?:pack|json))|(?:snapshots\/[0-9a-f]{64}\.json))$/;
+const STORE = '/store/';
 const BOOT_FILE = /^\/boot\/([a-z0-9-]+)\/(script\.ipxe|vmlinuz|initrd)$/;
 
 /** Where a blade gets its script. */
@@ -42,9 +40,9 @@ export async function answerBootRequest(
     sendText(response, 405, 'only GET and HEAD\n');
     return true;
   }
-  const stored = STORE_FILE.exec(path)?.[1];
+  const stored = path.startsWith(STORE) ? path.slice(STORE.length) : undefined;
   const [, bladeName, file] = BOOT_FILE.exec(path) ?? [];
-  if (stored !== undefined) {
+  if (stored !== undefined && PUBLIC_FILE.test(stored)) {
     await sendFile(request, response, join(options.storeDirectory, stored));
   } else if (path === '/releases/current') {
     sendText(response, 200, options.current().envelope.toString(), 'application/json');

@@ -18,8 +18,7 @@ export class AsideFile {
   }
 
   static async create(folder: string): Promise<AsideFile> {
-    const started = (await startTime(process.pid)) ?? '0';
-    const path = join(folder, `${process.pid}.${started}.${randomBytes(6).toString('hex')}`);
+    const path = join(folder, await asideName());
     return new AsideFile(path, await open(path, 'wx+', 0o644));
   }
 
@@ -35,6 +34,12 @@ export class AsideFile {
     await this.file.close();
     await rm(this.path, { force: true });
   }
+}
+
+/** A new name that says that it is this process's. */
+export async function asideName(): Promise<string> {
+  const started = (await startTime(process.pid)) ?? '0';
+  return `${process.pid}.${started}.${randomBytes(6).toString('hex')}`;
 }
 
 /** Writes a whole file aside and gives it its name. */
@@ -61,11 +66,12 @@ export async function writeAt(file: FileHandle, bytes: Uint8Array, position: num
   }
 }
 
-/** Removes the aside files of processes that are gone. */
+/** Removes the aside files and folders of processes that are gone. */
 export async function sweepAside(folder: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const [pid = '', started] = name.split('.');
-    if ((await startTime(Number(pid))) !== started) await rm(join(folder, name), { force: true });
+    if ((await startTime(Number(pid))) !== started)
+      await rm(join(folder, name), { recursive: true, force: true });
   }
 }
 

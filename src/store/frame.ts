@@ -28,12 +28,12 @@ const MIN_CHUNK = 64;
 
 const decompress = promisify(zstdDecompress);
 
-/** Compresses content of at most MAX_OBJECT_SIZE bytes. */
+/** Compresses content of at most MAX_OBJECT_SIZE bytes; the result is the only thing in its buffer. */
 export function compressFrame(content: Uint8Array): Buffer {
   return zstdCompressSync(content, {
     params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
     pledgedSrcSize: content.length,
-    chunkSize: boundOf(content.length),
+    chunkSize: Math.max(MIN_OUTPUT, content.length >> 1),
   });
 }
 
@@ -50,9 +50,12 @@ export function compressPatch(content: Uint8Array, bases: Uint8Array): Buffer | 
       [constants.ZSTD_c_chainLog]: 23,
     },
     pledgedSrcSize: content.length,
-    chunkSize: boundOf(content.length),
+    chunkSize: Math.max(MIN_OUTPUT, content.length >> 1),
   });
 }
+
+/** A buffer of this many bytes is not a part of one that several share, which could not be given to another thread. */
+const MIN_OUTPUT = Buffer.poolSize;
 
 /** 2^25 bytes hold MAX_BASE_SIZE and MAX_OBJECT_SIZE together. */
 const PATCH_WINDOW_LOG = 25;
@@ -87,9 +90,4 @@ function decompressOptions(size: number, bases: Uint8Array | undefined): ZstdOpt
 function sized(content: Buffer, size: number): Buffer {
   if (content.length !== size) throw new Error(`a frame holds ${content.length} bytes instead of ${size}`);
   return content;
-}
-
-/** ZSTD_compressBound of zstd.h. */
-function boundOf(size: number): number {
-  return size + (size >> 8) + (size < 131072 ? (131072 - size) >> 11 : 0) + MIN_CHUNK;
 }

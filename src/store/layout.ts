@@ -21,6 +21,13 @@ export const tagPath = (tag: string): string => `tags/${checkedTag(tag)}`;
 export const PUBLIC_FILE =
   /^(?:blobs\/[0-9a-f]{64}|manifests\/[0-9a-f]{64}(?:\.from\.[0-9a-f]{64})?\.zst|packs\/[0-9a-f]{64}\.(?:pack|json\.zst)|snapshots\/[0-9a-f]{64}\.json|tags\/[A-Za-z0-9_][\w.+-]{0,99})$/;
 
+/** What may be removed from a store when nothing names it: not what lists things, and not what is strange there. */
+export function isCollectable(path: string): boolean {
+  return /^(?:blobs|manifests|packs)\//.test(path) && (PUBLIC_FILE.test(path) || PARTIAL_PACK.test(path));
+}
+
+const PARTIAL_PACK = /^packs\/[0-9a-f]{64}\.part$/;
+
 /** Ids come from signed statements, URLs and command lines: none may become a path that leads elsewhere. */
 function checked(digest: Digest): Digest {
   if (isDigest(digest)) return digest;

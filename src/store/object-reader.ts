@@ -19,7 +19,7 @@ interface PackContent {
 
 /**
  * Reads single objects out of packs, by fetching and decompressing just the frames that hold them. Patches are applied;
- * where an object is in several packs, the last of them is read.
+ * where an object is in several packs, the first of them is read: it was there before any patch that is based on it.
  */
 export class ObjectReader {
   readonly #places = new Map<Digest, Place>();
@@ -32,7 +32,7 @@ export class ObjectReader {
       const pack = { reader, starts: startsOf(reader.index.frames.map((frame) => frame.size)) };
       let start = 0;
       for (const { digest, size } of reader.index.objects) {
-        this.#places.set(digest, { pack, size, start });
+        if (!this.#places.has(digest)) this.#places.set(digest, { pack, size, start });
         start += size;
       }
     }

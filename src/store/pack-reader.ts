@@ -1,5 +1,6 @@
 /** Reading packs out of a source: piece by piece, each checked before anything is made of it. */
 import { BladerootError, errorCode } from '../errors.ts';
+import { letGo } from '../system/collect-garbage.ts';
 import { ByteReader } from './byte-reader.ts';
 import { sha256, type Digest } from './digest.ts';
 import { fetchBytes, type FetchOptions } from './fetch.ts';
@@ -63,6 +64,14 @@ export class PackReader {
     const { mirror } = this.#options;
     const pieces = mirror === undefined ? this.#pieces(this.#runs(wanted)) : this.#throughMirror(mirror);
     yield* this.#cut(pieces, wanted);
+  }
+
+  /**
+   * Single pieces, by their numbers in ascending order.
+   * @throws BladerootError `PIECE_DAMAGED`, and what the source throws
+   */
+  async *pieces(numbers: readonly number[]): AsyncGenerator<Piece, void, void> {
+    yield* this.#pieces(runsOf(numbers));
   }
 
   /** The pieces that a mirror does not hold go to it; nothing is made of them. */
@@ -174,7 +183,10 @@ export class PackReader {
           piece.bytes.copy(frame, from - start, from - pieceStart, Math.min(end, pieceEnd) - pieceStart);
         }
         if (end > pieceEnd) break;
-        if (frame !== undefined) yield { number, bytes: frame };
+        if (frame !== undefined) {
+          letGo(frame.length);
+          yield { number, bytes: frame };
+        }
         frame = undefined;
       }
     }
@@ -186,6 +198,17 @@ export class PackReader {
       hint: 'it was not used; `bladeroot snapshot verify --repair-from` mends a store from another',
     });
   }
+}
+
+/** Runs, [first, end), of ascending numbers. */
+export function runsOf(numbers: readonly number[]): [first: number, end: number][] {
+  const runs: [number, number][] = [];
+  for (const number of numbers) {
+    const last = runs.at(-1);
+    if (last?.[1] === number) last[1]++;
+    else runs.push([number, number + 1]);
+  }
+  return runs;
 }
 
 /** Where each of the things that lie one after the other starts. */

@@ -1,14 +1,16 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { zstdCompress, zstdDecompress } from 'node:zlib';
 import { BladerootError, errorCode } from '../errors.ts';
-import { AsideFile, sweepAside, writeAside } from './aside.ts';
+import { AsideFile, asideName, sweepAside, writeAside } from './aside.ts';
 import { hashing, isDigest, sha256, type Digest } from './digest.ts';
 import * as layout from './layout.ts';
 import { openPackIndex, type PackIndex } from './pack-index.ts';
-import { exists } from '../system/read-file.ts';
+import { lockStore, type StoreLockKind, type StoreLockOptions, type Unlock } from './store-lock.ts';
+import { exists, namesIn, readIfThere } from '../system/read-file.ts';
+import { syncDirectory } from '../system/write-file.ts';
 
 /** A manifest longer than this (uncompressed) is not read: some two million entries. */
 export const MAX_MANIFEST_BYTES = 512 * 1024 * 1024;
@@ -29,7 +31,10 @@ export class Store {
     this.asideFolder = join(directory, 'tmp');
   }
 
-  /** Makes the folders where they are missing, and removes what crashed processes left half written. */
+  /**
+   * Makes the folders where they are missing, and removes what crashed processes left half written. For who writes; who
+   * only reads opens an existing one.
+   */
   static async open(directory: string): Promise<Store> {
     for (const folder of layout.FOLDERS) await mkdir(join(directory, folder), { recursive: true });
     const store = new Store(directory);
@@ -37,8 +42,34 @@ export class Store {
     return store;
   }
 
+  /** A store that is only read: nothing is made or removed. @throws BladerootError `NO_STORE` */
+  static async openExisting(directory: string): Promise<Store> {
+    if (await exists(join(directory, 'snapshots'))) return new Store(directory);
+    throw new BladerootError('NO_STORE', `there is no store in ${directory}`, {
+      hint: '`bladeroot init` makes one; --state names another place',
+    });
+  }
+
+  /**
+   * Waits for the lock: `shared` for who makes or reads things, `exclusive` for who removes some. Returns what gives it
+   * back.
+   */
+  async lock(kind: StoreLockKind, options?: StoreLockOptions): Promise<Unlock> {
+    return await lockStore(this.directory, kind, options);
+  }
+
   async createAside(): Promise<AsideFile> {
     return await AsideFile.create(this.asideFolder);
+  }
+
+  /** A store within this one's `tmp`, for what is not yet known to be whole; its owner discards it. */
+  async createAsideStore(): Promise<Store> {
+    return await Store.open(join(this.asideFolder, await asideName()));
+  }
+
+  /** Removes such a store. */
+  async discard(): Promise<void> {
+    await rm(this.directory, { recursive: true, force: true });
   }
 
   blobPath(digest: Digest): string {
@@ -125,6 +156,11 @@ export class Store {
     return await openPackIndex(id, bytes, this.directory);
   }
 
+  /** Stores the index of a pack, in its compressed form, which the caller has checked; the pack is there. */
+  async putPackIndex(id: Digest, stored: Buffer): Promise<void> {
+    await writeAside(this.asideFolder, this.packIndexPath(id), [stored]);
+  }
+
   /** A pack was found damaged: what is good of it is kept as the start of fetching it again. */
   async withdrawPack(id: Digest): Promise<void> {
     await rm(this.packIndexPath(id), { force: true });
@@ -142,6 +178,11 @@ export class Store {
     return await this.#readNamed(path, 'SNAPSHOT_MISSING', `snapshot ${id}`);
   }
 
+  /** Removes a snapshot from the list; what it names stays. */
+  async unlistSnapshot(id: Digest): Promise<void> {
+    await this.#remove(layout.snapshotPath(id));
+  }
+
   /** The ids of all snapshots, sorted. */
   async listSnapshots(): Promise<Digest[]> {
     const names = await readdir(join(this.directory, 'snapshots'));
@@ -150,6 +191,33 @@ export class Store {
       .map((name) => name.slice(0, -'.json'.length))
       .filter(isDigest)
       .sort();
+  }
+
+  /** What each tag stands for, by name; that may not be there any more. */
+  async readTags(): Promise<Map<string, Digest>> {
+    const names = (await namesIn(join(this.directory, 'tags'))).filter(layout.isTag).sort();
+    const tags = new Map<string, Digest>();
+    for (const name of names) {
+      const id = (await readIfThere(join(this.directory, layout.tagPath(name))))?.trim();
+      if (id !== undefined) tags.set(name, id);
+    }
+    return tags;
+  }
+
+  /** Has a tag stand for a snapshot, whatever it stood for. */
+  async putTag(tag: string, id: Digest): Promise<void> {
+    const path = join(this.directory, layout.tagPath(tag));
+    await writeAside(this.asideFolder, path, [Buffer.from(`${id}\n`)]);
+  }
+
+  async removeTag(tag: string): Promise<void> {
+    await this.#remove(layout.tagPath(tag));
+  }
+
+  async #remove(path: string): Promise<void> {
+    const full = join(this.directory, path);
+    await rm(full, { force: true });
+    await syncDirectory(dirname(full));
   }
 
   async #readNamed(path: string, code: string, what: string): Promise<Buffer> {

@@ -8,7 +8,7 @@ import { dirname } from 'node:path';
  */
 export async function writeFileAtomic(
   path: string,
-  data: string | Uint8Array,
+  data: string | Uint8Array | AsyncIterable<Uint8Array>,
   options: { mode?: number } = {},
 ): Promise<void> {
   const aside = `${path}.${randomBytes(6).toString('hex')}.tmp`;

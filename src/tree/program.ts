@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { BladerootError } from '../errors.ts';
 import { DirectoryFiles, followLinks } from '../image/files.ts';
 import { ASSETS, isBundled, programDirectory, readAsset } from '../system/asset.ts';
+import { WORKERS } from '../system/workers.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
 
 /** Where the program lies in every tree, and so on every blade. */
@@ -69,6 +70,7 @@ async function bundledFiles(): Promise<ProgramFile[]> {
     entryPoints: {
       bladeroot: join(programDirectory, 'cli/main.ts'),
       agent: join(programDirectory, 'agent/main.ts'),
+      ...Object.fromEntries(WORKERS.map((worker) => [worker, join(programDirectory, `${worker}.ts`)])),
     },
     outdir: 'lib',
     outExtension: { '.js': '.mjs' },
@@ -138,10 +140,11 @@ async function filesBelow(directory: string, as: string): Promise<ProgramFile[]>
   );
 }
 
-/** The flag: V8 would otherwise collect its whole heap for every 64 MB of buffers that go by. */
+/** The variable: buffers go back to the system when they are freed, instead of staying with the process (mallopt(3)). */
 const LAUNCHER = `#!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
-exec "$here/node" --disable-warning=ExperimentalWarning --external-memory-accounted-in-global-limit "$here/../lib/bladeroot.mjs" "$@"
+export MALLOC_MMAP_THRESHOLD_=262144
+exec "$here/node" --disable-warning=ExperimentalWarning "$here/../lib/bladeroot.mjs" "$@"
 `;
 
 /** The command where shells find it, and the units; a blade starts its own, the root's is for `promote`. */

@@ -1,16 +1,21 @@
+import type { KeyObject } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { packTree } from '../../image/pack.ts';
+import { needsRepack, repack } from '../../image/repack.ts';
 import { contentBytes, snapshotStatement, type SnapshotStatement } from '../../image/statement.ts';
 import { readPrivateKey, readPublicKey } from '../../release/keys.ts';
-import { findSnapshot, listSnapshot, newestOf } from '../../release/snapshots.ts';
-import { Store } from '../../store/store.ts';
+import { findSnapshot, newestOf } from '../../release/find-snapshot.ts';
+import { listSnapshot, signSnapshot } from '../../release/snapshots.ts';
+import type { Store } from '../../store/store.ts';
 import { lockTree } from '../../tree/lock.ts';
 import { installProgram } from '../../tree/program.ts';
 import { Trees } from '../../tree/trees.ts';
 import { collect, contextOf, leaf, type Context } from '../command.ts';
 import { bytes } from '../output.ts';
+import { locked, openStore } from '../store.ts';
+import { requireTag } from './tag.ts';
 
 interface PackCommandOptions {
   tag?: string;
@@ -34,6 +39,7 @@ export function packCommand(signal: AbortSignal): Command {
     .action(async (source: string, options: PackCommandOptions, command: Command) => {
       const context = contextOf(command, signal);
       const { stateDirectory, output } = context;
+      if (options.tag !== undefined) requireTag(options.tag);
       const { name, path, isTree } = await whatToPack(stateDirectory, source);
       const unlock = await lockTree(path);
       try {
@@ -43,21 +49,28 @@ export function packCommand(signal: AbortSignal): Command {
             `the program in ${path} is ${written === 0 ? 'up to date' : `updated (${written} files)`}`,
           );
         }
-        await pack(context, name, path, options);
+        const key = await readPrivateKey(stateDirectory);
+        const store = await openStore(context);
+        await locked(context, store, 'shared', () => pack(context, { store, key, name, path }, options));
       } finally {
         await unlock();
       }
     });
 }
 
+interface PackRequest {
+  store: Store;
+  key: KeyObject;
+  /** Of the tree. */
+  name: string;
+  path: string;
+}
+
 async function pack(
   { stateDirectory, output, signal }: Context,
-  name: string,
-  path: string,
+  { store, key, name, path }: PackRequest,
   options: PackCommandOptions,
 ): Promise<void> {
-  const key = await readPrivateKey(stateDirectory);
-  const store = await Store.open(join(stateDirectory, 'store'));
   const base = await baseOf(stateDirectory, store, name, options);
   output.step(`packing ${path}${base === undefined ? '' : `, upon ${base.id.slice(0, 12)}`}`);
   const packed = await packTree(path, store, {
@@ -70,9 +83,21 @@ async function pack(
     onProgress: ({ entriesDone, entriesTotal, bytesDone }) =>
       output.progress(() => `packing: ${entriesDone} of ${entriesTotal} entries, ${bytes(bytesDone)}`),
   });
-  const statement = snapshotStatement(packed, name, new Date());
-  await listSnapshot(store, statement, key);
-  const { id, layers, storedBytes, newObjects, newBytes, filesRead, seconds } = packed;
+  let statement = await listSnapshot(store, snapshotStatement(packed, name, new Date()), key);
+  if (statement.tree !== name) {
+    output.step(`the same content is listed already, as a snapshot of ${statement.tree}`);
+  }
+  if (options.tag !== undefined) await store.putTag(options.tag, statement.id);
+  if (await needsRepack(store, statement)) {
+    output.step('much of what a blank blade would fetch is obsolete: making full packs');
+    statement = await repack(store, statement, {
+      signal,
+      onProgress: ({ bytesDone, bytesTotal }) =>
+        output.progress(() => `repacking: ${bytes(bytesDone)} of ${bytes(bytesTotal)}`),
+    });
+    await signSnapshot(store, statement, key);
+  }
+  const { id, layers, newObjects, newBytes, filesRead, seconds } = packed;
   const result = {
     id,
     layers: layers.map((layer) => ({
@@ -82,7 +107,7 @@ async function pack(
       objects: layer.objects,
     })),
     bytes: contentBytes(statement),
-    storedBytes,
+    storedBytes: statement.storedBytes,
     newObjects,
     newBytes,
     filesRead,
@@ -90,7 +115,7 @@ async function pack(
   };
   const facts = [
     `${bytes(result.bytes)}, ${filesRead} files read`,
-    `${bytes(storedBytes)} stored, ${bytes(newBytes)} new`,
+    `${bytes(statement.storedBytes)} stored, ${bytes(newBytes)} new`,
     `${seconds.toFixed(1)} s`,
   ];
   output.result(result, `snapshot ${id.slice(0, 12)} of ${name}: ${facts.join('; ')}`);
