@@ -62,9 +62,9 @@ async function append(file: FileHandle, from: string, most: number): Promise<num
   return content.length;
 }
 
-/** Paths of the files below a directory that are not empty, smallest first. */
+/** Paths of the files below a directory that are not empty and have one name only, smallest first. */
 async function filesBySize(root: string, signal: AbortSignal): Promise<string[]> {
-  const args = [root, '-xdev', '-type', 'f', '-size', '+0', '-printf', '%s %p\\0'];
+  const args = [root, '-xdev', '-type', 'f', '-links', '1', '-size', '+0', '-printf', '%s %p\\0'];
   const { stdout } = await run('find', args, { signal });
   return stdout
     .split('\0')
