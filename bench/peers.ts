@@ -53,7 +53,7 @@ export function casyncWith(verb: string, home: string): string[] {
   return ['casync', verb, '--compression=zstd', `--store=${join(home, 'store.castr')}`];
 }
 
-const PROGRAMS = ['bash', 'tar', 'zstd', 'time', 'taskset', 'mksquashfs', 'unsquashfs', 'casync', 'zck'];
+const PROGRAMS = ['bash', 'tar', 'zstd', 'taskset', 'mksquashfs', 'unsquashfs', 'casync', 'zck'];
 
 /** @throws BladerootError `PROGRAM_MISSING` naming all peers that are not installed */
 export async function requirePeers(): Promise<void> {
