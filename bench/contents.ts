@@ -1,23 +1,20 @@
 /** Which contents of files are new in a tree, and how small plain zstd makes them together. */
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
 import { LEVEL } from '../src/store/frame.ts';
-import { run } from '../src/system/run.ts';
 import { perform, script } from './command.ts';
 
 /** A path for each content, by its SHA-256. */
 export type Contents = Map<string, string>;
 
-/** The contents of the regular files below a directory, each once. */
+/** The contents of the regular files below a directory, each once, in the order of their first paths. */
 export async function contentsOf(root: string, signal: AbortSignal): Promise<Contents> {
-  const { stdout } = await run('find', [root, '-xdev', '-type', 'f', '-size', '+0', '-print0'], { signal });
+  const files = 'find "$1" -xdev -type f -size +0 -print0 | LC_ALL=C sort --zero-terminated';
+  const sums = script(`${files} | xargs --null --no-run-if-empty sha256sum --zero --`, [root]);
+  const { stdout } = await perform(sums, { signal });
   const contents: Contents = new Map();
-  for (const path of stdout.split('\0').filter(Boolean).sort()) {
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash, { signal });
-    const digest = hash.digest('hex');
-    if (!contents.has(digest)) contents.set(digest, path);
+  for (const line of stdout.split('\0').filter(Boolean)) {
+    const digest = line.slice(0, 64);
+    // Behind the digest are two characters that are no part of the path.
+    if (!contents.has(digest)) contents.set(digest, line.slice(66));
   }
   return contents;
 }
