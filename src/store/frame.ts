@@ -40,14 +40,15 @@ export function compressFrame(content: Uint8Array): Buffer {
 /** Compresses content against its bases; undefined where they cannot serve, see `canBeBases`. */
 export function compressPatch(content: Uint8Array, bases: Uint8Array): Buffer | undefined {
   if (!canBeBases(bases)) return undefined;
+  const windowLog = Math.max(MIN_WINDOW_LOG, Math.ceil(Math.log2(content.length + bases.length)));
   return zstdCompressSync(content, {
     dictionary: bases,
     params: {
       [constants.ZSTD_c_compressionLevel]: 9,
       // The window must span the bases and the content, and the tables of the match finder all their positions.
-      [constants.ZSTD_c_windowLog]: PATCH_WINDOW_LOG,
-      [constants.ZSTD_c_hashLog]: 22,
-      [constants.ZSTD_c_chainLog]: 23,
+      [constants.ZSTD_c_windowLog]: windowLog,
+      [constants.ZSTD_c_hashLog]: Math.min(windowLog - 3, 21),
+      [constants.ZSTD_c_chainLog]: Math.min(windowLog - 2, 22),
     },
     pledgedSrcSize: content.length,
     chunkSize: Math.max(MIN_OUTPUT, content.length >> 1),
@@ -56,6 +57,9 @@ export function compressPatch(content: Uint8Array, bases: Uint8Array): Buffer | 
 
 /** A buffer of this many bytes is not a part of one that several share, which could not be given to another thread. */
 const MIN_OUTPUT = Buffer.poolSize;
+
+/** Tables of this size are cleared in no time. */
+const MIN_WINDOW_LOG = 18;
 
 /** 2^25 bytes hold MAX_BASE_SIZE and MAX_OBJECT_SIZE together. */
 const PATCH_WINDOW_LOG = 25;
