@@ -4,8 +4,10 @@ import { readFile } from 'node:fs/promises';
 import type { SignedRelease } from '../release/repository.ts';
 import { releaseBlobs } from '../release/statement.ts';
 import { fetchSnapshot } from '../release/snapshots.ts';
+import { openWay } from '../image/packed-base.ts';
 import { unpackSnapshot } from '../image/unpack.ts';
 import { sha256, type Digest } from '../store/digest.ts';
+import { LAYERS, type Layer } from '../store/pack-index.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
@@ -21,6 +23,9 @@ export interface FetchRequest {
   directory: string;
   reporter: Reporter;
 }
+
+/** The layers that a blade runs on. */
+export const BLADE_LAYERS: readonly Layer[] = ['run'];
 
 /** @throws BladerootError when anything that came is not what the signed release says; the slot is then not to be used */
 export async function fetchImage(request: FetchRequest): Promise<void> {
@@ -45,11 +50,16 @@ async function fetchAndUnpack(request: FetchRequest): Promise<void> {
     source,
     mirror,
     directory,
+    layers: BLADE_LAYERS,
     onProgress: ({ bytesDone, bytesTotal }) => {
       const seconds = (performance.now() - begun) / 1000;
       reporter.progress('fetch', bytesDone, bytesTotal, bytesDone / Math.max(seconds, 0.001));
     },
   });
+  // What only maintenance needs is not unpacked, but a blade has to be able to be the root.
+  for (const layer of LAYERS.filter((name) => !BLADE_LAYERS.includes(name))) {
+    for (const pack of await openWay(source, snapshot.statement, layer, { mirror })) await pack.mirrorAll();
+  }
   // Last: a snapshot that a store lists is whole.
   await mirror.putSnapshot(id, snapshot.envelope);
 }

@@ -22,7 +22,7 @@ import { attempt } from './attempt.ts';
 import { configure } from './configure.ts';
 import { planDisk, PARTITIONS } from './disk-layout.ts';
 import { inspectDisks, layOutDisk, makeExt4, type BladeDisk } from './disks.ts';
-import { fetchImage } from './fetch-image.ts';
+import { BLADE_LAYERS, fetchImage } from './fetch-image.ts';
 import type { FoundRelease } from './find-release.ts';
 import type { Reporter } from './reporter.ts';
 
@@ -71,7 +71,8 @@ async function prepareDisk(request: InstallRequest): Promise<BladeDisk> {
   const { release, blade, source, publicKey, reporter } = request;
   reporter.started('disk', 'looking at the disks');
   const { statement } = await fetchSnapshot(source, release.statement.snapshot.id, publicKey);
-  const needed = ROOM_FACTOR * statement.layers.reduce((sum, { bytes }) => sum + bytes, 0);
+  const layers = statement.layers.filter(({ name }) => BLADE_LAYERS.includes(name));
+  const needed = ROOM_FACTOR * layers.reduce((sum, { bytes }) => sum + bytes, 0);
   const plan = planDisk(await inspectDisks(), blade.slotBytes, needed);
   if (plan.action === 'lay-out') reporter.started('disk', `laying out ${plan.disk.path}`);
   const disk = await layOutDisk(plan);

@@ -4,11 +4,10 @@ import type { ObjectRef } from '../store/pack-index.ts';
 import { startsOf, type PackReader } from '../store/pack-reader.ts';
 import { display } from './byte-path.ts';
 import type { FileEntry } from './manifest.ts';
-import type { FileTarget, FramePart } from './unpack-worker.ts';
 
 /** A place for an object: in a file's data, from `at` on. */
 interface Place {
-  file: FileTarget;
+  file: FileEntry;
   at: number;
   /** Whether the file's data is this object and no other. */
   isOnly: boolean;
@@ -21,12 +20,23 @@ interface WantedObject {
   places: Place[];
 }
 
+/** Bytes of a frame that go to a file. */
+export interface PlannedPart {
+  /** In the frame's content, and in the file's data. */
+  from: number;
+  length: number;
+  at: number;
+  file: FileEntry;
+  /** Whether they are all the data of the file, which is then complete. */
+  isWhole: boolean;
+}
+
 /** Which bytes of which frames go where. */
 export class FramePlan {
   readonly #from: string;
   readonly #wanted = new Map<Digest, WantedObject>();
-  readonly #targets = new Set<FileTarget>();
-  readonly #whole = new Set<FileTarget>();
+  readonly #files: FileEntry[] = [];
+  readonly #whole = new Set<FileEntry>();
   /** Of all files' data. */
   bytes = 0;
 
@@ -35,13 +45,13 @@ export class FramePlan {
     this.#from = from;
   }
 
-  add(entry: FileEntry, file: FileTarget): void {
-    this.#targets.add(file);
+  add(file: FileEntry): void {
+    this.#files.push(file);
     let at = 0;
-    for (const { digest, size } of entry.objects) {
-      const place = { file, at, isOnly: entry.objects.length === 1 };
+    for (const { digest, size } of file.objects) {
+      const place = { file, at, isOnly: file.objects.length === 1 };
       const wanted = this.#wanted.get(digest);
-      if (wanted === undefined) this.#wanted.set(digest, { size, path: entry.path, places: [place] });
+      if (wanted === undefined) this.#wanted.set(digest, { size, path: file.path, places: [place] });
       else wanted.places.push(place);
       at += size;
     }
@@ -49,19 +59,19 @@ export class FramePlan {
   }
 
   /** Files that are not complete when all frames are written, but for their attributes. */
-  get inParts(): FileTarget[] {
-    return [...this.#targets].filter((file) => !this.#whole.has(file));
+  get inParts(): FileEntry[] {
+    return this.#files.filter((file) => !this.#whole.has(file));
   }
 
   /**
-   * By pack, the frames that are needed, and what of each goes where.
+   * By pack, the frames that are needed, and what of each goes where; to be called once, when all files are added.
    * @throws BladerootError `SNAPSHOT_INCOMPLETE` unless the packs hold every object, as long as it should be
    */
-  lay(packs: readonly PackReader[]): Map<PackReader, Map<number, FramePart[]>> {
-    const waiting = new Map(this.#wanted);
-    const plan = new Map<PackReader, Map<number, FramePart[]>>();
+  lay(packs: readonly PackReader[]): Map<PackReader, Map<number, PlannedPart[]>> {
+    const waiting = this.#wanted;
+    const plan = new Map<PackReader, Map<number, PlannedPart[]>>();
     for (const pack of packs) {
-      const frames = new Map<number, FramePart[]>();
+      const frames = new Map<number, PlannedPart[]>();
       plan.set(pack, frames);
       const starts = startsOf(pack.index.frames.map(({ size }) => size));
       let number = 0;
@@ -91,7 +101,7 @@ export class FramePlan {
   /** What a frame has of an object. */
   #layPart(
     pack: PackReader,
-    frames: Map<number, FramePart[]>,
+    frames: Map<number, PlannedPart[]>,
     number: number,
     frameStart: number,
     objectStart: number,

@@ -3,6 +3,7 @@ import { LAYERS, type Layer } from '../store/pack-index.ts';
 import type { WrittenPack } from '../store/pack-writer.ts';
 import type { Store } from '../store/store.ts';
 import type { Digest } from '../store/digest.ts';
+import { endPhase } from '../system/collect-garbage.ts';
 import { BaseFinder } from './bases.ts';
 import { encodeManifest, type ManifestEntry } from './manifest.ts';
 import { manifestFacts, storeManifestDelta } from './manifest-files.ts';
@@ -60,6 +61,7 @@ export async function packTree(
     const packs: WrittenPack[] = [];
     for (const packer of packers) packs.push(...(await packer.finish()));
     const entries = reader.finish();
+    endPhase();
     const manifest = encodeManifest(entries);
     const id = await store.putManifest(manifest);
     await cache?.write(id, reader.stamps());

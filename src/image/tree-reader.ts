@@ -4,6 +4,7 @@ import { BladerootError, errorCode } from '../errors.ts';
 import { MAX_OBJECT_SIZE } from '../store/frame.ts';
 import type { Digest } from '../store/digest.ts';
 import { LAYERS, type Layer, type ObjectRef } from '../store/pack-index.ts';
+import { endPhase } from '../system/collect-garbage.ts';
 import { mountPointsBelow } from '../system/mounts.ts';
 import { readXattrs } from '../system/posix.ts';
 import type { BaseFinder } from './bases.ts';
@@ -216,6 +217,7 @@ export class TreeReader {
     }
     this.#requireNoProblems();
     this.#progress.entriesDone = this.#things.length - this.#toRead.length;
+    endPhase();
   }
 
   #xattrsOf(path: BytePath): ReadPart['xattrs'] {

@@ -9,12 +9,13 @@ import type { PackReader } from '../store/pack-reader.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
 import { mountPointsBelow } from '../system/mounts.ts';
+import { endPhase } from '../system/collect-garbage.ts';
 import { readXattrs, removeXattr } from '../system/posix.ts';
 import { WorkerPool } from '../system/workers.ts';
 import { parentOf, type BytePath } from './byte-path.ts';
 import { FramePlan } from './frame-plan.ts';
 import { fetchSnapshotManifest } from './manifest-files.ts';
-import { parseManifest, type ManifestEntry } from './manifest.ts';
+import { parseManifest, type FileEntry, type ManifestEntry } from './manifest.ts';
 import { openWay } from './packed-base.ts';
 import { reconcile, type Differences } from './reconcile.ts';
 import { selectLayers } from './select-layers.ts';
@@ -174,29 +175,32 @@ class Unpacking {
     packs: readonly PackReader[],
   ): Promise<void> {
     const plan = new FramePlan(this.#options.source.name);
-    let number = 0;
-    for (const entry of missing) {
-      if (entry.type !== 'file' || entry.objects.length === 0) continue;
-      const aside = replaced.has(entry.path) ? `.bladeroot-new-${number++}` : undefined;
-      plan.add(entry, fileTarget(this.#root, entry, aside));
-    }
+    for (const entry of missing) if (entry.type === 'file' && entry.objects.length > 0) plan.add(entry);
+    const numbers = new Map([...replaced].map((path, i) => [path, i]));
+    const targetOf = (file: FileEntry): FileTarget => {
+      const number = numbers.get(file.path);
+      return fileTarget(this.#root, file, number === undefined ? undefined : `.bladeroot-new-${number}`);
+    };
     this.#advance({ bytesTotal: plan.bytes });
     const queue = new TaskQueue(this.#pool, (written) =>
       this.#advance({ bytesDone: this.#progress.bytesDone + written }),
     );
-    const bases = this.#baseReader(packs);
-    const parts = plan.lay(packs);
+    let bases: ObjectReader | undefined;
+    const planned = plan.lay(packs);
+    endPhase();
     for (const pack of packs) {
-      const wanted = parts.get(pack) ?? new Map<number, never>();
+      const wanted = planned.get(pack) ?? new Map<number, never>();
       if (wanted.size === 0 && this.#options.mirror === undefined) continue;
       for await (const { number: frame, bytes } of pack.frames(new Set(wanted.keys()))) {
         const { size, bases: on } = pack.index.frames[frame] ?? { size: 0 };
-        const dictionary = on === undefined ? undefined : await bases.readBases(on);
-        await queue.add({ kind: 'frame', bytes, size, bases: dictionary, parts: wanted.get(frame) ?? [] });
+        if (on !== undefined) bases ??= this.#baseReader(packs);
+        const dictionary = on === undefined ? undefined : await bases?.readBases(on);
+        const parts = (wanted.get(frame) ?? []).map((part) => ({ ...part, file: targetOf(part.file) }));
+        await queue.add({ kind: 'frame', bytes, size, bases: dictionary, parts });
       }
     }
     await queue.drain();
-    await this.#finish(plan.inParts);
+    await this.#finish(plan.inParts.map(targetOf));
   }
 
   /** Where patches find what they are based on: packs before theirs, which a mirror holds by then. */

@@ -15,7 +15,7 @@ import { renderOverlay } from '../overlay/render.ts';
 import type { Store } from '../store/store.ts';
 import { readAsset } from '../system/asset.ts';
 import { runForBytes } from '../system/run.ts';
-import { PROGRAM_AGENT, PROGRAM_NODE } from '../tree/program.ts';
+import { AGENT_PARTS, PROGRAM_AGENT, PROGRAM_NODE } from '../tree/program.ts';
 import { seal } from './envelope.ts';
 import { openRelease, type ReleaseRepository, type SignedRelease } from './repository.ts';
 import { RELEASE_TYPE, type Blob, type ReleaseBlade, type ReleaseStatement } from './statement.ts';
@@ -148,11 +148,32 @@ async function buildReleaseInitrd(
       { path: 'etc/udhcpc.script', mode: 0o755, content: await readAsset('initrd/udhcpc.sh') },
       { path: 'etc/bladeroot/release.pub', mode: 0o644, content: Buffer.from(publicKey) },
       { path: PROGRAM_AGENT, mode: 0o644, content: await image.read(PROGRAM_AGENT) },
+      ...(await filesAt(image, AGENT_PARTS)),
     ],
     signal: request.signal,
     ...(request.onInitrd === undefined ? {} : { onProgress: request.onInitrd }),
   });
   return bytes;
+}
+
+/** Files of the image, and all files below folders of it. */
+async function filesAt(
+  image: ImageFiles,
+  paths: readonly string[],
+): Promise<{ path: string; mode: number; content: Buffer }[]> {
+  const found: { path: string; mode: number; content: Buffer }[] = [];
+  for (const path of paths) {
+    const stat = await image.stat(path);
+    if (stat?.type === 'file') found.push({ path, mode: stat.mode, content: await image.read(path) });
+    const names = stat?.type === 'dir' ? await image.list(path) : [];
+    found.push(
+      ...(await filesAt(
+        image,
+        names.map((name) => `${path}/${name}`),
+      )),
+    );
+  }
+  return found;
 }
 
 /** A folder as a tar archive that is the same for the same content, whoever owns it and whenever it was written. */

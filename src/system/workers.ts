@@ -22,6 +22,9 @@ type Reply<Result> =
   | { number: number; result: Result }
   | { number: number; error: { code: string; message: string; hint: string | undefined } };
 
+/** What a thread makes is short-lived and small, but for buffers, which are not counted here. */
+const YOUNG = { maxYoungGenerationSizeMb: 4 };
+
 interface Waiting<Result> {
   resolve(result: Result): void;
   reject(reason: unknown): void;
@@ -45,7 +48,7 @@ export class TaskWorker<Task, Result> {
 
   constructor(module: WorkerModule) {
     const file = join(programDirectory, `${module}.${isBundled ? 'mjs' : 'ts'}`);
-    this.#worker = new Worker(file, { workerData: this.#stop });
+    this.#worker = new Worker(file, { workerData: this.#stop, resourceLimits: YOUNG });
     this.#worker.on('message', (reply: Reply<Result>) => this.#take(reply));
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', (code) => {

@@ -33,6 +33,8 @@ export interface DebianRequest {
   kernel: string;
   /** Debian packages beside those that every blade needs. */
   include: string[];
+  /** Lines for the tree's sources.list; when left out, mmdebstrap's own for the suite. */
+  sources?: string[];
   /** An empty directory, or one that is not there yet. */
   directory: string;
   signal?: AbortSignal | undefined;
@@ -40,11 +42,17 @@ export interface DebianRequest {
   onProgress?: (line: string) => void;
 }
 
-/** Builds a Debian tree with mmdebstrap, from the mirrors that mmdebstrap and apt are set up for here. */
+/** Builds a Debian tree with mmdebstrap, from the mirrors asked for, or those that it is set up for here. */
 export async function createDebianTree(request: DebianRequest): Promise<void> {
   const include = [request.kernel, ...DEBIAN_PACKAGES, ...request.include].join(',');
   // Lists and downloaded archives are dropped: `apt update` in the tree brings them back.
-  const args = ['--variant=minbase', `--include=${include}`, request.suite, request.directory];
+  const args = [
+    '--variant=minbase',
+    `--include=${include}`,
+    request.suite,
+    request.directory,
+    ...(request.sources ?? []),
+  ];
   await run(...inNamespaces(['mmdebstrap', ...args]), {
     // Asked to end, it first finishes what it installs.
     killSignal: 'SIGKILL',

@@ -13,6 +13,8 @@ import { writeFileAtomic } from '../system/write-file.ts';
 export const PROGRAM = 'opt/bladeroot';
 export const PROGRAM_NODE = `${PROGRAM}/bin/node`;
 export const PROGRAM_AGENT = `${PROGRAM}/lib/agent.mjs`;
+/** What the agent needs besides: its threads, and the library by which they call the system. */
+export const AGENT_PARTS = [`${PROGRAM}/lib/image/unpack-worker.mjs`, `${PROGRAM}/lib/node_modules`] as const;
 /** The unit of a root on a blade; `promote` starts it. */
 export const ROOT_UNIT = 'bladeroot-root.service';
 
