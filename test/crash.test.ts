@@ -16,7 +16,7 @@ import { place, type Ended, type Place } from './bladeroot.fixture.ts';
 import { assertWhole } from './whole-store.fixture.ts';
 
 const SEED = Number(process.env['BLADEROOT_CRASH_SEED'] ?? randomInt(2 ** 31));
-const ROUNDS = Number(process.env['BLADEROOT_CRASH_ROUNDS'] ?? 3);
+const ROUNDS = Number(process.env['BLADEROOT_CRASH_ROUNDS'] ?? 2);
 const MIB = 1024 * 1024;
 const DIR = { type: 'dir' } as const;
 
@@ -54,18 +54,30 @@ interface Lab {
   tree: string;
   /** What is unpacked to. */
   out: string;
+  /** What is exported to. */
+  file: string;
+  /** Another root of the same fleet, that imports. */
+  other: Place;
   /** What the trees of snapshots were like, by id. */
   known: Map<string, string[]>;
 }
 
 async function lab(t: TestContext): Promise<Lab> {
   const base = await scratch(t);
-  const where = await place(t);
-  return { place: where, tree: join(base, 'tree'), out: join(base, 'out'), known: new Map() };
+  const [where, other] = [await place(t), await place(t)];
+  const [tree, out, file] = [join(base, 'tree'), join(base, 'out'), join(base, 'exported')];
+  return { place: where, other, tree, out, file, known: new Map() };
+}
+
+/** Makes the fleet's key, and gives it to the other root. */
+async function initialize(where: Lab): Promise<void> {
+  await succeed(where, ['init']);
+  await mkdir(where.other.state, { recursive: true });
+  await run('cp', ['--archive', join(where.place.state, 'keys'), where.other.state]);
 }
 
 /** Runs a command that has to succeed, and returns what it printed. */
-async function succeed({ place: where }: Lab, args: string[]): Promise<string> {
+async function succeed({ place: where }: Pick<Lab, 'place'>, args: string[]): Promise<string> {
   const { status, stdout, stderr } = await where.bladeroot(args);
   assert.equal(status, 0, `${args.join(' ')}: ${stderr}`);
   return stdout;
@@ -73,6 +85,8 @@ async function succeed({ place: where }: Lab, args: string[]): Promise<string> {
 
 /** What a command is, how far it may have come when it is killed, and what must be true when it has run to its end. */
 interface Operation {
+  /** Who runs it, where that is not the root that packs. */
+  place?(lab: Lab): Place;
   args(lab: Lab): string[];
   before(lab: Lab, round: number): Promise<void>;
   after(lab: Lab, stdout: string): Promise<void>;
@@ -92,7 +106,7 @@ const OPERATIONS: Record<string, Operation> = {
   },
   'unpack over another': {
     args: ({ out }) => ['snapshot', 'unpack', 'tree', out],
-    before: async () => await Promise.resolve(),
+    before: async () => {},
     async after({ tree, out }) {
       await assertSameTree(out, tree);
     },
@@ -106,10 +120,39 @@ const OPERATIONS: Record<string, Operation> = {
       await assertSameTree(`${out}-anew`, tree);
     },
   },
+  gc: {
+    args: () => ['snapshot', 'gc'],
+    // The oldest goes, once there are some.
+    async before(where) {
+      const [oldest] = where.known.keys();
+      if (oldest === undefined || where.known.size < 3) return;
+      await succeed(where, ['snapshot', 'rm', oldest]);
+      where.known.delete(oldest);
+    },
+    after: async (where) => void (await succeed(where, ['snapshot', 'verify', '--json'])),
+  },
+  export: {
+    args: ({ file }) => ['snapshot', 'export', 'tree', file],
+    before: async ({ file }) => await remove(file),
+    after: async () => {},
+  },
+  import: {
+    place: ({ other }) => other,
+    args: ({ file }) => ['snapshot', 'import', file],
+    before: async ({ other }) => await remove(join(other.state, 'store')),
+    async after({ other, known }) {
+      const listed = await assertWhole(other.state);
+      assert.deepEqual(
+        listed.map(({ id }) => id),
+        [...known.keys()].slice(-1),
+      );
+    },
+  },
 };
 
 /** That nothing is lost, and nothing is left over. */
 async function assertSound(where: Lab): Promise<void> {
+  await assertWhole(where.other.state);
   const listed = await assertWhole(where.place.state);
   const ids = new Set(listed.map(({ id }) => id));
   for (const id of where.known.keys()) assert.ok(ids.has(id), `snapshot ${id} is lost`);
@@ -118,29 +161,30 @@ async function assertSound(where: Lab): Promise<void> {
 
 test(`kill -9 at any moment loses nothing, and the same command again finishes (seed ${SEED})`, async (t) => {
   const where = await lab(t);
-  await succeed(where, ['init']);
+  await initialize(where);
   const next = random(SEED);
   let killed = 0;
   for (let round = 0; round <= ROUNDS; round++) {
     for (const [name, operation] of Object.entries(OPERATIONS)) {
       await operation.before(where, round);
       const args = operation.args(where);
+      const who = operation.place?.(where) ?? where.place;
       // The first time it tells how long it takes.
       if (round > 0) {
         const after = (0.15 + 0.9 * next()) * (durations.get(name) ?? 0);
-        const ended = await where.place.killed(args, after);
+        const ended = await who.killed(args, after);
         if (ended.status === null) killed++;
         else assert.equal(ended.status, 0, ended.stderr);
         await assertSound(where);
       }
       const begun = performance.now();
-      const stdout = await succeed(where, args);
+      const stdout = await succeed({ place: who }, args);
       durations.set(name, Math.min(performance.now() - begun, durations.get(name) ?? Infinity));
       await operation.after(where, stdout);
-      await assertSound(where);
     }
   }
-  t.diagnostic(`${killed} of ${3 * ROUNDS} were killed before they had ended`);
+  await assertSound(where);
+  t.diagnostic(`${killed} of ${Object.keys(OPERATIONS).length * ROUNDS} were killed before they had ended`);
   assert.ok(killed >= ROUNDS, `${killed} were killed`);
   const cache = await readdir(join(where.place.state, 'cache/pack'));
   assert.equal(cache.length, 1, `left over: ${cache.join(', ')}`);
@@ -172,7 +216,7 @@ test('a disk that is full at any moment loses nothing, and with room the same co
   await mount(t, state, ['-t', 'tmpfs', '-o', 'size=100m', 'bladeroot-test']);
   await mkdir(where.out);
   await mount(t, where.out, ['-t', 'tmpfs', '-o', 'size=100m', 'bladeroot-test']);
-  await succeed(where, ['init']);
+  await initialize(where);
   await makeTree(where.tree, version(0));
   const first = ['snapshot', 'pack', where.tree, '--json'];
   await OPERATIONS['pack']?.after(where, await succeed(where, first));
