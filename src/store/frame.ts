@@ -47,8 +47,8 @@ export function compressPatch(content: Uint8Array, bases: Uint8Array): Buffer | 
       [constants.ZSTD_c_compressionLevel]: 9,
       // The window must span the bases and the content, and the tables of the match finder all their positions.
       [constants.ZSTD_c_windowLog]: windowLog,
-      [constants.ZSTD_c_hashLog]: Math.min(windowLog - 3, 21),
-      [constants.ZSTD_c_chainLog]: Math.min(windowLog - 2, 22),
+      [constants.ZSTD_c_hashLog]: Math.min(windowLog - 1, 22),
+      [constants.ZSTD_c_chainLog]: Math.min(windowLog, 23),
     },
     pledgedSrcSize: content.length,
     chunkSize: Math.max(MIN_OUTPUT, content.length >> 1),
