@@ -15,7 +15,8 @@ test('one tree becomes servers that run it, start by themselves, and survive the
   const timeline = new Timeline();
   const screen = new LiveTable(timeline, { isTTY: false, columns: 120, write });
   const story = new Story({
-    name: 'story',
+    // A name of its own: what a run that was killed left behind, here or in another clone, is no obstacle.
+    name: `story-${process.pid}`,
     directory: join(LABS, 'story'),
     cacheDirectory: join(LABS, 'cache'),
     timeline,
