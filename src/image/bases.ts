@@ -6,7 +6,7 @@ import type { BytePath } from './byte-path.ts';
 import type { FileEntry, ManifestEntry } from './manifest.ts';
 
 /** How far before and after its own place in the file the old content of a part is looked at, in bytes. */
-const MARGIN = 4 * 1024 * 1024;
+const MARGIN = 2 * 1024 * 1024;
 
 /**
  * Applying a patch may need another to be applied first, and so on; each step holds its bases in memory. What would lie
@@ -64,7 +64,8 @@ class OldFiles {
     for (const entry of entries) {
       if (entry.type !== 'file' || entry.objects.length === 0) continue;
       this.#files.set(entry.path, entry);
-      this.#versions.set(withoutVersion(entry.path), entry);
+      const general = withoutVersion(entry.path);
+      if (general !== entry.path) this.#versions.set(general, entry);
     }
   }
 

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { zstdCompressSync } from 'node:zlib';
 import * as fc from 'fast-check';
 import { BladerootError, errorCode } from '../errors.ts';
 import { sha256 } from '../store/digest.ts';
-import { compressFrame } from '../store/frame.ts';
+import { FrameCompressor } from '../store/frame.ts';
 import { PackWriter } from '../store/pack-writer.ts';
 import { Store } from '../store/store.ts';
 import { encodeManifest, type FileEntry, type ManifestEntry } from './manifest.ts';
@@ -16,6 +16,9 @@ import { assertSameTree, describeTree } from './testing/describe-tree.ts';
 import { dense, makeTree, plain } from './testing/make-tree.ts';
 import { remove, scratch } from './testing/scratch.ts';
 import { pack, unpack } from './testing/snapshot-of.ts';
+
+const compressor = new FrameCompressor();
+after(() => compressor.close());
 
 const MIB = 1024 * 1024;
 const DIR = { type: 'dir' } as const;
@@ -93,7 +96,7 @@ async function lyingSnapshot(
   for (const { objects, bytes, size } of frames) {
     const whole = Buffer.concat(objects);
     writer.addObjects(objects.map((object) => ({ digest: sha256(object), size: object.length })));
-    await writer.addFrame(bytes ?? compressFrame(whole), size ?? whole.length);
+    await writer.addFrame(bytes ?? compressor.compress(whole), size ?? whole.length);
   }
   const written = await writer.finish();
   const manifest = encodeManifest(entries);
@@ -135,7 +138,7 @@ test('who lies about lengths is refused: of frames, of layers, of the manifest, 
       'a frame that is too short',
       async (store) =>
         await lyingSnapshot(store, entries, [
-          { objects: [content], bytes: compressFrame(Buffer.from('short')) },
+          { objects: [content], bytes: Buffer.from(compressor.compress(Buffer.from('short'))) },
         ]),
       /^PACK_DAMAGED$/,
     ],

@@ -6,7 +6,7 @@ import type { Digest } from '../store/digest.ts';
 import { FRAME_SIZE, MAX_BASE_SIZE } from '../store/frame.ts';
 import type { ObjectReader } from '../store/object-reader.ts';
 import type { Layer, ObjectRef } from '../store/pack-index.ts';
-import { PackWriter, type WrittenPack } from '../store/pack-writer.ts';
+import { PackWriter, type HashPiece, type WrittenPack } from '../store/pack-writer.ts';
 import type { Store } from '../store/store.ts';
 import { WorkerPool, type TaskWorker } from '../system/workers.ts';
 import { withinLimit } from './bases.ts';
@@ -35,14 +35,47 @@ export interface ObjectPackerOptions {
 
 export type PackPool = WorkerPool<PackTask, PackResult>;
 
-export function createPackPool(): PackPool {
-  return new WorkerPool<PackTask, PackResult>('image/pack-worker');
+/**
+ * Does work with a pool of threads and packers on it. When it fails, the threads end before the packers are given up: they
+ * write into their packs.
+ */
+export async function withPackers<T>(
+  work: (
+    pool: PackPool,
+    create: (options: Omit<ObjectPackerOptions, 'pool'>) => Promise<ObjectPacker>,
+  ) => Promise<T>,
+): Promise<T> {
+  const pool: PackPool = new WorkerPool('image/pack-worker');
+  const packers: ObjectPacker[] = [];
+  try {
+    return await work(pool, async (options) => {
+      const packer = await ObjectPacker.create({ ...options, pool });
+      packers.push(packer);
+      return packer;
+    });
+  } catch (error) {
+    await pool.close();
+    for (const packer of packers) await packer.discard();
+    throw error;
+  } finally {
+    await pool.close();
+  }
 }
 
 interface Batch {
   number: number;
   worker: TaskWorker<PackTask, PackResult>;
   parts: readonly PartToPack[];
+}
+
+/** A batch that is being compressed. */
+interface Compressing {
+  batch: Batch;
+  objects: ObjectRef[];
+  bases: ObjectRef[];
+  /** Bytes of contents and bases. */
+  size: number;
+  result: Promise<PackResult>;
 }
 
 /** Batches in the works for each thread, at each of two stages: enough that none waits for this one. */
@@ -63,12 +96,8 @@ export class ObjectPacker {
   #basesSize = 0;
   #number = 0;
   readonly #reading: { batch: Batch; size: number; result: Promise<PackResult> }[] = [];
-  readonly #compressing: {
-    objects: ObjectRef[];
-    bases: ObjectRef[];
-    size: number;
-    result: Promise<PackResult>;
-  }[] = [];
+  readonly #compressing: Compressing[] = [];
+  readonly #writing: { end: number; result: Promise<PackResult> }[] = [];
 
   private constructor(options: ObjectPackerOptions, writer: PackWriter) {
     this.#options = options;
@@ -76,7 +105,13 @@ export class ObjectPacker {
   }
 
   static async create(options: ObjectPackerOptions): Promise<ObjectPacker> {
-    return new ObjectPacker(options, await PackWriter.create(options.store, options.layer));
+    const { store, layer, pool } = options;
+    const hashPiece: HashPiece = async (request) => {
+      const hashed = await pool.run({ kind: 'hash', ...request });
+      if (hashed.kind !== 'hashed') throw new Error(`a hash ended as ${hashed.kind}`);
+      return hashed.digest;
+    };
+    return new ObjectPacker(options, await PackWriter.create(store, layer, hashPiece));
   }
 
   async add(part: PartToPack): Promise<void> {
@@ -94,6 +129,7 @@ export class ObjectPacker {
     await this.#endBatch();
     await this.#drainReading(0);
     await this.#drainCompressing(0);
+    await this.#drainWriting(0);
   }
 
   /** Makes the pack durable; none when there was nothing new. */
@@ -103,7 +139,7 @@ export class ObjectPacker {
     return pack === undefined ? [] : [pack];
   }
 
-  /** Gives the pack up. */
+  /** Gives the pack up; the pool is closed by then, as threads write into the pack. */
   async discard(): Promise<void> {
     await this.#writer.discard();
   }
@@ -135,7 +171,8 @@ export class ObjectPacker {
     }
   }
 
-  async #compress({ number, worker, parts }: Batch, read: readonly ReadPart[]): Promise<void> {
+  async #compress(batch: Batch, read: readonly ReadPart[]): Promise<void> {
+    const { number, worker, parts } = batch;
     const kept: number[] = [];
     const objects: ObjectRef[] = [];
     for (const [i, part] of parts.entries()) {
@@ -155,20 +192,38 @@ export class ObjectPacker {
     const result = worker.run(task, bases === undefined ? [] : [arrayBufferOf(bases)]);
     result.catch(() => undefined);
     const size = objects.reduce((sum, object) => sum + object.size, 0) + (bases?.length ?? 0);
-    this.#compressing.push({ objects, bases: wanted, size, result });
+    this.#compressing.push({ batch, objects, bases: wanted, size, result });
   }
 
-  /** Writes what was compressed, in order, until no more than `left` batches are being compressed. */
+  /** Has what was compressed written, in order, until no more than `left` batches are being compressed. */
   async #drainCompressing(left: number): Promise<void> {
     while (isFuller(this.#compressing, left)) {
       const next = this.#compressing.shift();
       if (next === undefined) return;
       const compressed = await next.result;
-      if (compressed.kind !== 'compressed') continue;
-      this.#writer.addObjects(next.objects);
-      for (const { bytes, size } of compressed.frames) {
-        await this.#writer.addFrame(bytes, size, compressed.isPatch ? next.bases : undefined);
-      }
+      if (compressed.kind === 'compressed') this.#write(next, compressed);
+    }
+    await this.#drainWriting(AHEAD * this.#options.pool.workers.length);
+  }
+
+  #write(
+    { batch: { number, worker }, objects, bases }: Compressing,
+    { frames, isPatch }: PackResult & { kind: 'compressed' },
+  ): void {
+    this.#writer.addObjects(objects);
+    const start = this.#writer.place(frames, isPatch ? bases : undefined);
+    const end = frames.reduce((sum, { bytes }) => sum + bytes, start);
+    const result = worker.run({ kind: 'write', batch: number, fd: this.#writer.fd, start });
+    result.catch(() => undefined);
+    this.#writing.push({ end, result });
+  }
+
+  /** Has the pack hashed as far as it is written, until no more than `left` batches are being written. */
+  async #drainWriting(left: number): Promise<void> {
+    while (this.#writing.length > left) {
+      const next = this.#writing.shift();
+      await next?.result;
+      if (next !== undefined) await this.#writer.written(next.end);
     }
   }
 }

@@ -12,6 +12,7 @@ import { describeError, errorCode } from '../errors.ts';
 import type { Digest } from '../store/digest.ts';
 import { digestSchema } from '../store/digest-schema.ts';
 import type { Store } from '../store/store.ts';
+import { endPhase } from '../system/collect-garbage.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
 import type { BytePath } from './byte-path.ts';
 import { parseManifest, type ManifestEntry } from './manifest.ts';
@@ -76,6 +77,7 @@ export class PackCache {
     for (const name of await readdir(folder)) {
       if (name.startsWith(`${basename(this.#path)}.`)) await rm(join(folder, name), { force: true });
     }
+    endPhase();
     const text = JSON.stringify({ format: 'bladeroot-pack-cache', version: 1, manifest, stamps });
     await writeFileAtomic(this.#path, await compress(text));
   }

@@ -1,7 +1,9 @@
-/** A thread of packing: reads files, finds their holes and cuts, hashes, compresses. */
+/** A thread of packing: reads files, finds their holes and cuts, hashes, compresses, and writes into the pack. */
+import { readSync, writeSync } from 'node:fs';
 import { errorCode } from '../errors.ts';
 import { sha256, type Digest } from '../store/digest.ts';
-import { compressFrame, compressPatch, FRAME_SIZE } from '../store/frame.ts';
+import { FRAME_SIZE, FrameCompressor } from '../store/frame.ts';
+import type { HashRequest } from '../store/pack-writer.ts';
 import { dataExtents, readXattrs } from '../system/posix.ts';
 import { letGo } from '../system/collect-garbage.ts';
 import { isStopping, serveTasks } from '../system/workers.ts';
@@ -26,8 +28,12 @@ export type PackTask =
   | { kind: 'read'; batch: number; parts: readonly FilePart[] }
   /** As `read`, for contents that are at hand. */
   | { kind: 'take'; batch: number; contents: readonly Uint8Array[] }
-  /** Compresses the parts of a batch that are `kept`, by their numbers, against `bases` if there are any, and forgets all. */
-  | { kind: 'compress'; batch: number; kept: readonly number[]; bases: Uint8Array | undefined };
+  /** Compresses the parts of a batch that are `kept`, by their numbers, against `bases` if there are any. */
+  | { kind: 'compress'; batch: number; kept: readonly number[]; bases: Uint8Array | undefined }
+  /** Writes what a batch was compressed to into an open file, from `start` on, and forgets the batch. */
+  | { kind: 'write'; batch: number; fd: number; start: number }
+  /** Hashes a part of an open file. */
+  | ({ kind: 'hash' } & HashRequest);
 
 /** What is wrong with a file: it is not what the walk saw, or it is gone. */
 export type FileProblem = 'changed' | 'vanished';
@@ -40,7 +46,9 @@ export type PackResult =
       problem: FileProblem | undefined;
     }
   | { kind: 'read'; parts: ReadPart[] }
-  | { kind: 'compressed'; frames: CompressedFrame[]; isPatch: boolean };
+  | { kind: 'compressed'; frames: FrameLengths[]; isPatch: boolean }
+  | { kind: 'written' }
+  | { kind: 'hashed'; digest: Digest };
 
 export interface ReadPart {
   digest: Digest;
@@ -49,10 +57,15 @@ export interface ReadPart {
   problem: FileProblem | undefined;
 }
 
-export interface CompressedFrame {
-  bytes: Uint8Array;
-  /** Of the content. */
+/** Of a frame, and of its content; bytes. */
+export interface FrameLengths {
+  bytes: number;
   size: number;
+}
+
+interface Compressed {
+  frames: { frame: Uint8Array; size: number }[];
+  isPatch: boolean;
 }
 
 /** The contents of a batch: one after the other, and each by itself. */
@@ -61,7 +74,16 @@ interface Contents {
   parts: readonly Uint8Array[];
 }
 
+const compressor = new FrameCompressor();
+process.once('exit', () => compressor.close());
+
 const batches = new Map<number, Contents>();
+
+/** Frames of batches that have no place in the pack yet. */
+const compressed = new Map<number, Uint8Array[]>();
+
+/** Where a piece of the pack is read to. */
+let piece = new Uint8Array();
 
 /** Buffers of a frame's size that are used again: to allocate one for each batch costs more than reading it. */
 const spare: Uint8Array[] = [];
@@ -85,11 +107,18 @@ serveTasks<PackTask, PackResult>((task) => {
     }
     case 'compress': {
       const { frames, isPatch } = compress(task.batch, task.kept, task.bases);
-      return {
-        result: { kind: 'compressed', frames, isPatch },
-        transfer: frames.map(({ bytes }) => bufferOf(bytes)),
-      };
+      compressed.set(
+        task.batch,
+        frames.map(({ frame }) => frame),
+      );
+      const lengths = frames.map(({ frame, size }) => ({ bytes: frame.length, size }));
+      return { result: { kind: 'compressed', frames: lengths, isPatch } };
     }
+    case 'write':
+      write(task.batch, task.fd, task.start);
+      return { result: { kind: 'written' } };
+    case 'hash':
+      return { result: { kind: 'hashed', digest: hash(task) } };
   }
 });
 
@@ -162,23 +191,29 @@ function xattrsOf(path: string): ReadPart['xattrs'] | undefined {
   }
 }
 
-function compress(
-  batch: number,
-  kept: readonly number[],
-  bases: Uint8Array | undefined,
-): { frames: CompressedFrame[]; isPatch: boolean } {
+function compress(batch: number, kept: readonly number[], bases: Uint8Array | undefined): Compressed {
   const contents = batches.get(batch);
   if (contents === undefined) throw new Error(`there is no batch ${batch}`);
   batches.delete(batch);
   const content = onlyKept(contents, kept);
-  const alone = frames(content);
-  const patch = bases === undefined ? undefined : compressPatch(content, bases);
-  const isPatch =
-    patch !== undefined && patch.length < alone.reduce((sum, { bytes }) => sum + bytes.length, 0);
+  const made = smallest(content, bases);
   letGo(content.length + (bases?.length ?? 0));
   if (contents.whole.length === FRAME_SIZE && spare.length < SPARE) spare.push(contents.whole);
-  return { frames: isPatch ? [{ bytes: patch, size: content.length }] : alone, isPatch };
+  return made;
 }
+
+/** A patch on the bases where that is less than frames that stand alone. */
+function smallest(content: Uint8Array, bases: Uint8Array | undefined): Compressed {
+  const patch = bases && compressor.patch(content, bases);
+  const patched = patch && { frames: [{ frame: patch, size: content.length }], isPatch: true };
+  if (patched && patch.length < content.length / CLEARLY_LESS) return patched;
+  const frames = framesOf(content);
+  const length = frames.reduce((sum, { frame }) => sum + frame.length, 0);
+  return patched && patch.length < length ? patched : { frames, isPatch: false };
+}
+
+/** A patch of this share of the content is taken without a look at what the content makes alone. */
+const CLEARLY_LESS = 8;
 
 /** As many as batches are in the works for a thread. */
 const SPARE = 4;
@@ -198,16 +233,33 @@ function onlyKept({ whole, parts }: Contents, kept: readonly number[]): Uint8Arr
   return whole.subarray(0, end);
 }
 
-function frames(content: Uint8Array): CompressedFrame[] {
-  const found: CompressedFrame[] = [];
+function framesOf(content: Uint8Array): Compressed['frames'] {
+  const found: Compressed['frames'] = [];
   for (let start = 0; start < content.length; start += FRAME_SIZE) {
     const part = content.subarray(start, start + FRAME_SIZE);
-    found.push({ bytes: compressFrame(part), size: part.length });
+    found.push({ frame: compressor.compress(part), size: part.length });
   }
   return found;
 }
 
-function bufferOf(bytes: Uint8Array): ArrayBuffer {
-  if (bytes.buffer instanceof ArrayBuffer) return bytes.buffer;
-  throw new Error('a frame is not in shared memory');
+function write(batch: number, fd: number, start: number): void {
+  let end = start;
+  for (const frame of compressed.get(batch) ?? []) {
+    for (let done = 0; done < frame.length;) {
+      done += writeSync(fd, frame, done, frame.length - done, end + done);
+    }
+    end += frame.length;
+  }
+  compressed.delete(batch);
+  letGo(end - start);
+}
+
+function hash({ fd, start, length }: HashRequest): Digest {
+  if (piece.length < length) piece = new Uint8Array(length);
+  for (let done = 0; done < length;) {
+    const read = readSync(fd, piece, done, length - done, start + done);
+    if (read === 0) throw new Error('a pack is shorter than what was written to it');
+    done += read;
+  }
+  return sha256(piece.subarray(0, length));
 }

@@ -7,7 +7,7 @@ import { endPhase } from '../system/collect-garbage.ts';
 import { BaseFinder } from './bases.ts';
 import { encodeManifest, type ManifestEntry } from './manifest.ts';
 import { manifestFacts, storeManifestDelta } from './manifest-files.ts';
-import { createPackPool, ObjectPacker, type PackPool } from './object-packer.ts';
+import { withPackers, type ObjectPacker, type ObjectPackerOptions } from './object-packer.ts';
 import { PackCache } from './pack-cache.ts';
 import { PackedBase } from './packed-base.ts';
 import { blankBytes, layerOf, type SnapshotLayer, type SnapshotStatement } from './statement.ts';
@@ -50,23 +50,28 @@ export async function packTree(
   const base = options.base === undefined ? undefined : await PackedBase.open(store, options.base);
   const cache = await PackCache.open(directory, store, options, base);
   const reader = await TreeReader.open(directory, cache, base, options);
-  const pool = createPackPool();
-  const packers: ObjectPacker[] = [];
   try {
-    for (const layer of LAYERS) {
-      packers.push(await packLayer(layer, { reader, store, pool, base, signal: options.signal }));
-    }
-    // Only now does anything get its name: what was read is what there is.
-    await reader.requireUnchanged();
-    const packs: WrittenPack[] = [];
-    for (const packer of packers) packs.push(...(await packer.finish()));
+    const packs = await withPackers(async (pool, createPacker) => {
+      const packers: ObjectPacker[] = [];
+      for (const layer of LAYERS) {
+        const packer = await createPacker(packingOf(layer, store, reader, base, options.signal));
+        packers.push(packer);
+        const finder = base && new BaseFinder(base.entries, base.objects[layer]);
+        for await (const part of reader.parts(layer, pool, finder)) await packer.add(part);
+        await packer.drain();
+      }
+      // Only now does anything get its name: what was read is what there is.
+      await reader.requireUnchanged();
+      const written: WrittenPack[] = [];
+      for (const packer of packers) written.push(...(await packer.finish()));
+      return written;
+    });
     const entries = reader.finish();
-    endPhase();
-    const manifest = encodeManifest(entries);
-    const id = await store.putManifest(manifest);
+    const { id, bytes } = await putManifest(store, entries);
     await cache?.write(id, reader.stamps());
     const layers = layersOf(entries, packs, base?.statement);
-    const whole = await manifestFacts(store, id, manifest.length);
+    endPhase();
+    const whole = await manifestFacts(store, id, bytes);
     const facts = base === undefined ? whole : await storeManifestDelta(store, whole, id, base.statement.id);
     return {
       id,
@@ -78,48 +83,34 @@ export async function packTree(
       filesRead: reader.filesRead,
       seconds: (performance.now() - started) / 1000,
     };
-  } catch (error) {
-    for (const packer of packers) await packer.discard();
-    throw error;
   } finally {
     reader.close();
-    await pool.close();
   }
 }
 
-interface LayerRequest {
-  reader: TreeReader;
-  store: Store;
-  pool: PackPool;
-  base: PackedBase | undefined;
-  signal?: AbortSignal | undefined;
+/** Nothing of the text is left in memory behind it. */
+async function putManifest(
+  store: Store,
+  entries: readonly ManifestEntry[],
+): Promise<{ id: Digest; bytes: number }> {
+  endPhase();
+  const manifest = encodeManifest(entries);
+  endPhase();
+  return { id: await store.putManifest(manifest), bytes: manifest.length };
 }
 
-/** Has the files' contents of a layer read, hashed and compressed. */
-async function packLayer(
+/** How a layer is packed, once what goes to the layers before it is. */
+function packingOf(
   layer: Layer,
-  { reader, store, pool, base, signal }: LayerRequest,
-): Promise<ObjectPacker> {
-  const bases = base?.objects[layer];
-  const finder = base === undefined || bases === undefined ? undefined : new BaseFinder(base.entries, bases);
+  store: Store,
+  reader: TreeReader,
+  base: PackedBase | undefined,
+  signal: AbortSignal | undefined,
+): Omit<ObjectPackerOptions, 'pool'> {
   // Whoever has `extra` has `run` too, by whatever way.
   const shared = layer === 'extra' ? reader.runObjects() : new Set<Digest>();
-  const packer = await ObjectPacker.create({
-    store,
-    layer,
-    pool,
-    bases,
-    signal,
-    known: (digest) => base?.knows(layer, digest) === true || shared.has(digest),
-  });
-  try {
-    for await (const part of reader.parts(layer, pool, finder)) await packer.add(part);
-    await packer.drain();
-    return packer;
-  } catch (error) {
-    await packer.discard();
-    throw error;
-  }
+  const known = (digest: Digest): boolean => base?.knows(layer, digest) === true || shared.has(digest);
+  return { store, layer, known, bases: base?.objects[layer], signal };
 }
 
 /** The layers of the snapshot; who has the base gets there by the packs that are new. */

@@ -14,7 +14,7 @@ import { BaseFinder } from './bases.ts';
 import type { BytePath } from './byte-path.ts';
 import { storeManifestDelta } from './manifest-files.ts';
 import { parseManifest, type FileEntry, type ManifestEntry } from './manifest.ts';
-import { createPackPool, ObjectPacker } from './object-packer.ts';
+import { withPackers } from './object-packer.ts';
 import { PackedBase, openWay } from './packed-base.ts';
 import {
   blankBytes,
@@ -104,49 +104,33 @@ export async function repack(
     ...(await openWay(source, statement, 'run')),
     ...(await openWay(source, statement, 'extra')),
   ]);
-  const pool = createPackPool();
-  try {
-    const layers: SnapshotLayer[] = [];
+  const layers = await withPackers(async (_, createPacker) => {
+    const made: SnapshotLayer[] = [];
     for (const layer of statement.layers) {
+      const bases = base?.objects[layer.name];
       const known = (digest: Digest): boolean => base?.knows(layer.name, digest) === true;
-      const packer = await ObjectPacker.create({
-        store,
-        layer: layer.name,
-        pool,
-        known,
-        bases: base?.objects[layer.name],
-        signal: options.signal,
-      });
-      try {
-        const finder =
-          base === undefined ? undefined : new BaseFinder(base.entries, base.objects[layer.name]);
-        for (const content of contents[layer.name]) {
-          const { object, path, from, total } = content;
-          progress.bytesDone += object.size;
-          options.onProgress?.(progress);
-          if (known(object.digest)) continue;
-          const bases = finder?.basesFor(path, from, object.size, total) ?? [];
-          await packer.add({
-            length: object.size,
-            content: await reader.read(object.digest),
-            bases,
-            onDigest: () => undefined,
-          });
-        }
-        layers.push(withWay(layer, await packer.finish(), base?.statement));
-      } catch (error) {
-        await packer.discard();
-        throw error;
+      const packer = await createPacker({ store, layer: layer.name, known, bases, signal: options.signal });
+      const finder = base && bases && new BaseFinder(base.entries, bases);
+      for (const { object, path, from, total } of contents[layer.name]) {
+        progress.bytesDone += object.size;
+        options.onProgress?.(progress);
+        if (known(object.digest)) continue;
+        await packer.add({
+          length: object.size,
+          content: await reader.read(object.digest),
+          bases: finder?.basesFor(path, from, object.size, total) ?? [],
+          onDigest: () => undefined,
+        });
       }
+      made.push(withWay(layer, await packer.finish(), base?.statement));
     }
-    const manifest =
-      base === undefined
-        ? statement.manifest
-        : await storeManifestDelta(store, statement.manifest, statement.id, base.statement.id);
-    return { ...statement, manifest, layers, storedBytes: blankBytes(layers, manifest.storedBytes) };
-  } finally {
-    await pool.close();
-  }
+    return made;
+  });
+  const manifest =
+    base === undefined
+      ? statement.manifest
+      : await storeManifestDelta(store, statement.manifest, statement.id, base.statement.id);
+  return { ...statement, manifest, layers, storedBytes: blankBytes(layers, manifest.storedBytes) };
 }
 
 /** A layer with one more way to it, unless that way is known. */

@@ -6,7 +6,7 @@ import type { TreeRoot } from './tree-root.ts';
 import type { Attributes, FileTarget } from './unpack-worker.ts';
 
 export function attributesOf({ mode, uid, gid, mtime, xattrs }: Metadata): Attributes {
-  return { mode, uid, gid, mtime: parseTime(mtime), xattrs };
+  return { mode, uid, gid, mtime: parseTime(mtime), xattrs: xattrs.size === 0 ? undefined : xattrs };
 }
 
 /** @param aside the name, in the same directory, under which the file is written before it takes another's place */

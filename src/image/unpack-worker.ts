@@ -16,7 +16,7 @@ import {
 import { isDeepStrictEqual } from 'node:util';
 import { BladerootError, describeError } from '../errors.ts';
 import { sha256, type Digest } from '../store/digest.ts';
-import { decompressFrameSync } from '../store/frame.ts';
+import { FrameDecompressor } from '../store/frame.ts';
 import { dataExtents, makeNode, readXattrs, removeXattr, setMtime, setXattr } from '../system/posix.ts';
 import { letGo } from '../system/collect-garbage.ts';
 import { serveTasks } from '../system/workers.ts';
@@ -31,7 +31,8 @@ export interface Attributes {
   gid: number;
   /** Nanoseconds since 1970. */
   mtime: bigint;
-  xattrs: ReadonlyMap<string, Uint8Array>;
+  /** Not there for the many things that have none: it has to be copied from thread to thread. */
+  xattrs: ReadonlyMap<string, Uint8Array> | undefined;
 }
 
 /** A file on its way; paths are for system calls, one character a byte. */
@@ -86,6 +87,9 @@ export interface ComparedFile {
 
 export type UnpackResult = { kind: 'done'; written: number } | { kind: 'compared'; same: boolean[] };
 
+const decompressor = new FrameDecompressor();
+process.once('exit', () => decompressor.close());
+
 serveTasks<UnpackTask, UnpackResult>((task) => {
   switch (task.kind) {
     case 'frame':
@@ -102,9 +106,9 @@ serveTasks<UnpackTask, UnpackResult>((task) => {
 });
 
 function writeFrame({ bytes, size, bases, parts }: UnpackTask & { kind: 'frame' }): number {
-  let content: Buffer;
+  let content: Uint8Array;
   try {
-    content = decompressFrameSync(bytes, size, bases);
+    content = decompressor.decompress(bytes, size, bases);
   } catch (error) {
     throw new BladerootError('PACK_DAMAGED', `a frame cannot be decompressed: ${describeError(error)}`);
   }
@@ -178,7 +182,7 @@ function describe({ path, size, extents, attributes }: FileTarget, fd: number): 
   if (extents !== undefined) ftruncateSync(fd, size);
   fchownSync(fd, attributes.uid, attributes.gid);
   fchmodSync(fd, attributes.mode);
-  for (const [name, value] of attributes.xattrs) setXattr(path, name, value);
+  for (const [name, value] of attributes.xattrs ?? []) setXattr(path, name, value);
   setMtime(path, attributes.mtime);
 }
 
@@ -214,8 +218,8 @@ function make(thing: SmallThing): void {
 function setAttributes(path: string, isLink: boolean, { uid, gid, mode, xattrs, mtime }: Attributes): void {
   lchownSync(bytesOf(path), uid, gid);
   if (!isLink) chmodSync(bytesOf(path), mode);
-  for (const name of readXattrs(path).keys()) if (!xattrs.has(name)) removeXattr(path, name);
-  for (const [name, value] of xattrs) setXattr(path, name, value);
+  for (const name of readXattrs(path).keys()) if (xattrs?.has(name) !== true) removeXattr(path, name);
+  for (const [name, value] of xattrs ?? []) setXattr(path, name, value);
   setMtime(path, mtime);
 }
 

@@ -3,16 +3,19 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { after, test, type TestContext } from 'node:test';
 import { checkObjects, checkPieces } from './check-pack.ts';
 import { sha256 } from './digest.ts';
 import { DirectorySource } from './directory-source.ts';
-import { compressFrame, compressPatch, FRAME_SIZE } from './frame.ts';
+import { FRAME_SIZE, FrameCompressor } from './frame.ts';
 import { ObjectReader } from './object-reader.ts';
 import type { ObjectRef } from './pack-index.ts';
 import { PackReader } from './pack-reader.ts';
 import { PackWriter } from './pack-writer.ts';
 import { Store } from './store.ts';
+
+const compressor = new FrameCompressor();
+after(() => compressor.close());
 
 async function storeOf(t: TestContext): Promise<Store> {
   const directory = await mkdtemp(join(tmpdir(), 'bladeroot-check-'));
@@ -31,22 +34,22 @@ async function lyingPack(store: Store): Promise<{ id: string; large: string; rea
   const base = randomBytes(200_000);
   const first = await PackWriter.create(store, 'run');
   first.addObjects([refOf(base)]);
-  await first.addFrame(compressFrame(base), base.length);
+  await first.addFrame(compressor.compress(base), base.length);
   const basePack = await first.finish();
 
   const writer = await PackWriter.create(store, 'run');
   const small = [Buffer.from('one'), Buffer.from('two'), Buffer.from('three')];
   writer.addObjects(small.map((object, i) => refOf(object, i === 1 ? WRONG : undefined)));
   const together = Buffer.concat(small);
-  await writer.addFrame(compressFrame(together), together.length);
+  await writer.addFrame(compressor.compress(together), together.length);
   const large = randomBytes(2 * FRAME_SIZE);
   writer.addObjects([refOf(large)]);
   for (const part of [large.subarray(0, FRAME_SIZE), randomBytes(FRAME_SIZE)]) {
-    await writer.addFrame(compressFrame(part), part.length);
+    await writer.addFrame(compressor.compress(part), part.length);
   }
   const patched = Buffer.concat([base, Buffer.from('more')]);
   writer.addObjects([refOf(patched)]);
-  await writer.addFrame(compressPatch(patched, base) ?? Buffer.alloc(0), patched.length, [refOf(base)]);
+  await writer.addFrame(compressor.patch(patched, base) ?? Buffer.alloc(0), patched.length, [refOf(base)]);
   const garbled = Buffer.from('garbled');
   writer.addObjects([refOf(garbled)]);
   await writer.addFrame(Buffer.from('no frame of zstd'), garbled.length);

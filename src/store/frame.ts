@@ -3,7 +3,8 @@
  * objects, its bases, which are then needed to decompress it (`zstd --patch-from`).
  */
 import { promisify } from 'node:util';
-import { constants, zstdCompressSync, zstdDecompress, zstdDecompressSync, type ZstdOptions } from 'node:zlib';
+import { constants, zstdDecompress, type ZstdOptions } from 'node:zlib';
+import { ZstdCompressor, ZstdDecompressor } from '../system/zstd.ts';
 
 /** Bytes of content in a frame that stands alone: what has to be decompressed to read one small object. */
 export const FRAME_SIZE = 1024 * 1024;
@@ -20,49 +21,67 @@ export const MAX_BASE_SIZE = 16 * 1024 * 1024;
 /** Bytes of a frame as it lies in the pack, at most: content that does not compress grows by a few. */
 export const MAX_FRAME_BYTES = MAX_OBJECT_SIZE + 65536;
 
-/** How hard zstd tries, for frames that stand alone. */
-export const LEVEL = 3;
+/**
+ * How hard zstd tries, for frames that stand alone. A tree is packed once and fetched by every blade: higher levels make
+ * less of it by a hundredth or two, and take twice the time.
+ */
+export const LEVEL = 6;
 
-/** zlib's smallest buffer. With one buffer for a whole frame it makes one round through the compressor. */
-const MIN_CHUNK = 64;
-
-const decompress = promisify(zstdDecompress);
-
-/** Compresses content of at most MAX_OBJECT_SIZE bytes; the result is the only thing in its buffer. */
-export function compressFrame(content: Uint8Array): Buffer {
-  return zstdCompressSync(content, {
-    params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
-    pledgedSrcSize: content.length,
-    chunkSize: Math.max(MIN_OUTPUT, content.length >> 1),
-  });
-}
-
-/** Compresses content against its bases; undefined where they cannot serve, see `canBeBases`. */
-export function compressPatch(content: Uint8Array, bases: Uint8Array): Buffer | undefined {
-  if (!canBeBases(bases)) return undefined;
-  const windowLog = Math.max(MIN_WINDOW_LOG, Math.ceil(Math.log2(content.length + bases.length)));
-  return zstdCompressSync(content, {
-    dictionary: bases,
-    params: {
-      [constants.ZSTD_c_compressionLevel]: 9,
-      // The window must span the bases and the content, and the tables of the match finder all their positions.
-      [constants.ZSTD_c_windowLog]: windowLog,
-      [constants.ZSTD_c_hashLog]: Math.min(windowLog - 1, 22),
-      [constants.ZSTD_c_chainLog]: Math.min(windowLog, 23),
-    },
-    pledgedSrcSize: content.length,
-    chunkSize: Math.max(MIN_OUTPUT, content.length >> 1),
-  });
-}
-
-/** A buffer of this many bytes is not a part of one that several share, which could not be given to another thread. */
-const MIN_OUTPUT = Buffer.poolSize;
+/**
+ * For patches: the fastest search, but through tables that have room for all of the bases. With the small ones that a
+ * level has, most of what is the same is not found (`zstd --patch-from` at level 6 makes four times of a new libnode.so);
+ * with a slower search and such tables it takes six times as long, for a hundredth less.
+ */
+const PATCH_LEVEL = 4;
+const MAX_TABLE_LOG = 21;
 
 /** Tables of this size are cleared in no time. */
 const MIN_WINDOW_LOG = 18;
 
 /** 2^25 bytes hold MAX_BASE_SIZE and MAX_OBJECT_SIZE together. */
 const PATCH_WINDOW_LOG = 25;
+
+/** zlib's smallest buffer. With one buffer for a whole frame it makes one round through the decompressor. */
+const MIN_CHUNK = 64;
+
+const decompress = promisify(zstdDecompress);
+
+/** Makes frames of contents of at most MAX_OBJECT_SIZE bytes, each in a buffer of its own; for a thread, which closes it. */
+export class FrameCompressor {
+  readonly #zstd = new ZstdCompressor();
+
+  compress(content: Uint8Array): Uint8Array<ArrayBuffer> {
+    return this.#zstd.compress(content, { level: LEVEL });
+  }
+
+  /** Compresses content against its bases; undefined where they cannot serve, see `canBeBases`. */
+  patch(content: Uint8Array, bases: Uint8Array): Uint8Array<ArrayBuffer> | undefined {
+    if (!canBeBases(bases)) return undefined;
+    // The window must span the bases and the content, and the tables of the match finder all their positions.
+    const windowLog = Math.max(MIN_WINDOW_LOG, Math.ceil(Math.log2(content.length + bases.length)));
+    const tableLog = Math.min(windowLog, MAX_TABLE_LOG);
+    const parameters = { level: PATCH_LEVEL, windowLog, hashLog: tableLog, chainLog: tableLog };
+    return this.#zstd.compress(content, parameters, bases);
+  }
+
+  close(): void {
+    this.#zstd.close();
+  }
+}
+
+/** Takes contents out of frames; for a thread, which closes it. */
+export class FrameDecompressor {
+  readonly #zstd = new ZstdDecompressor();
+
+  /** As `decompressFrame`. @returns bytes that are there until the next call */
+  decompress(frame: Uint8Array, size: number, bases?: Uint8Array): Uint8Array {
+    return sized(this.#zstd.decompress(frame, size, bases), size);
+  }
+
+  close(): void {
+    this.#zstd.close();
+  }
+}
 
 /** zstd takes less than 8 bytes for no dictionary, and what begins with this number for one of its own format. */
 function canBeBases(bases: Uint8Array): boolean {
@@ -77,11 +96,6 @@ export async function decompressFrame(frame: Uint8Array, size: number, bases?: U
   return sized(await decompress(frame, decompressOptions(size, bases)), size);
 }
 
-/** As `decompressFrame`, for a worker thread. */
-export function decompressFrameSync(frame: Uint8Array, size: number, bases?: Uint8Array): Buffer {
-  return sized(zstdDecompressSync(frame, decompressOptions(size, bases)), size);
-}
-
 function decompressOptions(size: number, bases: Uint8Array | undefined): ZstdOptions {
   return {
     maxOutputLength: size,
@@ -91,7 +105,7 @@ function decompressOptions(size: number, bases: Uint8Array | undefined): ZstdOpt
   };
 }
 
-function sized(content: Buffer, size: number): Buffer {
+function sized<T extends Uint8Array>(content: T, size: number): T {
   if (content.length !== size) throw new Error(`a frame holds ${content.length} bytes instead of ${size}`);
   return content;
 }

@@ -1,6 +1,6 @@
 import { BladerootError, describeError } from '../errors.ts';
 import { sha256, type Digest } from './digest.ts';
-import { decompressFrame } from './frame.ts';
+import { decompressFrame, MAX_BASE_SIZE } from './frame.ts';
 import type { FrameRef, ObjectRef } from './pack-index.ts';
 import { startsOf, type PackReader } from './pack-reader.ts';
 
@@ -23,9 +23,10 @@ interface PackContent {
  */
 export class ObjectReader {
   readonly #places = new Map<Digest, Place>();
-  /** Contents of frames used last, the oldest first: small objects that are read together lie together. */
-  readonly #recent = new Map<FrameRef, Buffer>();
-  #recentBytes = 0;
+  /** Contents of frames: small objects that are read together lie together. */
+  readonly #frames = new RecentContents<FrameRef>(FRAME_BYTES_KEPT);
+  /** Verified objects: what a part of a long file is based on, the next part is based on too. */
+  readonly #objects = new RecentContents<Digest>(OBJECT_BYTES_KEPT);
 
   constructor(packs: readonly PackReader[]) {
     for (const reader of packs) {
@@ -64,14 +65,16 @@ export class ObjectReader {
 
   /** An object's content, verified. @throws BladerootError `OBJECT_MISSING`, `OBJECT_DAMAGED`, `PIECE_DAMAGED` */
   async read(digest: Digest): Promise<Buffer> {
+    const kept = this.#objects.get(digest);
+    if (kept !== undefined) return kept;
     const place = this.#placeOf(digest);
-    const object = Buffer.allocUnsafe(place.size);
-    for (const { number, frame, start } of this.#framesOf(place)) {
-      const content = await this.#content(place.pack, number, frame);
+    const object = Buffer.allocUnsafeSlow(place.size);
+    for await (const { start, content } of this.#contents(place)) {
       content.copy(object, Math.max(0, start - place.start), Math.max(0, place.start - start));
     }
     if (sha256(object) !== digest)
       throw damaged(`object ${digest}`, place.pack.reader, 'its SHA-256 is another');
+    this.#objects.add(digest, object);
     return object;
   }
 
@@ -103,39 +106,70 @@ export class ObjectReader {
     }
   }
 
-  async #content(pack: PackContent, number: number, frame: FrameRef): Promise<Buffer> {
-    const kept = this.#recent.get(frame);
-    if (kept !== undefined) {
-      this.#recent.delete(frame);
-      this.#recent.set(frame, kept);
-      return kept;
+  /** The contents of the frames that an object lies in. Those that have to be read are read in one go. */
+  async *#contents(place: Place): AsyncGenerator<{ start: number; content: Buffer }> {
+    const { reader } = place.pack;
+    const missing = new Map<number, { frame: FrameRef; start: number }>();
+    for (const { number, frame, start } of this.#framesOf(place)) {
+      const content = this.#frames.get(frame);
+      if (content === undefined) missing.set(number, { frame, start });
+      else yield { start, content };
     }
-    const content = await this.#decompress(pack.reader, number, frame);
-    this.#recent.set(frame, content);
-    this.#recentBytes += content.length;
-    for (const [oldest, { length }] of this.#recent) {
-      if (this.#recentBytes <= BYTES_KEPT) break;
-      this.#recent.delete(oldest);
-      this.#recentBytes -= length;
+    if (missing.size === 0) return;
+    for await (const { number, bytes } of reader.frames(new Set(missing.keys()))) {
+      const wanted = missing.get(number);
+      if (wanted === undefined) continue;
+      const { frame, start } = wanted;
+      const content = await this.#decompress(reader, number, frame, bytes);
+      this.#frames.add(frame, content);
+      yield { start, content };
+    }
+  }
+
+  async #decompress(reader: PackReader, number: number, frame: FrameRef, bytes: Buffer): Promise<Buffer> {
+    const bases = frame.bases === undefined ? undefined : await this.readBases(frame.bases);
+    try {
+      return await decompressFrame(bytes, frame.size, bases);
+    } catch (error) {
+      throw damaged(`frame ${number}`, reader, describeError(error));
+    }
+  }
+}
+
+const FRAME_BYTES_KEPT = 8 * 1024 * 1024;
+/** As much as a patch is based on at most: the next one is based on nearly the same. */
+const OBJECT_BYTES_KEPT = MAX_BASE_SIZE;
+
+/** Contents that were used last, so many bytes of them. */
+class RecentContents<Key> {
+  /** The one used longest ago comes first. */
+  readonly #contents = new Map<Key, Buffer>();
+  readonly #limit: number;
+  #bytes = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get(key: Key): Buffer | undefined {
+    const content = this.#contents.get(key);
+    if (content !== undefined) {
+      this.#contents.delete(key);
+      this.#contents.set(key, content);
     }
     return content;
   }
 
-  async #decompress(reader: PackReader, number: number, frame: FrameRef): Promise<Buffer> {
-    const bases = frame.bases === undefined ? undefined : await this.readBases(frame.bases);
-    for await (const { bytes } of reader.frames(new Set([number]))) {
-      try {
-        return await decompressFrame(bytes, frame.size, bases);
-      } catch (error) {
-        throw damaged(`frame ${number}`, reader, describeError(error));
-      }
+  add(key: Key, content: Buffer): void {
+    this.#contents.set(key, content);
+    this.#bytes += content.length;
+    for (const [oldest, { length }] of this.#contents) {
+      if (this.#bytes <= this.#limit) break;
+      this.#contents.delete(oldest);
+      this.#bytes -= length;
     }
-    throw damaged(`frame ${number}`, reader, 'it is missing');
   }
 }
-
-/** Bytes of decompressed frames that are kept. */
-const BYTES_KEPT = 8 * 1024 * 1024;
 
 /** The index of the last number, of an ascending list that starts with 0, that is not above `limit`. */
 function lastAtOrBefore(ascending: readonly number[], limit: number): number {

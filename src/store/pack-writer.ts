@@ -1,4 +1,3 @@
-import { createHash, type Hash } from 'node:crypto';
 import { writeAside, writeAt, type AsideFile } from './aside.ts';
 import { sha256, type Digest } from './digest.ts';
 import {
@@ -21,6 +20,18 @@ export interface WrittenPack {
   objects: number;
 }
 
+/** A part of an open file, to be hashed. */
+export interface HashRequest {
+  fd: number;
+  start: number;
+  length: number;
+}
+
+export type HashPiece = (request: HashRequest) => Promise<Digest>;
+
+/** Pieces that are hashed at the same time: enough that no thread waits, and all of them in the page cache still. */
+const HASHING = 16;
+
 /**
  * Writes one pack: frames, compressed already, one after the other, and which objects they hold. Until `finish` has
  * renamed the pack and, last of all, its index, the store knows nothing of it.
@@ -29,20 +40,33 @@ export class PackWriter {
   readonly #store: Store;
   readonly #layer: Layer;
   readonly #aside: AsideFile;
+  readonly #hashPiece: HashPiece;
   readonly #objects: ObjectRef[] = [];
   readonly #frames: FrameRef[] = [];
-  readonly #pieces: Digest[] = [];
-  #piece: Hash = createHash('sha256');
+  readonly #pieces: Promise<Digest>[] = [];
+  /** Of the frames that have a place. */
   #bytes = 0;
 
-  private constructor(store: Store, layer: Layer, aside: AsideFile) {
+  private constructor(store: Store, layer: Layer, aside: AsideFile, hashPiece: HashPiece) {
     this.#store = store;
     this.#layer = layer;
     this.#aside = aside;
+    this.#hashPiece = hashPiece;
   }
 
-  static async create(store: Store, layer: Layer): Promise<PackWriter> {
-    return new PackWriter(store, layer, await store.createAside());
+  /** @param hashPiece who hashes what is in the file; this thread, unless it is given */
+  static async create(store: Store, layer: Layer, hashPiece?: HashPiece): Promise<PackWriter> {
+    const aside = await store.createAside();
+    const hashHere = async ({ start, length }: HashRequest): Promise<Digest> => {
+      const { buffer } = await aside.file.read(Buffer.allocUnsafe(length), 0, length, start);
+      return sha256(buffer);
+    };
+    return new PackWriter(store, layer, aside, hashPiece ?? hashHere);
+  }
+
+  /** Of the file, for whoever writes to the places that `place` gives. */
+  get fd(): number {
+    return this.#aside.file.fd;
   }
 
   /** Names the objects whose contents are in the frames that come next, in order; none of them twice in a pack. */
@@ -51,23 +75,43 @@ export class PackWriter {
   }
 
   async addFrame(frame: Uint8Array, size: number, bases?: readonly ObjectRef[]): Promise<void> {
-    this.#hash(frame);
-    await writeAt(this.#aside.file, frame, this.#bytes);
-    this.#frames.push({ bytes: frame.length, size, ...(bases !== undefined && { bases: [...bases] }) });
-    this.#bytes += frame.length;
+    const start = this.place([{ bytes: frame.length, size }], bases);
+    await writeAt(this.#aside.file, frame, start);
+    await this.written(start + frame.length);
   }
 
-  /** Makes the pack durable; undefined when nothing was added. */
+  /**
+   * Gives the frames that come next a place.
+   * @param frames their lengths, and those of their contents
+   * @returns where in the file the caller has to write them, one after the other
+   */
+  place(frames: readonly { bytes: number; size: number }[], bases?: readonly ObjectRef[]): number {
+    const start = this.#bytes;
+    for (const { bytes, size } of frames) {
+      this.#frames.push({ bytes, size, ...(bases !== undefined && { bases: [...bases] }) });
+      this.#bytes += bytes;
+    }
+    return start;
+  }
+
+  /** Says that the file has all that comes before a position. */
+  async written(end: number): Promise<void> {
+    while ((this.#pieces.length + 1) * PIECE_SIZE <= end) this.#hash(PIECE_SIZE);
+    await this.#pieces[this.#pieces.length - HASHING];
+  }
+
+  /** Makes the pack durable, all of which is written; undefined when nothing was added. */
   async finish(): Promise<WrittenPack | undefined> {
     if (this.#objects.length === 0) {
       await this.discard();
       return undefined;
     }
-    if (this.#bytes % PIECE_SIZE !== 0) this.#pieces.push(this.#piece.digest('hex'));
+    await this.written(this.#bytes);
+    if (this.#bytes % PIECE_SIZE !== 0) this.#hash(this.#bytes % PIECE_SIZE);
     const index = encodePackIndex({
       layer: this.#layer,
       bytes: this.#bytes,
-      pieces: this.#pieces,
+      pieces: await Promise.all(this.#pieces),
       frames: this.#frames,
       objects: this.#objects,
     });
@@ -80,21 +124,16 @@ export class PackWriter {
     return { id, layer: this.#layer, bytes: this.#bytes, indexBytes: stored.length, objects };
   }
 
-  /** Gives the pack up. */
+  /** Gives the pack up; nobody is writing to it any more. */
   async discard(): Promise<void> {
+    await Promise.allSettled(this.#pieces);
     await this.#aside.discard();
   }
 
-  #hash(bytes: Uint8Array): void {
-    for (let rest = bytes; rest.length > 0;) {
-      const room = PIECE_SIZE - ((this.#bytes + bytes.length - rest.length) % PIECE_SIZE);
-      const part = rest.subarray(0, room);
-      this.#piece.update(part);
-      rest = rest.subarray(part.length);
-      if (part.length === room) {
-        this.#pieces.push(this.#piece.digest('hex'));
-        this.#piece = createHash('sha256');
-      }
-    }
+  #hash(length: number): void {
+    const piece = this.#hashPiece({ fd: this.fd, start: this.#pieces.length * PIECE_SIZE, length });
+    // It is awaited in its turn; a pack that is given up before that does not need to know.
+    piece.catch(() => undefined);
+    this.#pieces.push(piece);
   }
 }

@@ -4,17 +4,20 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { after, test, type TestContext } from 'node:test';
 import { run, runForBytes } from '../system/run.ts';
 import { sha256 } from './digest.ts';
 import { fetchBlob, fetchBytes, fetchManifest } from './fetch.ts';
 import { ObjectReader } from './object-reader.ts';
-import { compressFrame, compressPatch, FRAME_SIZE } from './frame.ts';
+import { FRAME_SIZE, FrameCompressor } from './frame.ts';
 import { encodePackIndex, parsePackIndex, PIECE_SIZE, type ObjectRef } from './pack-index.ts';
 import { PackReader } from './pack-reader.ts';
 import { PackWriter } from './pack-writer.ts';
 import { DirectorySource } from './directory-source.ts';
 import { Store } from './store.ts';
+
+const compressor = new FrameCompressor();
+after(() => compressor.close());
 
 async function scratch(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'bladeroot-store-'));
@@ -27,7 +30,7 @@ async function writePack(store: Store): Promise<{ id: string; objects: Buffer[];
   const based = randomBytes(500_000);
   const baseWriter = await PackWriter.create(store, 'run');
   baseWriter.addObjects([refOf(based)]);
-  await baseWriter.addFrame(compressFrame(based), based.length);
+  await baseWriter.addFrame(compressor.compress(based), based.length);
   const base = (await baseWriter.finish())?.id ?? '';
 
   const large = Buffer.concat([randomBytes(PIECE_SIZE + 5), Buffer.alloc(2 * PIECE_SIZE, 'l')]);
@@ -36,14 +39,14 @@ async function writePack(store: Store): Promise<{ id: string; objects: Buffer[];
   const writer = await PackWriter.create(store, 'run');
   writer.addObjects(small.map(refOf));
   const together = Buffer.concat(small);
-  await writer.addFrame(compressFrame(together), together.length);
+  await writer.addFrame(compressor.compress(together), together.length);
   writer.addObjects([refOf(large), refOf(patched)]);
   for (let start = 0; start < large.length; start += FRAME_SIZE) {
     const part = large.subarray(start, start + FRAME_SIZE);
-    await writer.addFrame(compressFrame(part), part.length);
+    await writer.addFrame(compressor.compress(part), part.length);
   }
-  const patch = compressPatch(patched, based);
-  assert.ok(patch !== undefined && patch.length < 200);
+  const patch = compressor.patch(patched, based);
+  assert.ok(patch !== undefined && patch.length < patched.length / 100);
   await writer.addFrame(patch, patched.length, [refOf(based)]);
   const pack = await writer.finish();
   assert.ok(pack !== undefined);
