@@ -157,8 +157,8 @@ export class ObjectPacker {
     // It is awaited in its turn; a packer that is given up before that does not need to know.
     result.catch(() => undefined);
     this.#reading.push({ batch, size, result });
-    await this.#drainReading(AHEAD * pool.workers.length);
-    await this.#drainCompressing(AHEAD * pool.workers.length);
+    await this.#drainReading(AHEAD * pool.size);
+    await this.#drainCompressing(AHEAD * pool.size);
   }
 
   /** Has what was read compressed, in order, until no more than `left` batches are being read. */
@@ -203,7 +203,7 @@ export class ObjectPacker {
       const compressed = await next.result;
       if (compressed.kind === 'compressed') this.#write(next, compressed);
     }
-    await this.#drainWriting(AHEAD * this.#options.pool.workers.length);
+    await this.#drainWriting(AHEAD * this.#options.pool.size);
   }
 
   #write(

@@ -34,8 +34,18 @@ export class PackCache {
   readonly #path: string;
   readonly #seen: ReadonlyMap<BytePath, { entry: ManifestEntry; stamp: string }>;
 
-  private constructor(path: string, entries: readonly ManifestEntry[], stamps: readonly string[]) {
+  readonly #manifest: Digest;
+  readonly #stamps: readonly string[];
+
+  private constructor(
+    path: string,
+    manifest: Digest,
+    entries: readonly ManifestEntry[],
+    stamps: readonly string[],
+  ) {
     this.#path = path;
+    this.#manifest = manifest;
+    this.#stamps = stamps;
     this.#seen = new Map(entries.map((entry, i) => [entry.path, { entry, stamp: stamps[i] ?? '' }]));
   }
 
@@ -53,12 +63,12 @@ export class PackCache {
       const { manifest, stamps } = cacheSchema.parse(JSON.parse(text.toString()));
       const isBase = base?.statement.id === manifest;
       const entries = isBase ? base.entries : parseManifest(await store.readManifest(manifest));
-      return new PackCache(path, entries, stamps.length === entries.length ? stamps : []);
+      return new PackCache(path, manifest, entries, stamps.length === entries.length ? stamps : []);
     } catch (error) {
       if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'MANIFEST_MISSING') {
         options.onNote?.(`all is read, as ${path} cannot be used: ${describeError(error)}`);
       }
-      return new PackCache(path, [], []);
+      return new PackCache(path, '', [], []);
     }
   }
 
@@ -77,9 +87,16 @@ export class PackCache {
     for (const name of await readdir(folder)) {
       if (name.startsWith(`${basename(this.#path)}.`)) await rm(join(folder, name), { force: true });
     }
+    if (this.#isOf(manifest, stamps)) return;
     endPhase();
     const text = JSON.stringify({ format: 'bladeroot-pack-cache', version: 1, manifest, stamps });
     await writeFileAtomic(this.#path, await compress(text));
+  }
+
+  /** Whether it says this already. */
+  #isOf(manifest: Digest, stamps: readonly string[]): boolean {
+    if (manifest !== this.#manifest || stamps.length !== this.#stamps.length) return false;
+    return stamps.every((stamp, i) => stamp === this.#stamps[i]);
   }
 }
 

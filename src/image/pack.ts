@@ -1,4 +1,5 @@
 /** A tree into a store: a manifest, and packs of the objects that the snapshot that it builds upon does not have. */
+import { isDeepStrictEqual } from 'node:util';
 import { LAYERS, type Layer } from '../store/pack-index.ts';
 import type { WrittenPack } from '../store/pack-writer.ts';
 import type { Store } from '../store/store.ts';
@@ -51,7 +52,7 @@ export async function packTree(
   const cache = await PackCache.open(directory, store, options, base);
   const reader = await TreeReader.open(directory, cache, base, options);
   try {
-    const packs = await withPackers(async (pool, createPacker) => {
+    const { packs, isSame } = await withPackers(async (pool, createPacker) => {
       const packers: ObjectPacker[] = [];
       for (const layer of LAYERS) {
         const packer = await createPacker(packingOf(layer, store, reader, base, options.signal));
@@ -60,26 +61,26 @@ export async function packTree(
         for await (const part of reader.parts(layer, pool, finder)) await packer.add(part);
         await packer.drain();
       }
+      // A tree that is what the base was is all of it the base's: what changes from now on is for the next snapshot.
+      const isSame = base !== undefined && isSameTree(reader.finish(), base.entries);
       // Only now does anything get its name: what was read is what there is.
-      await reader.requireUnchanged();
-      const written: WrittenPack[] = [];
-      for (const packer of packers) written.push(...(await packer.finish()));
-      return written;
+      if (!isSame) await reader.requireUnchanged();
+      const packs: WrittenPack[] = [];
+      for (const packer of packers) packs.push(...(await packer.finish()));
+      return { packs, isSame };
     });
     const entries = reader.finish();
-    const { id, bytes } = await putManifest(store, entries);
+    const { id, manifest } =
+      isSame && base !== undefined ? base.statement : await putManifest(store, entries, base);
     await cache?.write(id, reader.stamps());
     const layers = layersOf(entries, packs, base?.statement);
-    endPhase();
-    const whole = await manifestFacts(store, id, bytes);
-    const facts = base === undefined ? whole : await storeManifestDelta(store, whole, id, base.statement.id);
     return {
       id,
-      manifest: facts,
+      manifest,
       layers,
-      storedBytes: blankBytes(layers, facts.storedBytes),
+      storedBytes: blankBytes(layers, manifest.storedBytes),
       newObjects: packs.reduce((sum, { objects }) => sum + objects, 0),
-      newBytes: newBytes(packs, facts, base?.statement.id, id),
+      newBytes: newBytes(packs, manifest, base?.statement.id, id),
       filesRead: reader.filesRead,
       seconds: (performance.now() - started) / 1000,
     };
@@ -92,11 +93,21 @@ export async function packTree(
 async function putManifest(
   store: Store,
   entries: readonly ManifestEntry[],
-): Promise<{ id: Digest; bytes: number }> {
+  base: PackedBase | undefined,
+): Promise<Pick<PackedTree, 'id' | 'manifest'>> {
   endPhase();
-  const manifest = encodeManifest(entries);
+  const text = encodeManifest(entries);
+  const id = await store.putManifest(text);
+  const whole = await manifestFacts(store, id, text.length);
+  const manifest = base === undefined ? whole : await storeManifestDelta(store, whole, id, base.statement.id);
   endPhase();
-  return { id: await store.putManifest(manifest), bytes: manifest.length };
+  return { id, manifest };
+}
+
+/** Most entries of what has not changed are the base's own, and nothing has to be compared. */
+function isSameTree(entries: readonly ManifestEntry[], before: readonly ManifestEntry[]): boolean {
+  if (entries.length !== before.length) return false;
+  return entries.every((entry, i) => entry === before[i] || isDeepStrictEqual(entry, before[i]));
 }
 
 /** How a layer is packed, once what goes to the layers before it is. */

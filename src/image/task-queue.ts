@@ -29,7 +29,7 @@ export class TaskQueue {
       )
       .finally(() => this.#running.delete(done));
     this.#running.add(done);
-    while (this.#running.size >= AHEAD * this.#pool.workers.length) await Promise.race(this.#running);
+    while (this.#running.size >= AHEAD * this.#pool.size) await Promise.race(this.#running);
     if (this.#failure !== undefined) throw this.#failure.reason;
   }
 

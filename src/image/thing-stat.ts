@@ -45,6 +45,33 @@ export class ThingStat {
   }
 }
 
+/** What the stamps of many things say, in a sixth of the memory of their text. */
+export class StampList {
+  readonly #values: BigInt64Array;
+
+  constructor(length: number) {
+    this.#values = new BigInt64Array(length * NUMBERS);
+  }
+
+  set(place: number, { ino, size, mtime, ctime }: ThingStat): void {
+    this.#values.set([ino, BigInt(size), mtime, ctime], place * NUMBERS);
+  }
+
+  /** As `stampOf`. */
+  text(place: number): string {
+    const [ino = 0n, ...others] = this.#values.subarray(place * NUMBERS, (place + 1) * NUMBERS);
+    return [BigInt.asUintN(64, ino), ...others].join(':');
+  }
+
+  /** Nanoseconds since 1970. */
+  ctime(place: number): bigint {
+    return this.#values[place * NUMBERS + NUMBERS - 1] ?? 0n;
+  }
+}
+
+/** Inode, size, mtime, ctime. */
+const NUMBERS = 4;
+
 /** Looks at what is at a path; a symbolic link is not followed. @throws Error `ENOENT` and the like */
 export function lookAt(root: TreeRoot, path: BytePath): ThingStat {
   return new ThingStat(lstatSync(root.bytesAt(path), { bigint: true }));

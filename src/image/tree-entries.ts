@@ -14,7 +14,8 @@ export interface UnreadFile {
   entry: Omit<FileEntry, 'objects' | 'extents'>;
   /** Where its content belongs: to `run` when any of its names does. */
   contentLayer: Layer;
-  stat: ThingStat;
+  /** Whether it has fewer blocks than its size needs. */
+  isSparse: boolean;
 }
 
 export type TreeEntry = { entry: ManifestEntry } | { unread: UnreadFile };
@@ -76,7 +77,7 @@ function fileEntry(root: TreeRoot, { path, layer, stat }: WalkedThing, contentLa
   if (size === 0) {
     return { entry: { ...common, xattrs: readXattrs(root.at(path)), size, objects: [], extents: undefined } };
   }
-  return { unread: { entry: { ...common, size, xattrs: NO_XATTRS }, contentLayer, stat } };
+  return { unread: { entry: { ...common, size, xattrs: NO_XATTRS }, contentLayer, isSparse: stat.isSparse } };
 }
 
 const NO_XATTRS: Metadata['xattrs'] = new Map();

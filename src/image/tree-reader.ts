@@ -15,7 +15,7 @@ import type { PackPool, PartToPack } from './object-packer.ts';
 import type { PackCache } from './pack-cache.ts';
 import type { FilePart, FileProblem, ReadPart } from './pack-worker.ts';
 import type { PackedBase } from './packed-base.ts';
-import { lookAt, type ThingStat } from './thing-stat.ts';
+import { lookAt, StampList, type ThingStat } from './thing-stat.ts';
 import { entryOf, inodeOf, linkGroups, type UnreadFile } from './tree-entries.ts';
 import { readTreeRules } from './tree-rules.ts';
 import { isMissing, TreeRoot } from './tree-root.ts';
@@ -52,7 +52,9 @@ export class TreeReader {
   filesRead = 0;
   readonly #root: TreeRoot;
   readonly #options: TreeReaderOptions;
-  #things: readonly WalkedThing[] = [];
+  /** Of all things, in order. */
+  #paths: readonly BytePath[] = [];
+  #stamps = new StampList(0);
   /** An entry a thing; undefined while its content is being read, and for good when it vanished. */
   #entries: (ManifestEntry | undefined)[] = [];
   readonly #toRead: (FileToRead | undefined)[] = [];
@@ -89,7 +91,7 @@ export class TreeReader {
       this.#toRead[i] = undefined;
       this.filesRead++;
       const { path, size } = file.entry;
-      const seen = { path: this.#root.at(path), stamp: file.stat.stamp, size };
+      const seen = { path: this.#root.at(path), stamp: this.#stamps.text(file.place), size };
       const { extents, lengths } = await this.#scan(file, seen, pool);
       const total = lengths.reduce((sum, length) => sum + length, 0);
       if (total === 0) this.#complete(file, [], extents, this.#xattrsOf(path));
@@ -125,11 +127,11 @@ export class TreeReader {
    * @throws BladerootError `TREE_CHANGED`, unless what changes is to be packed all the same
    */
   async requireUnchanged(): Promise<void> {
-    for (const [i, { path, stat }] of this.#things.entries()) {
+    for (const [i, path] of this.#paths.entries()) {
       if (i % THINGS_AT_ONCE === 0) await this.#breathe();
       const now = lookAgain(this.#root, path);
       if (now === undefined) this.#note(path, 'vanished');
-      else if (now.stamp !== stat.stamp) this.#note(path, 'changed');
+      else if (now.stamp !== this.#stamps.text(i)) this.#note(path, 'changed');
     }
     this.#requireNoProblems();
     const packed = new Set(this.finish().map(({ path }) => path));
@@ -157,22 +159,23 @@ export class TreeReader {
   /** What each entry of `finish` was like; empty where it may change again without the times moving. */
   stamps(): string[] {
     const settled = this.#begun - CLOCK_GRAIN_NS;
-    return this.#kept().map(({ thing: { path, stat } }) =>
-      stat.ctime < settled && !this.#problems.has(path) ? stat.stamp : '',
-    );
+    return this.#kept().map(({ entry, place }) => {
+      const isSettled = this.#stamps.ctime(place) < settled && !this.#problems.has(entry.path);
+      return isSettled ? this.#stamps.text(place) : '';
+    });
   }
 
   /** What did not vanish, nor lies in what did, nor is another name of it. */
-  #kept(): { entry: ManifestEntry; thing: WalkedThing }[] {
+  #kept(): { entry: ManifestEntry; place: number }[] {
     const gone = new Set<BytePath>();
-    return this.#things.flatMap((thing, i) => {
-      const entry = this.#entries[i];
+    return this.#paths.flatMap((path, place) => {
+      const entry = this.#entries[place];
       const isLost =
         entry === undefined ||
-        (thing.path !== '' && gone.has(parentOf(thing.path))) ||
+        (path !== '' && gone.has(parentOf(path))) ||
         (entry.type === 'hardlink' && gone.has(entry.target));
-      if (isLost) gone.add(thing.path);
-      return isLost ? [] : [{ entry, thing }];
+      if (isLost) gone.add(path);
+      return isLost ? [] : [{ entry, place }];
     });
   }
 
@@ -187,17 +190,24 @@ export class TreeReader {
     const mounts = await mountPointsBelow(directory);
     const { live, ...options } = this.#options;
     const onVanished = live === true ? (path: BytePath) => this.#note(path, 'vanished') : undefined;
-    this.#things = await walkTree(this.#root, { rules, mounts }, { ...options, onVanished });
-    this.#progress.entriesTotal = this.#things.length;
-    this.#entries = this.#things.map(() => undefined);
-    const groups = linkGroups(this.#things);
+    const things = await walkTree(this.#root, { rules, mounts }, { ...options, onVanished });
+    this.#progress.entriesTotal = things.length;
+    this.#paths = things.map(({ path }) => path);
+    this.#entries = things.map(() => undefined);
+    this.#stamps = new StampList(things.length);
+    const groups = linkGroups(things);
+    // A thing is let go as soon as there is an entry for it.
+    const waiting: (WalkedThing | undefined)[] = things.splice(0);
     const inRun = new Set<Digest>();
     // First what goes to `run`: what `extra` shares with it need not be packed again.
     for (const layer of LAYERS) {
-      for (const [place, thing] of this.#things.entries()) {
+      for (const [place, thing] of waiting.entries()) {
         if (place % THINGS_AT_ONCE === 0) await this.#breathe();
+        if (thing === undefined) continue;
         const group = groups.get(inodeOf(thing.stat));
         if ((group?.layer ?? thing.layer) !== layer) continue;
+        waiting[place] = undefined;
+        this.#stamps.set(place, thing.stat);
         // One whose first name was another when it was packed, or is now, is a link of another kind.
         const isFirst = group === undefined || group.first === thing.path;
         const seen = isFirst ? cache?.unchanged(thing) : undefined;
@@ -216,7 +226,7 @@ export class TreeReader {
       }
     }
     this.#requireNoProblems();
-    this.#progress.entriesDone = this.#things.length - this.#toRead.length;
+    this.#progress.entriesDone = this.#paths.length - this.#toRead.length;
     endPhase();
   }
 
@@ -238,11 +248,11 @@ export class TreeReader {
 
   /** Where the data of a file is, and the lengths of the parts that it is cut into. */
   async #scan(
-    { entry, stat }: FileToRead,
+    { entry, isSparse }: FileToRead,
     seen: FilePart['file'],
     pool: PackPool,
   ): Promise<{ extents: readonly Extent[] | undefined; lengths: readonly number[] }> {
-    if (!stat.isSparse && entry.size <= MAX_OBJECT_SIZE) return { extents: undefined, lengths: [entry.size] };
+    if (!isSparse && entry.size <= MAX_OBJECT_SIZE) return { extents: undefined, lengths: [entry.size] };
     const result = await pool.run({ kind: 'scan', file: seen });
     if (result.kind !== 'scanned') throw new Error(`a scan ended as ${result.kind}`);
     this.#note(entry.path, result.problem);

@@ -106,19 +106,28 @@ export class TaskWorker<Task, Result> {
   }
 }
 
-/** Threads of one module; each task goes to the one that has the least to do. */
+/** Threads of one module, started as there is work for them; each task goes to the one that has the least to do. */
 export class WorkerPool<Task, Result> {
-  readonly workers: readonly TaskWorker<Task, Result>[];
+  /** How many threads there are at most. */
+  readonly size: number;
+  readonly #module: WorkerModule;
+  readonly #workers: TaskWorker<Task, Result>[] = [];
+  #isClosed = false;
 
-  constructor(module: WorkerModule, count = workerCount()) {
-    this.workers = Array.from({ length: count }, () => new TaskWorker<Task, Result>(module));
+  constructor(module: WorkerModule, size = workerCount()) {
+    this.size = size;
+    this.#module = module;
   }
 
   /** The thread that has the least to do. */
   idlest(): TaskWorker<Task, Result> {
-    const [first, ...others] = this.workers;
-    if (first === undefined) throw new Error('a pool has at least one worker');
-    return others.reduce((idlest, worker) => (worker.pending < idlest.pending ? worker : idlest), first);
+    let idlest = this.#workers[0];
+    for (const worker of this.#workers) if (worker.pending < (idlest?.pending ?? 0)) idlest = worker;
+    if (idlest !== undefined && (idlest.pending === 0 || this.#workers.length === this.size)) return idlest;
+    if (this.#isClosed) throw new Error('no thread is started any more');
+    const started = new TaskWorker<Task, Result>(this.#module);
+    this.#workers.push(started);
+    return started;
   }
 
   async run(task: Task, transfer: ArrayBuffer[] = []): Promise<Result> {
@@ -126,7 +135,8 @@ export class WorkerPool<Task, Result> {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.workers.map(async (worker) => await worker.close()));
+    this.#isClosed = true;
+    await Promise.all(this.#workers.map(async (worker) => await worker.close()));
   }
 }
 

@@ -88,7 +88,8 @@ async function pack(
     output.step(`the same content is listed already, as a snapshot of ${statement.tree}`);
   }
   if (options.tag !== undefined) await store.putTag(options.tag, statement.id);
-  if (await needsRepack(store, statement)) {
+  // What it costs a blank blade is another matter only where something is new.
+  if (packed.id !== base?.id && (await needsRepack(store, statement))) {
     output.step('much of what a blank blade would fetch is obsolete: making full packs');
     statement = await repack(store, statement, {
       signal,
