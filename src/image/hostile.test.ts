@@ -100,7 +100,7 @@ async function lyingSnapshot(
   }
   const written = await writer.finish();
   const manifest = encodeManifest(entries);
-  const id = await store.putManifest(manifest);
+  const { id } = await store.putManifest([manifest]);
   const objects = entries.flatMap((entry) => (entry.type === 'file' ? entry.objects : []));
   const statement: SnapshotStatement = {
     type: 'bladeroot-snapshot',

@@ -51,7 +51,7 @@ export async function fetchSnapshotManifest(
     for (const delta of statement.manifest.deltas) {
       const manifest = await fromDelta(source, statement, delta, mirror, options);
       if (manifest === undefined) continue;
-      await mirror.putManifest(manifest);
+      await mirror.putManifest([manifest]);
       return manifest;
     }
   }

@@ -50,15 +50,18 @@ const HEADER = JSON.stringify({ format: 'bladeroot-manifest', version: 1 });
 
 /** The manifest of entries that are in the order of their paths' bytes. */
 export function encodeManifest(entries: readonly ManifestEntry[]): Buffer {
-  const parts: Buffer[] = [Buffer.from(`${HEADER}\n`)];
-  for (let i = 0; i < entries.length; i += LINES_AT_ONCE) {
-    const lines = entries.slice(i, i + LINES_AT_ONCE).map(entryToLine);
-    parts.push(Buffer.from(`${lines.join('\n')}\n`));
-  }
-  return Buffer.concat(parts);
+  return Buffer.concat([...manifestParts(entries)]);
 }
 
-/** The text of a large manifest is never in memory as a whole, beside its bytes. */
+/** As `encodeManifest`, in parts: a large manifest takes as much memory as its entries. */
+export function* manifestParts(entries: readonly ManifestEntry[]): Generator<Buffer> {
+  yield Buffer.from(`${HEADER}\n`);
+  for (let i = 0; i < entries.length; i += LINES_AT_ONCE) {
+    const lines = entries.slice(i, i + LINES_AT_ONCE).map(entryToLine);
+    yield Buffer.from(`${lines.join('\n')}\n`);
+  }
+}
+
 const LINES_AT_ONCE = 4096;
 
 /**

@@ -19,7 +19,7 @@ export interface PartToPack {
   /** What it may be a patch on. */
   bases: readonly ObjectRef[];
   /** Called once its digest is known, in the order of the parts. */
-  onDigest(part: ReadPart): void;
+  onDigest(object: ObjectRef, part: ReadPart): void;
 }
 
 export interface ObjectPackerOptions {
@@ -81,6 +81,9 @@ interface Compressing {
 /** Batches in the works for each thread, at each of two stages: enough that none waits for this one. */
 const AHEAD = 2;
 
+/** Parts in a batch: what is known of each takes more memory than a tiny file. */
+const MAX_PARTS = 1024;
+
 /** Bytes of content in the works, at each stage, beyond which nothing is added: large parts are up to 8 MiB each. */
 const MAX_AHEAD = 8 * FRAME_SIZE;
 
@@ -116,9 +119,11 @@ export class ObjectPacker {
 
   async add(part: PartToPack): Promise<void> {
     const basesSize = part.bases.reduce((sum, { size }) => sum + size, 0);
-    if (this.#size + part.length > FRAME_SIZE || this.#basesSize + basesSize > ENOUGH_BASES) {
-      await this.#endBatch();
-    }
+    const isFull =
+      this.#parts.length === MAX_PARTS ||
+      this.#size + part.length > FRAME_SIZE ||
+      this.#basesSize + basesSize > ENOUGH_BASES;
+    if (isFull) await this.#endBatch();
     this.#parts.push(part);
     this.#size += part.length;
     this.#basesSize += basesSize;
@@ -178,12 +183,13 @@ export class ObjectPacker {
     for (const [i, part] of parts.entries()) {
       const done = read[i];
       if (done === undefined) continue;
-      part.onDigest(done);
       const { digest } = done;
+      const object = { digest, size: part.length };
+      part.onDigest(object, done);
       if (digest === '' || this.#packed.has(digest) || this.#options.known(digest)) continue;
       this.#packed.add(digest);
       kept.push(i);
-      objects.push({ digest, size: part.length });
+      objects.push(object);
     }
     const wanted = withinLimit(kept.flatMap((i) => parts[i]?.bases ?? []));
     const reader = this.#options.bases;

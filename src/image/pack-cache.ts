@@ -32,10 +32,12 @@ const decompress = promisify(zstdDecompress);
 
 export class PackCache {
   readonly #path: string;
-  readonly #seen: ReadonlyMap<BytePath, { entry: ManifestEntry; stamp: string }>;
 
   readonly #manifest: Digest;
+  readonly #entries: readonly ManifestEntry[];
+  /** One an entry. */
   readonly #stamps: readonly string[];
+  readonly #places: ReadonlyMap<BytePath, number>;
 
   private constructor(
     path: string,
@@ -46,7 +48,10 @@ export class PackCache {
     this.#path = path;
     this.#manifest = manifest;
     this.#stamps = stamps;
-    this.#seen = new Map(entries.map((entry, i) => [entry.path, { entry, stamp: stamps[i] ?? '' }]));
+    this.#entries = entries;
+    const places = new Map<BytePath, number>();
+    for (const [place, { path: each }] of entries.entries()) places.set(each, place);
+    this.#places = places;
   }
 
   /** @returns undefined where there is no folder for caches */
@@ -74,29 +79,37 @@ export class PackCache {
 
   /** The entry that was made of a thing, if it is the same as then. A hard link's is made anew: it depends on others. */
   unchanged({ path, stat }: WalkedThing): ManifestEntry | undefined {
-    const seen = this.#seen.get(path);
-    if (seen === undefined || seen.stamp !== stat.stamp) return undefined;
-    return seen.entry.type === 'hardlink' ? undefined : seen.entry;
+    const place = this.#places.get(path);
+    if (place === undefined || this.#stamps[place] !== stat.stamp) return undefined;
+    const entry = this.#entries[place];
+    return entry?.type === 'hardlink' ? undefined : entry;
   }
 
-  /** @param stamps one for each entry of the manifest */
-  async write(manifest: Digest, stamps: readonly string[]): Promise<void> {
+  /** @param stampsOf gives one for each entry of the manifest */
+  async write(manifest: Digest, stampsOf: () => Iterable<string>): Promise<void> {
     const folder = dirname(this.#path);
     await mkdir(folder, { recursive: true });
     // What a killed process left of this tree's: only one packs a tree at a time.
     for (const name of await readdir(folder)) {
       if (name.startsWith(`${basename(this.#path)}.`)) await rm(join(folder, name), { force: true });
     }
-    if (this.#isOf(manifest, stamps)) return;
+    if (this.#isOf(manifest, stampsOf())) return;
     endPhase();
-    const text = JSON.stringify({ format: 'bladeroot-pack-cache', version: 1, manifest, stamps });
+    const text = JSON.stringify({
+      format: 'bladeroot-pack-cache',
+      version: 1,
+      manifest,
+      stamps: [...stampsOf()],
+    });
     await writeFileAtomic(this.#path, await compress(text));
   }
 
   /** Whether it says this already. */
-  #isOf(manifest: Digest, stamps: readonly string[]): boolean {
-    if (manifest !== this.#manifest || stamps.length !== this.#stamps.length) return false;
-    return stamps.every((stamp, i) => stamp === this.#stamps[i]);
+  #isOf(manifest: Digest, stamps: Iterable<string>): boolean {
+    if (manifest !== this.#manifest) return false;
+    let place = 0;
+    for (const stamp of stamps) if (stamp !== this.#stamps[place++]) return false;
+    return place === this.#stamps.length;
   }
 }
 

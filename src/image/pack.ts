@@ -6,7 +6,7 @@ import type { Store } from '../store/store.ts';
 import type { Digest } from '../store/digest.ts';
 import { endPhase } from '../system/collect-garbage.ts';
 import { BaseFinder } from './bases.ts';
-import { encodeManifest, type ManifestEntry } from './manifest.ts';
+import { manifestParts, type ManifestEntry } from './manifest.ts';
 import { manifestFacts, storeManifestDelta } from './manifest-files.ts';
 import { withPackers, type ObjectPacker, type ObjectPackerOptions } from './object-packer.ts';
 import { PackCache } from './pack-cache.ts';
@@ -65,6 +65,7 @@ export async function packTree(
       const isSame = base !== undefined && isSameTree(reader.finish(), base.entries);
       // Only now does anything get its name: what was read is what there is.
       if (!isSame) await reader.requireUnchanged();
+      endPhase();
       const packs: WrittenPack[] = [];
       for (const packer of packers) packs.push(...(await packer.finish()));
       return { packs, isSame };
@@ -72,7 +73,7 @@ export async function packTree(
     const entries = reader.finish();
     const { id, manifest } =
       isSame && base !== undefined ? base.statement : await putManifest(store, entries, base);
-    await cache?.write(id, reader.stamps());
+    await cache?.write(id, () => reader.stamps());
     const layers = layersOf(entries, packs, base?.statement);
     return {
       id,
@@ -89,16 +90,14 @@ export async function packTree(
   }
 }
 
-/** Nothing of the text is left in memory behind it. */
 async function putManifest(
   store: Store,
   entries: readonly ManifestEntry[],
   base: PackedBase | undefined,
 ): Promise<Pick<PackedTree, 'id' | 'manifest'>> {
   endPhase();
-  const text = encodeManifest(entries);
-  const id = await store.putManifest(text);
-  const whole = await manifestFacts(store, id, text.length);
+  const { id, bytes } = await store.putManifest(manifestParts(entries));
+  const whole = await manifestFacts(store, id, bytes);
   const manifest = base === undefined ? whole : await storeManifestDelta(store, whole, id, base.statement.id);
   endPhase();
   return { id, manifest };

@@ -2,7 +2,7 @@
 import { errorCode } from '../errors.ts';
 import type { Digest } from '../store/digest.ts';
 import { ObjectReader } from '../store/object-reader.ts';
-import type { Layer } from '../store/pack-index.ts';
+import type { Layer, ObjectRef } from '../store/pack-index.ts';
 import { PackReader, type PackReaderOptions } from '../store/pack-reader.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
@@ -55,9 +55,14 @@ export class PackedBase {
     this.entries = entries;
     this.objects = objects;
     // Not all that the packs hold: what only older snapshots had is not in every way.
-    const wanted = entries.flatMap((entry) => (entry.type === 'file' ? entry.objects : []));
-    const knownIn = (layer: Layer): ReadonlySet<Digest> =>
-      new Set(wanted.map(({ digest }) => digest).filter((digest) => objects[layer].has(digest)));
+    const knownIn = (layer: Layer): ReadonlySet<Digest> => {
+      const known = new Set<Digest>();
+      for (const entry of entries) {
+        if (entry.type !== 'file') continue;
+        for (const { digest } of entry.objects) if (objects[layer].has(digest)) known.add(digest);
+      }
+      return known;
+    };
     this.#known = { run: knownIn('run'), extra: knownIn('extra') };
   }
 
@@ -65,8 +70,14 @@ export class PackedBase {
     const source = new DirectorySource(store.directory);
     const run = await openWay(source, statement, 'run');
     const extra = await openWay(source, statement, 'extra');
-    const entries = parseManifest(await store.readManifest(statement.id));
     const objects = { run: new ObjectReader(run), extra: new ObjectReader(extra) };
+    const known = ({ digest }: ObjectRef): ObjectRef | undefined =>
+      objects.run.find(digest) ?? objects.extra.find(digest);
+    const entries = parseManifest(await store.readManifest(statement.id)).map((entry) =>
+      entry.type === 'file'
+        ? { ...entry, objects: entry.objects.map((object) => known(object) ?? object) }
+        : entry,
+    );
     return new PackedBase(statement, entries, objects);
   }
 

@@ -100,8 +100,8 @@ export class TreeReader {
       for (const length of lengths) {
         const content: FilePart = { file: seen, extents, from, length };
         const bases = finder?.basesFor(path, from, length, total) ?? [];
-        const onDigest = (part: ReadPart): void => {
-          objects.push({ digest: part.digest, size: length });
+        const onDigest = (object: ObjectRef, part: ReadPart): void => {
+          objects.push(object);
           this.#note(path, part.problem);
           this.#progress.bytesDone += length;
           if (objects.length === lengths.length) this.#complete(file, objects, extents, part.xattrs);
@@ -134,6 +134,7 @@ export class TreeReader {
       else if (now.stamp !== this.#stamps.text(i)) this.#note(path, 'changed');
     }
     this.#requireNoProblems();
+    if (this.#problems.size === 0) return;
     const packed = new Set(this.finish().map(({ path }) => path));
     for (const [path, problem] of this.#problems) {
       const what = packed.has(path) ? 'it is packed as it was found' : 'it is left out';
@@ -153,30 +154,32 @@ export class TreeReader {
 
   /** All entries, once everything has been read. */
   finish(): ManifestEntry[] {
-    return this.#kept().map(({ entry }) => entry);
+    return this.#kept().flatMap((place) => this.#entries[place] ?? []);
   }
 
   /** What each entry of `finish` was like; empty where it may change again without the times moving. */
-  stamps(): string[] {
+  *stamps(): Generator<string> {
     const settled = this.#begun - CLOCK_GRAIN_NS;
-    return this.#kept().map(({ entry, place }) => {
-      const isSettled = this.#stamps.ctime(place) < settled && !this.#problems.has(entry.path);
-      return isSettled ? this.#stamps.text(place) : '';
-    });
+    for (const place of this.#kept()) {
+      const isSettled = this.#stamps.ctime(place) < settled && !this.#problems.has(this.#paths[place] ?? '');
+      yield isSettled ? this.#stamps.text(place) : '';
+    }
   }
 
-  /** What did not vanish, nor lies in what did, nor is another name of it. */
-  #kept(): { entry: ManifestEntry; place: number }[] {
+  /** The places of what did not vanish, nor lies in what did, nor is another name of it. */
+  #kept(): number[] {
     const gone = new Set<BytePath>();
-    return this.#paths.flatMap((path, place) => {
+    const kept: number[] = [];
+    for (const [place, path] of this.#paths.entries()) {
       const entry = this.#entries[place];
       const isLost =
         entry === undefined ||
         (path !== '' && gone.has(parentOf(path))) ||
         (entry.type === 'hardlink' && gone.has(entry.target));
       if (isLost) gone.add(path);
-      return isLost ? [] : [{ entry, place }];
-    });
+      else kept.push(place);
+    }
+    return kept;
   }
 
   close(): void {

@@ -6,7 +6,7 @@ import { startsOf, type PackReader } from './pack-reader.ts';
 
 interface Place {
   pack: PackContent;
-  size: number;
+  object: ObjectRef;
   /** Where it starts in the pack's content. */
   start: number;
 }
@@ -32,9 +32,9 @@ export class ObjectReader {
     for (const reader of packs) {
       const pack = { reader, starts: startsOf(reader.index.frames.map((frame) => frame.size)) };
       let start = 0;
-      for (const { digest, size } of reader.index.objects) {
-        if (!this.#places.has(digest)) this.#places.set(digest, { pack, size, start });
-        start += size;
+      for (const object of reader.index.objects) {
+        if (!this.#places.has(object.digest)) this.#places.set(object.digest, { pack, object, start });
+        start += object.size;
       }
     }
   }
@@ -44,7 +44,12 @@ export class ObjectReader {
   }
 
   sizeOf(digest: Digest): number | undefined {
-    return this.#places.get(digest)?.size;
+    return this.find(digest)?.size;
+  }
+
+  /** What the index of a pack says of an object: the same thing for whoever asks, so that it is in memory once. */
+  find(digest: Digest): ObjectRef | undefined {
+    return this.#places.get(digest)?.object;
   }
 
   /** How many patches have to be applied, one upon the other, to read an object; 0 where it stands alone. */
@@ -68,7 +73,7 @@ export class ObjectReader {
     const kept = this.#objects.get(digest);
     if (kept !== undefined) return kept;
     const place = this.#placeOf(digest);
-    const object = Buffer.allocUnsafeSlow(place.size);
+    const object = Buffer.allocUnsafeSlow(place.object.size);
     for await (const { start, content } of this.#contents(place)) {
       content.copy(object, Math.max(0, start - place.start), Math.max(0, place.start - start));
     }
@@ -83,7 +88,7 @@ export class ObjectReader {
     const whole = Buffer.allocUnsafeSlow(bases.reduce((sum, { size }) => sum + size, 0));
     let end = 0;
     for (const { digest, size } of bases) {
-      if (this.#placeOf(digest).size !== size) throw missing(digest);
+      if (this.#placeOf(digest).object.size !== size) throw missing(digest);
       end += (await this.read(digest)).copy(whole, end);
     }
     return whole;
@@ -96,7 +101,7 @@ export class ObjectReader {
   }
 
   /** The frames that an object lies in, and where their contents start in that of the pack. */
-  #framesOf({ pack, size, start }: Place): { number: number; frame: FrameRef; start: number }[] {
+  #framesOf({ pack, object: { size }, start }: Place): { number: number; frame: FrameRef; start: number }[] {
     const found: { number: number; frame: FrameRef; start: number }[] = [];
     for (let number = lastAtOrBefore(pack.starts, start); ; number++) {
       const frame = pack.reader.index.frames[number];

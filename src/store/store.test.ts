@@ -157,7 +157,7 @@ test('blobs, manifests and snapshots come back as they were stored, and damage i
   await assert.rejects(fetchBlob(source, '../file', 6), { code: 'BAD_DIGEST' });
 
   const manifest = Buffer.alloc(100_000, 'manifest');
-  const id = await store.putManifest(manifest);
+  const { id } = await store.putManifest([manifest]);
   const storedBytes = await store.manifestBytes(id);
   assert.deepEqual(await store.readManifest(id), manifest);
   const ref = { id, bytes: manifest.length, storedBytes };

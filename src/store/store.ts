@@ -1,8 +1,9 @@
 import { createReadStream } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
-import { zstdCompress, zstdDecompress } from 'node:zlib';
+import { createZstdCompress, zstdDecompress } from 'node:zlib';
 import { BladerootError, errorCode } from '../errors.ts';
 import { AsideFile, asideName, sweepAside, writeAside } from './aside.ts';
 import { hashing, isDigest, sha256, type Digest } from './digest.ts';
@@ -15,7 +16,6 @@ import { syncDirectory } from '../system/write-file.ts';
 /** A manifest longer than this (uncompressed) is not read: some two million entries. */
 export const MAX_MANIFEST_BYTES = 512 * 1024 * 1024;
 
-const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
 /**
@@ -105,11 +105,31 @@ export class Store {
     return await exists(this.manifestPath(id));
   }
 
-  /** Stores a canonical manifest and returns its id. */
-  async putManifest(manifest: Buffer): Promise<Digest> {
-    const id = sha256(manifest);
-    if (!(await this.hasManifest(id))) await this.putCompressedManifest(id, await compress(manifest));
-    return id;
+  /** Stores a canonical manifest, which comes in parts: a large one need not be in memory as a whole. */
+  async putManifest(parts: Iterable<Buffer>): Promise<{ id: Digest; bytes: number }> {
+    let [id, bytes] = ['', 0];
+    const counted = function* (): Generator<Buffer> {
+      for (const part of parts) {
+        bytes += part.length;
+        yield part;
+      }
+    };
+    const aside = await this.createAside();
+    try {
+      await pipeline(
+        hashing(asAsync(counted()), (sum) => (id = sum)),
+        createZstdCompress(),
+        async (stored: AsyncIterable<Buffer>) => {
+          for await (const chunk of stored) await aside.file.appendFile(chunk);
+        },
+      );
+      if (await this.hasManifest(id)) await aside.discard();
+      else await aside.commit(this.manifestPath(id));
+    } catch (error) {
+      await aside.discard();
+      throw error;
+    }
+    return { id, bytes };
   }
 
   /** How long a manifest is as it is stored: its zstd form. */
