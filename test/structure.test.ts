@@ -187,3 +187,15 @@ test('the program and its package have one version', async () => {
     .parse(JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')));
   assert.equal(VERSION, version);
 });
+
+/** The options of Node in a launcher. */
+async function optionsIn(path: string): Promise<string | undefined> {
+  const launcher = await readFile(join(ROOT, path), 'utf8');
+  return /^exec "[^"]*node" (--.*?) "/m.exec(launcher)?.[1];
+}
+
+test('a blade starts the program with the options that it is developed and measured with', async () => {
+  const options = await optionsIn('bin/bladeroot');
+  assert.ok(options !== undefined);
+  assert.equal(await optionsIn('src/tree/program.ts'), options);
+});

@@ -31,8 +31,9 @@ export class OpenedFile {
     const flags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
     this.fd = openSync(Buffer.from(seen.path, 'latin1'), flags);
     this.#seen = seen;
-    this.isFile = fstatSync(this.fd).isFile();
-    this.#same = this.#isSame();
+    const stat = fstatSync(this.fd, { bigint: true });
+    this.isFile = stat.isFile();
+    this.#same = stampOf(stat) === seen.stamp;
   }
 
   /**
@@ -57,7 +58,7 @@ export class OpenedFile {
 
   /** Returns whether the file has been, all the time, what was seen. */
   close(): boolean {
-    const same = this.#same && this.#isSame();
+    const same = this.#same && stampOf(fstatSync(this.fd, { bigint: true })) === this.#seen.stamp;
     closeSync(this.fd);
     return same;
   }
@@ -71,9 +72,5 @@ export class OpenedFile {
       }
       done += read;
     }
-  }
-
-  #isSame(): boolean {
-    return stampOf(fstatSync(this.fd, { bigint: true })) === this.#seen.stamp;
   }
 }

@@ -36,29 +36,31 @@ export interface ObjectPackerOptions {
 export type PackPool = WorkerPool<PackTask, PackResult>;
 
 /**
- * Does work with a pool of threads and packers on it. When it fails, the threads end before the packers are given up: they
+ * Does work with packers on a pool of threads, and with one more thread, which scans files before they are read: behind the
+ * others' work it would keep them waiting, and before it too. When it fails, the threads end before the packers are given up: they
  * write into their packs.
  */
 export async function withPackers<T>(
   work: (
-    pool: PackPool,
+    scanner: PackPool,
     create: (options: Omit<ObjectPackerOptions, 'pool'>) => Promise<ObjectPacker>,
   ) => Promise<T>,
 ): Promise<T> {
   const pool: PackPool = new WorkerPool('image/pack-worker');
+  const scanner: PackPool = new WorkerPool('image/pack-worker', 1);
   const packers: ObjectPacker[] = [];
   try {
-    return await work(pool, async (options) => {
+    return await work(scanner, async (options) => {
       const packer = await ObjectPacker.create({ ...options, pool });
       packers.push(packer);
       return packer;
     });
   } catch (error) {
-    await pool.close();
+    await Promise.all([pool.close(), scanner.close()]);
     for (const packer of packers) await packer.discard();
     throw error;
   } finally {
-    await pool.close();
+    await Promise.all([pool.close(), scanner.close()]);
   }
 }
 
@@ -78,8 +80,11 @@ interface Compressing {
   result: Promise<PackResult>;
 }
 
-/** Batches in the works for each thread, at each of two stages: enough that none waits for this one. */
+/** Batches in the works for each thread, at each of two stages: enough that none waits for another's, which come in order. */
 const AHEAD = 2;
+
+/** How many times as long it takes to compress content as to read and hash it. */
+const COMPRESSING = 6;
 
 /** Parts in a batch: what is known of each takes more memory than a tiny file. */
 const MAX_PARTS = 1024;
@@ -110,7 +115,7 @@ export class ObjectPacker {
   static async create(options: ObjectPackerOptions): Promise<ObjectPacker> {
     const { store, layer, pool } = options;
     const hashPiece: HashPiece = async (request) => {
-      const hashed = await pool.run({ kind: 'hash', ...request });
+      const hashed = await pool.run({ kind: 'hash', ...request }, request.length);
       if (hashed.kind !== 'hashed') throw new Error(`a hash ended as ${hashed.kind}`);
       return hashed.digest;
     };
@@ -158,7 +163,7 @@ export class ObjectPacker {
     this.#parts = [];
     this.#size = 0;
     this.#basesSize = 0;
-    const result = startReading(batch);
+    const result = startReading(batch, size);
     // It is awaited in its turn; a packer that is given up before that does not need to know.
     result.catch(() => undefined);
     this.#reading.push({ batch, size, result });
@@ -195,9 +200,9 @@ export class ObjectPacker {
     const reader = this.#options.bases;
     const bases = reader === undefined || wanted.length === 0 ? undefined : await reader.readBases(wanted);
     const task: PackTask = { kind: 'compress', batch: number, kept, bases };
-    const result = worker.run(task, bases === undefined ? [] : [arrayBufferOf(bases)]);
-    result.catch(() => undefined);
     const size = objects.reduce((sum, object) => sum + object.size, 0) + (bases?.length ?? 0);
+    const result = worker.run(task, size * COMPRESSING, bases === undefined ? [] : [arrayBufferOf(bases)]);
+    result.catch(() => undefined);
     this.#compressing.push({ batch, objects, bases: wanted, size, result });
   }
 
@@ -219,7 +224,10 @@ export class ObjectPacker {
     this.#writer.addObjects(objects);
     const start = this.#writer.place(frames, isPatch ? bases : undefined);
     const end = frames.reduce((sum, { bytes }) => sum + bytes, start);
-    const result = worker.run({ kind: 'write', batch: number, fd: this.#writer.fd, start });
+    const result = worker.run(
+      { kind: 'write', batch: number, fd: this.#writer.fd, start },
+      (end - start) / 8,
+    );
     result.catch(() => undefined);
     this.#writing.push({ end, result });
   }
@@ -240,7 +248,7 @@ function isFuller(batches: readonly { size: number }[], left: number): boolean {
   return batches.length > left || (left > 0 && bytes > MAX_AHEAD);
 }
 
-async function startReading({ number, worker, parts }: Batch): Promise<PackResult> {
+async function startReading({ number, worker, parts }: Batch, size: number): Promise<PackResult> {
   const fromFiles: FilePart[] = [];
   const contents: Uint8Array[] = [];
   for (const { content } of parts) {
@@ -252,6 +260,7 @@ async function startReading({ number, worker, parts }: Batch): Promise<PackResul
     contents.length > 0
       ? { kind: 'take', batch: number, contents }
       : { kind: 'read', batch: number, parts: fromFiles },
+    size,
   );
 }
 

@@ -52,13 +52,13 @@ export async function packTree(
   const cache = await PackCache.open(directory, store, options, base);
   const reader = await TreeReader.open(directory, cache, base, options);
   try {
-    const { packs, isSame } = await withPackers(async (pool, createPacker) => {
+    const { packs, isSame } = await withPackers(async (scanner, createPacker) => {
       const packers: ObjectPacker[] = [];
       for (const layer of LAYERS) {
         const packer = await createPacker(packingOf(layer, store, reader, base, options.signal));
         packers.push(packer);
         const finder = base && new BaseFinder(base.entries, base.objects[layer]);
-        for await (const part of reader.parts(layer, pool, finder)) await packer.add(part);
+        for await (const part of reader.parts(layer, scanner, finder)) await packer.add(part);
         await packer.drain();
       }
       // A tree that is what the base was is all of it the base's: what changes from now on is for the next snapshot.

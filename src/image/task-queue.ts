@@ -4,6 +4,9 @@ import type { UnpackResult, UnpackTask } from './unpack-worker.ts';
 /** Tasks that a thread has before it: enough that it never waits, few enough that memory stays bounded. */
 const AHEAD = 3;
 
+/** To make a file takes as long as to decompress and write as many bytes. */
+const EFFORT_OF_A_FILE = 50_000;
+
 /** Hands frames to threads, no faster than they are written. */
 export class TaskQueue {
   readonly #pool: WorkerPool<UnpackTask, UnpackResult>;
@@ -22,7 +25,7 @@ export class TaskQueue {
       bytes === undefined ? [] : [wholeBuffer(bytes)],
     );
     const done: Promise<void> = this.#pool
-      .run(task, buffers)
+      .run(task, task.size + task.parts.length * EFFORT_OF_A_FILE, buffers)
       .then(
         (result) => this.#onWritten(result.kind === 'done' ? result.written : 0),
         (reason: unknown) => void (this.#failure ??= { reason }),

@@ -41,6 +41,15 @@ interface FileToRead extends UnreadFile {
   place: number;
 }
 
+/** Where the data of a file is, and the lengths of the parts that it becomes. */
+interface Scan {
+  extents: readonly Extent[] | undefined;
+  lengths: readonly number[];
+}
+
+/** Files that are scanned before it is their turn to be read: a large one takes a second. */
+const SCANS_AHEAD = 2;
+
 /** Things that are looked at before others get their turn. */
 const THINGS_AT_ONCE = 2000;
 
@@ -84,7 +93,11 @@ export class TreeReader {
   }
 
   /** The contents that belong to a layer, in the order of their paths; to be packed as they come. */
-  async *parts(layer: Layer, pool: PackPool, finder: BaseFinder | undefined): AsyncGenerator<PartToPack> {
+  async *parts(layer: Layer, scanner: PackPool, finder: BaseFinder | undefined): AsyncGenerator<PartToPack> {
+    const isNext = (file: FileToRead | undefined): file is FileToRead =>
+      file?.contentLayer === layer && isToScan(file);
+    const scans = new Map<FileToRead, Promise<Scan>>();
+    let ahead = 0;
     for (const [i, file] of this.#toRead.entries()) {
       if (file?.contentLayer !== layer) continue;
       // Not needed any more once it has been read.
@@ -92,7 +105,12 @@ export class TreeReader {
       this.filesRead++;
       const { path, size } = file.entry;
       const seen = { path: this.#root.at(path), stamp: this.#stamps.text(file.place), size };
-      const { extents, lengths } = await this.#scan(file, seen, pool);
+      for (; scans.size < SCANS_AHEAD && ahead < this.#toRead.length; ahead++) {
+        const next = ahead === i ? file : this.#toRead[ahead];
+        if (isNext(next)) scans.set(next, this.#scan(next, scanner));
+      }
+      const { extents, lengths } = (await scans.get(file)) ?? { extents: undefined, lengths: [size] };
+      scans.delete(file);
       const total = lengths.reduce((sum, length) => sum + length, 0);
       if (total === 0) this.#complete(file, [], extents, this.#xattrsOf(path));
       const objects: ObjectRef[] = [];
@@ -250,16 +268,17 @@ export class TreeReader {
   }
 
   /** Where the data of a file is, and the lengths of the parts that it is cut into. */
-  async #scan(
-    { entry, isSparse }: FileToRead,
-    seen: FilePart['file'],
-    pool: PackPool,
-  ): Promise<{ extents: readonly Extent[] | undefined; lengths: readonly number[] }> {
-    if (!isSparse && entry.size <= MAX_OBJECT_SIZE) return { extents: undefined, lengths: [entry.size] };
-    const result = await pool.run({ kind: 'scan', file: seen });
-    if (result.kind !== 'scanned') throw new Error(`a scan ended as ${result.kind}`);
-    this.#note(entry.path, result.problem);
-    return { extents: result.extents, lengths: result.parts };
+  #scan({ entry, place }: FileToRead, scanner: PackPool): Promise<Scan> {
+    const { path, size } = entry;
+    const file = { path: this.#root.at(path), stamp: this.#stamps.text(place), size };
+    const scanned = scanner.run({ kind: 'scan', file }).then((result): Scan => {
+      if (result.kind !== 'scanned') throw new Error(`a scan ended as ${result.kind}`);
+      this.#note(path, result.problem);
+      return { extents: result.extents, lengths: result.parts };
+    });
+    // It is awaited in its turn; who has stopped reading before that does not need to know.
+    scanned.catch(() => undefined);
+    return scanned;
   }
 
   #complete(
@@ -289,6 +308,10 @@ export class TreeReader {
     await breathe();
     this.#options.signal?.throwIfAborted();
   }
+}
+
+function isToScan({ entry, isSparse }: FileToRead): boolean {
+  return isSparse || entry.size > MAX_OBJECT_SIZE;
 }
 
 const NO_XATTRS: ReadPart['xattrs'] = new Map();

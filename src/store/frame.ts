@@ -22,15 +22,15 @@ export const MAX_BASE_SIZE = 16 * 1024 * 1024;
 export const MAX_FRAME_BYTES = MAX_OBJECT_SIZE + 65536;
 
 /**
- * How hard zstd tries, for frames that stand alone. A tree is packed once and fetched by every blade: higher levels make
- * less of it by a hundredth or two, and take twice the time.
+ * How hard zstd tries, for frames that stand alone. Of a Debian tree level 5 makes 2 % more; level 9 makes 1 % less, and
+ * takes 60 % more time.
  */
 export const LEVEL = 6;
 
 /**
- * For patches: the fastest search, but through tables that have room for all of the bases. With the small ones that a
- * level has, most of what is the same is not found (`zstd --patch-from` at level 6 makes four times of a new libnode.so);
- * with a slower search and such tables it takes six times as long, for a hundredth less.
+ * For patches: a fast search, but through tables that have room for all of the bases. Through those that level 6 has, most
+ * of what is the same is not found: of 24 MB of a new libnode.so that makes 8.2 MB instead of 1.6. The slower search of
+ * level 6 in large tables takes five times as long, and makes a tenth less at best.
  */
 const PATCH_LEVEL = 4;
 const MAX_TABLE_LOG = 21;

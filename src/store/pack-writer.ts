@@ -32,6 +32,9 @@ export type HashPiece = (request: HashRequest) => Promise<Digest>;
 /** Pieces that are hashed at the same time: enough that no thread waits, and all of them in the page cache still. */
 const HASHING = 16;
 
+/** Bytes that are written between two syncs. */
+const SYNC_EVERY = 64 * 1024 * 1024;
+
 /**
  * Writes one pack: frames, compressed already, one after the other, and which objects they hold. Until `finish` has
  * renamed the pack and, last of all, its index, the store knows nothing of it.
@@ -46,6 +49,11 @@ export class PackWriter {
   readonly #pieces: Promise<Digest>[] = [];
   /** Of the frames that have a place. */
   #bytes = 0;
+  /** How much of the file is on the disk, or on its way there. */
+  #synced = 0;
+  #syncing: Promise<void> | undefined;
+  /** What the disk said to that: it says so once. */
+  #failure: { reason: unknown } | undefined;
 
   private constructor(store: Store, layer: Layer, aside: AsideFile, hashPiece: HashPiece) {
     this.#store = store;
@@ -97,6 +105,7 @@ export class PackWriter {
   /** Says that the file has all that comes before a position. */
   async written(end: number): Promise<void> {
     while ((this.#pieces.length + 1) * PIECE_SIZE <= end) this.#hash(PIECE_SIZE);
+    if (end - this.#synced >= SYNC_EVERY && this.#syncing === undefined) this.#sync(end);
     await this.#pieces[this.#pieces.length - HASHING];
   }
 
@@ -117,6 +126,8 @@ export class PackWriter {
     });
     const id = sha256(index);
     const stored = compressPackIndex(index);
+    await this.#syncing;
+    if (this.#failure !== undefined) throw this.#failure.reason;
     // The very same pack may be there already; then it is put there once more, in one step, and is whole all the time.
     await this.#aside.commit(this.#store.packPath(id));
     await writeAside(this.#store.asideFolder, this.#store.packIndexPath(id), [stored]);
@@ -126,8 +137,17 @@ export class PackWriter {
 
   /** Gives the pack up; nobody is writing to it any more. */
   async discard(): Promise<void> {
-    await Promise.allSettled(this.#pieces);
+    await Promise.allSettled([...this.#pieces, this.#syncing]);
     await this.#aside.discard();
+  }
+
+  /** Has the disk begin with what is written, so that it need not take all of it at the end. */
+  #sync(end: number): void {
+    this.#synced = end;
+    this.#syncing = this.#aside.file
+      .datasync()
+      .catch((reason: unknown) => (this.#failure = { reason }))
+      .then(() => (this.#syncing = undefined));
   }
 
   #hash(length: number): void {

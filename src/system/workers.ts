@@ -26,6 +26,7 @@ type Reply<Result> =
 const YOUNG = { maxYoungGenerationSizeMb: 4 };
 
 interface Waiting<Result> {
+  effort: number;
   resolve(result: Result): void;
   reject(reason: unknown): void;
 }
@@ -43,6 +44,7 @@ export class TaskWorker<Task, Result> {
   readonly #stop = new Int32Array(new SharedArrayBuffer(4));
   readonly #waiting = new Map<number, Waiting<Result>>();
   #next = 0;
+  #load = 0;
   #failure: { reason: unknown } | undefined;
   #hasEnded = false;
 
@@ -57,20 +59,24 @@ export class TaskWorker<Task, Result> {
     });
   }
 
-  /** How many tasks it has not done yet. */
-  get pending(): number {
-    return this.#waiting.size;
+  /** The effort of the tasks that it has not done yet. */
+  get load(): number {
+    return this.#load;
   }
 
   /**
    * Has a task done, after those that were given before.
+   * @param effort how long it takes, in any unit that is the same for all tasks of a pool
    * @param transfer buffers in it that are given away
    * @throws BladerootError what the task threw
    */
-  async run(task: Task, transfer: ArrayBuffer[] = []): Promise<Result> {
+  async run(task: Task, effort = 1, transfer: ArrayBuffer[] = []): Promise<Result> {
     if (this.#failure !== undefined) throw this.#failure.reason;
     const number = this.#next++;
-    const done = new Promise<Result>((resolve, reject) => this.#waiting.set(number, { resolve, reject }));
+    const done = new Promise<Result>((resolve, reject) =>
+      this.#waiting.set(number, { effort, resolve, reject }),
+    );
+    this.#load += effort;
     const request: Request<Task> = { number, task };
     this.#worker.postMessage(request, transfer);
     return await done;
@@ -91,6 +97,7 @@ export class TaskWorker<Task, Result> {
   #take(reply: Reply<Result>): void {
     const waiting = this.#waiting.get(reply.number);
     this.#waiting.delete(reply.number);
+    this.#load -= waiting?.effort ?? 0;
     if ('result' in reply) {
       waiting?.resolve(reply.result);
     } else {
@@ -122,16 +129,17 @@ export class WorkerPool<Task, Result> {
   /** The thread that has the least to do. */
   idlest(): TaskWorker<Task, Result> {
     let idlest = this.#workers[0];
-    for (const worker of this.#workers) if (worker.pending < (idlest?.pending ?? 0)) idlest = worker;
-    if (idlest !== undefined && (idlest.pending === 0 || this.#workers.length === this.size)) return idlest;
+    for (const worker of this.#workers) if (worker.load < (idlest?.load ?? 0)) idlest = worker;
+    if (idlest !== undefined && (idlest.load === 0 || this.#workers.length === this.size)) return idlest;
     if (this.#isClosed) throw new Error('no thread is started any more');
     const started = new TaskWorker<Task, Result>(this.#module);
     this.#workers.push(started);
     return started;
   }
 
-  async run(task: Task, transfer: ArrayBuffer[] = []): Promise<Result> {
-    return await this.idlest().run(task, transfer);
+  /** As TaskWorker's. */
+  async run(task: Task, effort?: number, transfer?: ArrayBuffer[]): Promise<Result> {
+    return await this.idlest().run(task, effort, transfer);
   }
 
   async close(): Promise<void> {
