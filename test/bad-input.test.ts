@@ -11,7 +11,7 @@ import { ReleaseRepository } from '../src/release/repository.ts';
 import { Store } from '../src/store/store.ts';
 import { run, startPiped } from '../src/system/run.ts';
 import { lockTree } from '../src/tree/lock.ts';
-import { place, type Ended, type Place } from './bladeroot.fixture.ts';
+import { place, PROGRAM, type Ended, type Place } from './bladeroot.fixture.ts';
 
 const FLEET = {
   'fleet.yaml': `name: lab
@@ -300,6 +300,11 @@ describe('usage', () => {
       assert.match(ended.stderr, said);
       assertNoTrace(ended);
     }
+  });
+
+  test('who reads what is printed may stop reading, as head does', async () => {
+    const { stderr } = await run('bash', ['-c', '{ "$0" --help; echo "status $?" >&2; } | true', PROGRAM]);
+    assert.equal(stderr, 'status 0\n');
   });
 
   test('the help of every command ends with 0 and has examples', async (t) => {

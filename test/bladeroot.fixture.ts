@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { folderOf } from '../src/fleet/test-folder.ts';
 
 const PEAK_MEMORY = fileURLToPath(new URL('../src/image/testing/peak-memory.py', import.meta.url));
-const PROGRAM = fileURLToPath(new URL('../bin/bladeroot', import.meta.url));
+export const PROGRAM = fileURLToPath(new URL('../bin/bladeroot', import.meta.url));
 
 export interface Ended {
   status: number | null;

@@ -1,6 +1,6 @@
 /** The command line: nouns and verbs. Exit status 0 done, 1 failed, 2 wrong usage, 130 stopped by Ctrl-C. */
 import { Command, CommanderError } from 'commander';
-import { describeError } from '../errors.ts';
+import { describeError, errorCode } from '../errors.ts';
 import { withExamples } from './command.ts';
 import { VERSION } from './version.ts';
 import { isBundled } from '../system/asset.ts';
@@ -58,6 +58,11 @@ async function main(): Promise<number> {
   const stopped = new AbortController();
   const stop = (): void => stopped.abort(new Error('stopped'));
   process.on('SIGINT', stop).on('SIGTERM', stop);
+  process.stdout.on('error', (error) => {
+    // Who reads what is printed has stopped reading, as `head` does.
+    if (errorCode(error) !== 'EPIPE') throw error;
+    stop();
+  });
   try {
     const command = await program(stopped.signal);
     await command.parseAsync();
