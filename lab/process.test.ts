@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { follow } from './follow.ts';
 import { attachProcess, identify, isRunning, startProcess, stopProcess } from './process.ts';
 
 const directory = await mkdtemp(join(tmpdir(), 'bladeroot-process-'));
@@ -27,10 +28,11 @@ test('its owner learns how a program ended, and its output is in the files', asy
 });
 
 test('a program that ignores SIGTERM is killed when its time is over, and what it started too', async () => {
-  const child = await startProcess('sh', ['-c', 'trap "" TERM; sleep 60 & wait; wait'], {
-    ...logs,
-    outlive: true,
-  });
+  const script = 'trap "" TERM; echo ignored; sleep 60 & wait; wait';
+  const child = await startProcess('sh', ['-c', script], { ...logs, outlive: true });
+  for await (const said of follow(logs.stdout, 0, AbortSignal.timeout(10_000))) {
+    if (said.includes('ignored')) break;
+  }
   const other = attachProcess(child.id);
   assert.equal((await stopProcess(other, 200)).signal, null, 'not our child to know');
   assert.equal((await child.ended()).signal, 'SIGKILL');

@@ -8,6 +8,7 @@ import { endPhase } from '../system/collect-garbage.ts';
 import { mountPointsBelow } from '../system/mounts.ts';
 import { readXattrs } from '../system/posix.ts';
 import type { BaseFinder } from './bases.ts';
+import type { SeenFile } from './content.ts';
 import { display, parentOf, type BytePath } from './byte-path.ts';
 import type { LayerPatterns } from './layers.ts';
 import type { Extent, ManifestEntry } from './manifest.ts';
@@ -17,6 +18,7 @@ import type { FilePart, FileProblem, ReadPart } from './pack-worker.ts';
 import type { PackedBase } from './packed-base.ts';
 import { lookAt, StampList, type ThingStat } from './thing-stat.ts';
 import { entryOf, inodeOf, linkGroups, type UnreadFile } from './tree-entries.ts';
+import { ScanAhead, type Scan } from './scan-ahead.ts';
 import { readTreeRules } from './tree-rules.ts';
 import { isMissing, TreeRoot } from './tree-root.ts';
 import { walkTree, type WalkedThing, type WalkOptions } from './walk.ts';
@@ -40,15 +42,6 @@ export interface TreeReaderOptions extends WalkOptions {
 interface FileToRead extends UnreadFile {
   place: number;
 }
-
-/** Where the data of a file is, and the lengths of the parts that it becomes. */
-interface Scan {
-  extents: readonly Extent[] | undefined;
-  lengths: readonly number[];
-}
-
-/** Files that are scanned before it is their turn to be read: a large one takes a second. */
-const SCANS_AHEAD = 2;
 
 /** Things that are looked at before others get their turn. */
 const THINGS_AT_ONCE = 2000;
@@ -94,23 +87,20 @@ export class TreeReader {
 
   /** The contents that belong to a layer, in the order of their paths; to be packed as they come. */
   async *parts(layer: Layer, scanner: PackPool, finder: BaseFinder | undefined): AsyncGenerator<PartToPack> {
-    const isNext = (file: FileToRead | undefined): file is FileToRead =>
-      file?.contentLayer === layer && isToScan(file);
-    const scans = new Map<FileToRead, Promise<Scan>>();
-    let ahead = 0;
+    const scans = new ScanAhead(
+      this.#toRead.flatMap((file) => (file?.contentLayer === layer && isToScan(file) ? [file] : [])),
+      async (file) => await this.#scan(file, scanner),
+    );
     for (const [i, file] of this.#toRead.entries()) {
       if (file?.contentLayer !== layer) continue;
       // Not needed any more once it has been read.
       this.#toRead[i] = undefined;
       this.filesRead++;
       const { path, size } = file.entry;
-      const seen = { path: this.#root.at(path), stamp: this.#stamps.text(file.place), size };
-      for (; scans.size < SCANS_AHEAD && ahead < this.#toRead.length; ahead++) {
-        const next = ahead === i ? file : this.#toRead[ahead];
-        if (isNext(next)) scans.set(next, this.#scan(next, scanner));
-      }
-      const { extents, lengths } = (await scans.get(file)) ?? { extents: undefined, lengths: [size] };
-      scans.delete(file);
+      const seen = this.#seen(file);
+      const { extents, lengths } = isToScan(file)
+        ? await scans.take()
+        : { extents: undefined, lengths: [size] };
       const total = lengths.reduce((sum, length) => sum + length, 0);
       if (total === 0) this.#complete(file, [], extents, this.#xattrsOf(path));
       const objects: ObjectRef[] = [];
@@ -267,18 +257,17 @@ export class TreeReader {
     }
   }
 
+  /** For the threads that read it. */
+  #seen({ entry: { path, size }, place }: FileToRead): SeenFile {
+    return { path: this.#root.at(path), stamp: this.#stamps.text(place), size };
+  }
+
   /** Where the data of a file is, and the lengths of the parts that it is cut into. */
-  #scan({ entry, place }: FileToRead, scanner: PackPool): Promise<Scan> {
-    const { path, size } = entry;
-    const file = { path: this.#root.at(path), stamp: this.#stamps.text(place), size };
-    const scanned = scanner.run({ kind: 'scan', file }).then((result): Scan => {
-      if (result.kind !== 'scanned') throw new Error(`a scan ended as ${result.kind}`);
-      this.#note(path, result.problem);
-      return { extents: result.extents, lengths: result.parts };
-    });
-    // It is awaited in its turn; who has stopped reading before that does not need to know.
-    scanned.catch(() => undefined);
-    return scanned;
+  async #scan(file: FileToRead, scanner: PackPool): Promise<Scan> {
+    const result = await scanner.run({ kind: 'scan', file: this.#seen(file) });
+    if (result.kind !== 'scanned') throw new Error(`a scan ended as ${result.kind}`);
+    this.#note(file.entry.path, result.problem);
+    return { extents: result.extents, lengths: result.parts };
   }
 
   #complete(

@@ -166,8 +166,9 @@ class RecentContents<Key> {
   }
 
   add(key: Key, content: Buffer): void {
+    // Two that read the same at once both bring it.
+    this.#bytes += content.length - (this.#contents.get(key)?.length ?? 0);
     this.#contents.set(key, content);
-    this.#bytes += content.length;
     for (const [oldest, { length }] of this.#contents) {
       if (this.#bytes <= this.#limit) break;
       this.#contents.delete(oldest);
