@@ -24,6 +24,8 @@ export interface Place {
   fleet: string;
   /** Runs `bladeroot` to its end; as in a shell, but for what is in `namespace`, a network namespace. */
   bladeroot(args: string[], namespace?: string): Promise<Ended>;
+  /** Starts it, and comes back as soon as it has said something on stderr, or has ended. */
+  saying(args: string[], said: RegExp): Promise<{ end: Promise<Ended> }>;
   /** Starts it, and kills it (SIGKILL) after as many milliseconds, unless it has ended by then. */
   killed(args: string[], after: number): Promise<Ended>;
   /** Runs it to its end; `peakMemory` is the most that it had in memory (RSS), in bytes. */
@@ -58,6 +60,23 @@ export async function place(t: TestContext, fleetFiles: Record<string, string> =
       const lines = ended.stdout.trimEnd().split('\n');
       const peakMemory = Number(lines.pop()) * 1024;
       return { ...ended, stdout: lines.join('\n'), peakMemory };
+    },
+    async saying(args, said) {
+      const child = start(args);
+      const ended: Ended = { status: null, stdout: '', stderr: '' };
+      child.stdout.setEncoding('utf8').on('data', (text: string) => (ended.stdout += text));
+      const end = once(child, 'close').then(([status]) => ({
+        ...ended,
+        status: typeof status === 'number' ? status : null,
+      }));
+      const heard = new Promise<void>((resolve) => {
+        child.stderr.setEncoding('utf8').on('data', (text: string) => {
+          ended.stderr += text;
+          if (said.test(ended.stderr)) resolve();
+        });
+      });
+      await Promise.race([heard, end]);
+      return { end };
     },
     async killed(args, after) {
       const child = start(args);

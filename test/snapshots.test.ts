@@ -237,18 +237,19 @@ test('what only reads makes nothing, and says that there is no store', async (t)
 });
 
 test('gc waits for a pack that is in progress, says so, and can be stopped', async (t) => {
-  const { state, bladeroot, snapshot } = await twoSnapshots(t);
+  const { state, saying, snapshot } = await twoSnapshots(t);
   const store = await Store.openExisting(join(state, 'store'));
   const unlock = await store.lock('shared');
   const blob = await store.putBlob(Buffer.from('of a release to come'));
-  const waiting = bladeroot(['snapshot', 'gc']);
+  const waits = /^waiting for the commands that are at work in \/.*store\n/;
+  const waiting = await saying(['snapshot', 'gc'], waits);
   const dry = await snapshot('gc', '--dry-run');
   assert.match(dry, /would free 20 B in 1 files/);
   assert.ok(await store.hasBlob(blob));
   await unlock();
-  const { status, stderr, stdout } = await waiting;
+  const { status, stderr, stdout } = await waiting.end;
   assert.equal(status, 0, stderr);
   assert.match(stdout, /freed 20 B in 1 files/);
   assert.equal(await store.hasBlob(blob), false);
-  assert.match(stderr, /^waiting for the commands that are at work in \/.*store\n/);
+  assert.match(stderr, waits);
 });

@@ -87,7 +87,7 @@ const AHEAD = 2;
 const COMPRESSING = 6;
 
 /** Parts in a batch: what is known of each takes more memory than a tiny file. */
-const MAX_PARTS = 1024;
+const MAX_PARTS = 512;
 
 /** Bytes of content in the works, at each stage, beyond which nothing is added: large parts are up to 8 MiB each. */
 const MAX_AHEAD = 8 * FRAME_SIZE;

@@ -23,7 +23,7 @@ type Reply<Result> =
   | { number: number; error: { code: string; message: string; hint: string | undefined } };
 
 /** What a thread makes is short-lived and small, but for buffers, which are not counted here. */
-const YOUNG = { maxYoungGenerationSizeMb: 4 };
+const YOUNG = { maxYoungGenerationSizeMb: 2 };
 
 interface Waiting<Result> {
   effort: number;

@@ -149,7 +149,7 @@ async function filesBelow(directory: string, as: string): Promise<ProgramFile[]>
 const LAUNCHER = `#!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
 export MALLOC_MMAP_THRESHOLD_=262144
-exec "$here/node" --disable-warning=ExperimentalWarning --optimize-for-size --max-semi-space-size=4 --heap-growing-percent=30 "$here/../lib/bladeroot.mjs" "$@"
+exec "$here/node" --disable-warning=ExperimentalWarning --optimize-for-size --max-semi-space-size=4 --heap-growing-percent=20 "$here/../lib/bladeroot.mjs" "$@"
 `;
 
 /** The command where shells find it, and the units; a blade starts its own, the root's is for `promote`. */
