@@ -35,6 +35,10 @@ export const LEVEL = 6;
 const PATCH_LEVEL = 4;
 const MAX_TABLE_LOG = 21;
 
+/** Up to 1 MiB of bases and content together a slow search takes a moment, and misses nothing. */
+const THOROUGH_LEVEL = 9;
+const THOROUGH_WINDOW_LOG = 20;
+
 /** Tables of this size are cleared in no time. */
 const MIN_WINDOW_LOG = 18;
 
@@ -60,7 +64,10 @@ export class FrameCompressor {
     // The window must span the bases and the content, and the tables of the match finder all their positions.
     const windowLog = Math.max(MIN_WINDOW_LOG, Math.ceil(Math.log2(content.length + bases.length)));
     const tableLog = Math.min(windowLog, MAX_TABLE_LOG);
-    const parameters = { level: PATCH_LEVEL, windowLog, hashLog: tableLog, chainLog: tableLog };
+    const parameters =
+      windowLog <= THOROUGH_WINDOW_LOG
+        ? { level: THOROUGH_LEVEL, windowLog, hashLog: windowLog - 1, chainLog: windowLog }
+        : { level: PATCH_LEVEL, windowLog, hashLog: tableLog, chainLog: tableLog };
     return this.#zstd.compress(content, parameters, bases);
   }
 
