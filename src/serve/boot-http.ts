@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { LOADERS_PATH, type BootPlan } from '../boot/plan.ts';
-import { ipxeScript } from '../boot/script.ts';
+import { ipxeScript, NO_MENU, type ScriptFacts } from '../boot/script.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import type { SignedRelease } from '../release/repository.ts';
 import type { Blob, ReleaseBlade, ReleaseStatement } from '../release/statement.ts';
@@ -91,7 +91,7 @@ async function answerBlade(
   if (file === 'script.ipxe') {
     const plan = options.plan(blade);
     seen('boot.script', plan.kind);
-    sendText(response, 200, ipxeScript(plan, scriptFacts(options.url, release.sequence, blade)));
+    sendText(response, 200, ipxeScript(plan, scriptFacts(options.url, release, blade)));
   } else if (file === 'vmlinuz') {
     seen('boot.kernel');
     await sendFile(request, response, join(options.storeDirectory, blobPath(release.kernel.digest)));
@@ -101,14 +101,19 @@ async function answerBlade(
   }
 }
 
-function scriptFacts(root: string, release: number, blade: ReleaseBlade): Parameters<typeof ipxeScript>[1] {
+function scriptFacts(root: string, release: ReleaseStatement, blade: ReleaseBlade): ScriptFacts {
+  const loaders = `${root}${LOADERS_PATH}`;
   return {
     blade: blade.name,
     mac: blade.mac,
     root,
-    release,
+    release: release.sequence,
     kernelUrl: `${root}/boot/${blade.name}/vmlinuz`,
     initrdUrl: `${root}/boot/${blade.name}/initrd`,
     kernelArgs: blade.kernelArgs,
+    menu: blade.boot ?? NO_MENU,
+    ...('memtest.bin' in release.loaders && 'memtest.efi' in release.loaders
+      ? { memoryTest: { bios: `${loaders}memtest.bin`, uefi: `${loaders}memtest.efi` } }
+      : {}),
   };
 }
