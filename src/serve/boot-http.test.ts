@@ -188,6 +188,17 @@ test('nothing beside the store can be asked for, whatever a path looks like', as
   assert.deepEqual(events, []);
 });
 
+test("a blade that another DHCP server has sent here is known by its card's address", async (t) => {
+  const { url, events } = await serveBoots(t);
+  const byAddress = await curl(`${url}/boot/52-54-00-77-00-11/script.ipxe`);
+  assert.equal(byAddress.body, (await curl(`${url}/boot/web01/script.ipxe`)).body);
+  assert.deepEqual(
+    events.map((event) => 'blade' in event && event.blade),
+    ['web01', 'web01'],
+  );
+  assert.equal((await curl(`${url}/boot/52-54-00-77-00-99/script.ipxe`)).status, 404);
+});
+
 test('a blade that the release does not know is told so', async (t) => {
   const { url, events } = await serveBoots(t);
   const answer = await curl(`${url}/boot/db01/script.ipxe`);

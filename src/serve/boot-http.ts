@@ -71,6 +71,12 @@ function loaderEvent(request: IncomingMessage, path: string, release: ReleaseSta
   return { type: 'boot.loader', blade, message: path.slice(LOADERS_PATH.length) };
 }
 
+/** Also by its MAC, `52-54-00-12-34-56`: all that iPXE can say of itself where another DHCP server has sent it here. */
+function bladeCalled(wanted: string, blades: ReleaseBlade[]): ReleaseBlade | undefined {
+  const named = blades.find(({ name }) => name === wanted);
+  return named ?? blades.find(({ mac }) => mac.replaceAll(':', '-') === wanted);
+}
+
 async function answerBlade(
   request: IncomingMessage,
   response: ServerResponse,
@@ -79,14 +85,14 @@ async function answerBlade(
   file: string,
 ): Promise<void> {
   const release = options.current().statement;
-  const blade = release.blades.find(({ name }) => name === bladeName);
+  const blade = bladeCalled(bladeName, release.blades);
   if (blade === undefined) {
     sendText(response, 404, `release ${release.sequence} has no blade ${bladeName}\n`);
     return;
   }
   const seen = (type: 'boot.script' | 'boot.kernel' | 'boot.initrd', message?: string): void => {
     if (request.method !== 'GET') return;
-    options.onEvent({ type, blade: bladeName, ...(message === undefined ? {} : { message }) });
+    options.onEvent({ type, blade: blade.name, ...(message === undefined ? {} : { message }) });
   };
   if (file === 'script.ipxe') {
     const plan = options.plan(blade);
