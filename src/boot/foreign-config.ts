@@ -183,7 +183,7 @@ function iscSubnet(boot: ForeignBoot, network: ForeignNetwork): string[] {
   const { name, subnet, gateway, dns, domain, blades } = network;
   const { network: first, mask } = parseSubnet(subnet);
   const rules = loaders().flatMap((loader) => [
-    `} elsif ${loader.architectures.map((arch) => `option bladeroot-arch = ${arch}`).join(' or ')} {`,
+    `} elsif ${loader.architectures.map((arch) => `option bladeroot-arch = ${octets(arch)}`).join(' or ')} {`,
     `  filename "${bootFile(boot, loader)}";`,
     loader.http ? '  option vendor-class-identifier "HTTPClient";' : `  next-server ${boot.address};`,
   ]);
@@ -210,4 +210,9 @@ function iscSubnet(boot: ForeignBoot, network: ForeignNetwork): string[] {
     ...body.map((line) => `  ${line}`),
     '}',
   ];
+}
+
+/** A number of 16 bits as dhcpd compares it: a plain number after `=` is none to it, and never equal. */
+function octets(number: number): string {
+  return [number >> 8, number & 255].map((octet) => octet.toString(16).padStart(2, '0')).join(':');
 }
