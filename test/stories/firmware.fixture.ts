@@ -153,6 +153,12 @@ export class FirmwareLab {
     };
   }
 
+  /** Waits for an event from now on; rejects when `signal` is aborted first. */
+  async until(wanted: (event: RecordedEvent) => boolean, signal: AbortSignal): Promise<void> {
+    const from = this.events.length;
+    await this.#until(() => this.events.slice(from).some(wanted), signal);
+  }
+
   #record(line: string): void {
     const event = recordedEvent(line);
     if (event === undefined) return;

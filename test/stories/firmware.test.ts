@@ -21,13 +21,14 @@ before(async () => {
         name: 'pxe',
         mac: '52:54:00:77:01:02',
         address: '10.77.0.32',
-        machine: { { firmware: 'uefi', netboot: 'uefi-pxe' } },
+        machine: { firmware: 'uefi', netboot: 'uefi-pxe' },
       },
       {
         name: 'http',
         mac: '52:54:00:77:01:03',
         address: '10.77.0.33',
-        machine: { firmware: 'uefi', netboot: 'uefi-http' } },
+        machine: { firmware: 'uefi', netboot: 'uefi-http' },
+      },
     ],
   });
   await firmware.serve();
