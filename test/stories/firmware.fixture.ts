@@ -42,8 +42,13 @@ export interface BootSeen {
   stations: string[];
   /** Names of the loaders that were fetched by TFTP or HTTP. */
   loaders: string[];
+  /** What the machine showed. */
+  console: string;
   seconds: number;
 }
+
+/** What comes at the end of a boot that went well, as stations: the loader's work, and the agent's hello. */
+export const LOADED = ['boot.script', 'boot.kernel', 'boot.initrd', 'blade.step'];
 
 /** Under plain emulation, on a computer that has other things to do as well. */
 const HELLO_WITHIN_MS = 5 * 60_000;
@@ -146,9 +151,13 @@ export class FirmwareLab {
     return {
       events,
       stations: [...new Set(events.map(({ type }) => type))],
-      loaders: events.flatMap((event) =>
-        event.type === 'boot.loader' && event.message !== undefined ? [event.message] : [],
-      ),
+      console: await machine.consoleText(),
+      // Whoever fetched them: beside another DHCP server a machine has an address that tells nothing of its blade.
+      loaders: this.events
+        .slice(from)
+        .flatMap((event) =>
+          event.type === 'boot.loader' && event.message !== undefined ? [event.message] : [],
+        ),
       seconds: (Date.now() - begun) / 1000,
     };
   }

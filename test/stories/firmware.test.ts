@@ -1,7 +1,7 @@
 /** Every kind of firmware that a blade may have comes, by itself, to the agent that says hello: see docs/firmware-seen.md. */
 import { strict as assert } from 'node:assert';
 import { after, before, test } from 'node:test';
-import { FirmwareLab } from './firmware.fixture.ts';
+import { FirmwareLab, LOADED } from './firmware.fixture.ts';
 
 let firmware: FirmwareLab;
 const over = new AbortController();
@@ -38,8 +38,6 @@ after(async () => {
   over.abort();
   await firmware.lab.down();
 });
-
-const LOADED = ['boot.script', 'boot.kernel', 'boot.initrd', 'blade.step'];
 
 test('PXE-16: BIOS with a ROM that is no iPXE loads ours by TFTP, and that goes on to the agent', async () => {
   const { loaders, stations } = await firmware.untilHello('chained');
