@@ -67,11 +67,11 @@ try {
 
 async function capture({ name, mac }: FirmwareBlade): Promise<void> {
   const file = join(scratch, `${name}.pcap`);
-  const filter = `ether host ${mac} and dst host not 10.77.0.4 and udp and (dst port 67 or dst port 69 or dst port 4011)`;
+  const filter = `ether host ${mac} and udp and (dst port 67 or dst port 69 or dst port 4011)`;
   const tcpdump = await firmware.lab.startProgram('tcpdump', {
     host: OBSERVER,
     program: 'tcpdump',
-    args: ['-i', 'bridge', '-U', '-w', file, filter],
+    args: ['-i', 'bridge', '--immediate-mode', '-U', '-w', file, filter],
   });
   await untilListening(tcpdump.stderrFile);
   await (CLIENTS[name] === undefined ? boots(name) : asks(name, mac, CLIENTS[name]));
