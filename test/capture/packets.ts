@@ -13,8 +13,8 @@ export interface TcpdumpReading {
   xid: number;
   secs: number;
   flags: number;
-  /** Option codes in their order, each with its length in bytes. */
-  options: [code: number, length: number][];
+  /** Options in their order, each as its code and its length in bytes: `53/1 57/2`. */
+  options: string;
 }
 
 const PCAP_MAGIC = 0xa1b2c3d4;
@@ -55,14 +55,17 @@ export function tcpdumpReading(text: string): TcpdumpReading[] {
         xid: Number.parseInt(xid, 16),
         secs: Number(secs),
         flags: Number.parseInt(flags, 16),
-        options: [],
+        options: '',
       });
       continue;
     }
     const [, code, length] = OPTION.exec(line) ?? [];
     if (code === undefined || length === undefined || code === '0' || code === '255') continue;
     // Options begin a line; what stands within one is of the option above.
-    if (/^\s+[A-Z][\w-]* \(/.test(line)) readings.at(-1)?.options.push([Number(code), Number(length)]);
+    const reading = readings.at(-1);
+    if (reading !== undefined && /^\s+[A-Z][\w-]* \(/.test(line)) {
+      reading.options = `${reading.options} ${code}/${length}`.trimStart();
+    }
   }
   return readings;
 }
