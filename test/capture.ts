@@ -30,7 +30,8 @@ const MACHINES: Record<string, Partial<MachineRequest>> = {
 /** Each takes an address once, and ends; their leases go to a directory that is thrown away. */
 const CLIENTS: Record<string, (directory: string) => string> = {
   udhcpc: () => 'udhcpc -i eth0 -f -q -n -s /bin/true',
-  dhclient: (at) => `timeout 15 dhclient -4 -1 -d -sf /bin/true -lf ${at}/leases -pf ${at}/pid eth0`,
+  dhclient: (at) =>
+    `dhclient -4 -1 -sf /bin/true -lf ${at}/leases -pf ${at}/pid eth0 && kill $(cat ${at}/pid)`,
   dhcpcd: () =>
     'mount -t tmpfs none /var/lib/dhcpcd && mount -t tmpfs none /run && timeout 15 dhcpcd -4 -1 -B -c /bin/true eth0',
 };
