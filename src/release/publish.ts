@@ -1,8 +1,7 @@
 /** Makes a release: everything that a fleet is to run, in one signed statement. */
 import type { KeyObject } from 'node:crypto';
 import { createPublicKey } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { BladerootError, errorCode } from '../errors.ts';
+import { BladerootError } from '../errors.ts';
 import type { Fleet } from '../fleet/schema.ts';
 import { resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
 import type { ImageFiles } from '../image/files.ts';
@@ -17,11 +16,9 @@ import { readAsset } from '../system/asset.ts';
 import { runForBytes } from '../system/run.ts';
 import { AGENT_PARTS, PROGRAM_AGENT, PROGRAM_NODE } from '../tree/program.ts';
 import { seal } from './envelope.ts';
+import { storeLoaders } from './loaders.ts';
 import { openRelease, type ReleaseRepository, type SignedRelease } from './repository.ts';
 import { RELEASE_TYPE, type Blob, type ReleaseBlade, type ReleaseStatement } from './statement.ts';
-
-/** Loaders that firmware asks for by TFTP, out of the system's package `ipxe`. */
-const LOADERS: Record<string, string> = { 'undionly.kpxe': '/usr/lib/ipxe/undionly.kpxe' };
 
 export interface PublishRequest {
   store: Store;
@@ -182,20 +179,6 @@ async function packFolder(directory: string): Promise<Buffer> {
   const headers = '--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f';
   const args = [...same, headers, '--exclude-vcs', '-C', directory, '-c', '-f', '-', '.'];
   return await runForBytes('tar', args);
-}
-
-async function storeLoaders(store: Store): Promise<Record<string, Blob>> {
-  const loaders: Record<string, Blob> = {};
-  for (const [name, path] of Object.entries(LOADERS)) {
-    const content = await readFile(path).catch((error: unknown) => {
-      if (errorCode(error) !== 'ENOENT') throw error;
-      throw new BladerootError('NO_LOADER', `the loader ${path} is missing on this machine`, {
-        hint: 'install the package ipxe',
-      });
-    });
-    loaders[name] = await putBlob(store, content);
-  }
-  return loaders;
 }
 
 async function putBlob(store: Store, content: Buffer): Promise<Blob> {

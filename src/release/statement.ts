@@ -32,7 +32,7 @@ export const releaseSchema = z.strictObject({
   snapshot: z.strictObject({ id: digestSchema, tree: z.string() }),
   kernel: blobSchema.extend({ version: z.string() }),
   initrd: blobSchema,
-  /** What firmware loads by TFTP, by file name. */
+  /** What firmware and iPXE load by TFTP and HTTP, by file name. */
   loaders: z.record(z.string(), blobSchema),
   /** The fleet folder, as a tar archive: what a blade needs to be root. */
   config: blobSchema,
