@@ -125,6 +125,11 @@ export class FirmwareLab {
    * job's story. @throws BladerootError `NO_HELLO` with what the root saw and the console's last words
    */
   async untilHello(name: string): Promise<BootSeen> {
+    return await this.untilReached(name, isHello);
+  }
+
+  /** As `untilHello`, for another event of the boot than the hello. */
+  async untilReached(name: string, isReached: (event: RecordedEvent) => boolean): Promise<BootSeen> {
     const machine = this.lab.machine(name);
     const begun = Date.now();
     const from = this.events.length;
@@ -138,11 +143,11 @@ export class FirmwareLab {
         throw new Error('it went off');
       });
       off.catch(() => undefined);
-      await Promise.race([off, this.#until(() => ofBlade().some(isHello), until)]);
+      await Promise.race([off, this.#until(() => ofBlade().some(isReached), until)]);
     } catch (cause) {
       const seen = ofBlade().map(inWords).join(', ');
       const last = (await machine.consoleText()).trimEnd().split('\n').slice(-12).join('\n');
-      const what = `the agent of ${name} did not say hello; the root saw: ${seen || 'nothing'}; its console ends:\n${last}`;
+      const what = `${name} did not come as far as it should; the root saw: ${seen || 'nothing'}; its console ends:\n${last}`;
       throw new BladerootError('NO_HELLO', what, { cause });
     } finally {
       await machine.cut();
