@@ -5,6 +5,7 @@ import { firmwareOf, LOADERS, type Firmware } from './firmware.ts';
 export type BootFile =
   | { kind: 'loader'; name: string }
   | { kind: 'script' }
+  | { kind: 'url'; path: string }
   | { kind: 'none'; firmware: Firmware };
 
 /** The next thing for a machine that asks by DHCP; iPXE that speaks HTTP needs no other loader. */

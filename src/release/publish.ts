@@ -3,8 +3,8 @@ import type { KeyObject } from 'node:crypto';
 import { createPublicKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { BladerootError, errorCode } from '../errors.ts';
-import type { Fleet } from '../fleet/schema.ts';
-import { resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
+import type { Fleet, Network } from '../fleet/schema.ts';
+import { networksOf, resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
 import type { ImageFiles } from '../image/files.ts';
 import { SnapshotFiles } from '../image/snapshot-files.ts';
 import type { SnapshotStatement } from '../image/statement.ts';
@@ -18,7 +18,8 @@ import { runForBytes } from '../system/run.ts';
 import { AGENT_PARTS, PROGRAM_AGENT, PROGRAM_NODE } from '../tree/program.ts';
 import { seal } from './envelope.ts';
 import { openRelease, type ReleaseRepository, type SignedRelease } from './repository.ts';
-import { RELEASE_TYPE, type Blob, type ReleaseBlade, type ReleaseStatement } from './statement.ts';
+import { RELEASE_TYPE } from './statement.ts';
+import type { Blob, ReleaseBlade, ReleaseNetwork, ReleaseStatement } from './statement.ts';
 
 /** Loaders that firmware asks for by TFTP, out of the system's package `ipxe`. */
 const LOADERS: Record<string, string> = { 'undionly.kpxe': '/usr/lib/ipxe/undionly.kpxe' };
@@ -66,6 +67,7 @@ export async function publishRelease(request: PublishRequest): Promise<Published
     loaders,
     config,
     blades,
+    networks: networksOf(fleet).map(([name, network]) => releaseNetwork(name, network)),
   };
   if (before !== undefined && saysTheSame(before, content)) {
     const release = await releases.read(before.sequence);
@@ -108,6 +110,20 @@ async function renderBlades(request: PublishRequest, image: ImageFiles): Promise
     rendered.push(releaseBlade(blade, await putBlob(store, encodeOverlay(entries))));
   }
   return rendered;
+}
+
+function releaseNetwork(name: string, network: Network): ReleaseNetwork {
+  const { subnet, gateway, dns, domain, mode, pool, proxyDelay } = network;
+  return {
+    name,
+    subnet,
+    ...(gateway === undefined ? {} : { gateway }),
+    dns,
+    ...(domain === undefined ? {} : { domain }),
+    mode,
+    ...(pool === undefined ? {} : { pool }),
+    ...(proxyDelay === undefined ? {} : { proxyDelay }),
+  };
 }
 
 function releaseBlade(blade: ResolvedBlade, overlay: Blob): ReleaseBlade {
