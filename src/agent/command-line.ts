@@ -4,17 +4,18 @@ import { BladerootError } from '../errors.ts';
 export interface CommandLine {
   /** Base URLs of roots, in the order of the command line. */
   roots: string[];
+  /** "Deploy again" was chosen in the boot menu: install, whatever the disk has. */
+  deploy: boolean;
 }
 
 /** @throws BladerootError `NO_ROOT_URL` */
 export function parseCommandLine(text: string): CommandLine {
-  const roots = text
-    .trim()
-    .split(/\s+/)
+  const words = text.trim().split(/\s+/);
+  const roots = words
     .filter((word) => word.startsWith('bladeroot.root='))
     .map((word) => word.slice('bladeroot.root='.length).replace(/\/+$/, ''))
     .filter((url) => URL.parse(url)?.protocol === 'http:');
-  if (roots.length > 0) return { roots };
+  if (roots.length > 0) return { roots, deploy: words.includes('bladeroot.deploy') };
   throw new BladerootError('NO_ROOT_URL', 'the kernel command line names no root', {
     hint: 'boot with bladeroot.root=http://ADDRESS:8067, as the boot script of a root does',
   });

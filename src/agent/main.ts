@@ -21,7 +21,7 @@ async function main(): Promise<void> {
   try {
     reporter.done('agent', 'the agent runs');
     const publicKey = createPublicKey(await readFile(PUBLIC_KEY));
-    const { roots } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
+    const { roots, deploy } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
     reporter.started('release', `asking ${roots.join(', ')} for the release`);
     const found = await attempt('release', reporter, () => findRelease(roots, publicKey));
     reporter.setTarget({ root: found.root, blade: found.blade.name });
@@ -30,6 +30,7 @@ async function main(): Promise<void> {
 
     const device = await install({
       ...found,
+      deploy,
       publicKey,
       source: new HttpSource(`${found.root}/store`),
       reporter,
