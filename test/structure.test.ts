@@ -21,7 +21,13 @@ const LEVELS = [
 const ENTRIES = ['src/cli/main.ts', 'src/agent/main.ts', 'bench/image.ts'];
 
 /** These compute, and nothing else: neither they nor what they import does any I/O. */
-const PURE = [/^src\/boot\//, /^src\/net\//, /^src\/fleet\/resolve\.ts$/, /^src\/agent\/disk-layout\.ts$/];
+const PURE = [
+  /^src\/boot\//,
+  /^src\/net\//,
+  /^src\/events\//,
+  /^src\/fleet\/resolve\.ts$/,
+  /^src\/agent\/disk-layout\.ts$/,
+];
 const IO =
   /^(node:(fs|net|http|https|dgram|dns|tls|child_process|worker_threads|timers|os)(\/|$)|koffi|fastify|pino)/;
 

@@ -36,7 +36,14 @@ export function dhcpEvent(event: DhcpEvent, blades: ReleaseBlade[]): BladerootEv
   return {
     type: event.type,
     mac: event.mac,
+    ...('client' in event ? { client: kindOf(event.client) } : {}),
     ...(blade === undefined ? {} : { blade }),
     ...(message === undefined ? {} : { message }),
   };
+}
+
+/** iPXE says that it is a PXEClient too, so it is looked at first. */
+function kindOf({ isIpxe, vendorClass }: DhcpClient): 'firmware' | 'ipxe' | 'system' {
+  if (isIpxe) return 'ipxe';
+  return /^(PXE|HTTP)Client/.test(vendorClass ?? '') ? 'firmware' : 'system';
 }

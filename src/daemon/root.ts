@@ -107,6 +107,18 @@ export async function startRoot(options: RootOptions): Promise<Root> {
       onEvent: (event) => {
         if (event.type === 'tftp.done')
           emit({ type: 'boot.loader', blade: bladeAt(event.client), message: event.file });
+        else if (event.type === 'tftp.missing')
+          emit({
+            type: 'boot.failed',
+            blade: bladeAt(event.client),
+            message: `${event.file}: there is no such file`,
+          });
+        else if (event.type === 'tftp.failed' && event.client !== undefined)
+          emit({
+            type: 'boot.failed',
+            blade: bladeAt(event.client),
+            message: `${event.file ?? 'a file'}: ${event.reason}`,
+          });
       },
     });
     await tftp.start();

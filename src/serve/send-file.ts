@@ -6,22 +6,29 @@ import { BladerootError, errorCode } from '../errors.ts';
 /** Bytes read at once: frameworks' file senders read 64 KiB and reach half the speed. */
 const READ_SIZE = 1024 * 1024;
 
+/** How far a client has come in a file, in bytes from its beginning. */
+export interface Sent {
+  done: number;
+  total: number;
+}
+
 /**
  * Answers GET and HEAD with a file, or with one range of it (RFC 9110 14.2; several ranges get the whole file).
- * Always an exact Content-Length, never compressed: UEFI's HTTP boot asks HEAD first and believes it.
+ * Resolves when the last byte has been handed to the system, or the client is gone; undefined where no bytes of the file
+ * were asked for. Always an exact Content-Length, never compressed: UEFI's HTTP boot asks HEAD first and believes it.
  */
 export async function sendFile(
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
-): Promise<void> {
+): Promise<Sent | undefined> {
   let file: FileHandle;
   try {
     file = await open(path, 'r');
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;
     sendText(response, 404, 'there is no such file here\n');
-    return;
+    return undefined;
   }
   try {
     const { size } = await file.stat();
@@ -29,7 +36,7 @@ export async function sendFile(
     if (range === 'unsatisfiable') {
       response.setHeader('Content-Range', `bytes */${size}`);
       sendText(response, 416, 'the file is shorter than that\n');
-      return;
+      return undefined;
     }
     const { start, end } = range ?? { start: 0, end: size };
     if (range !== undefined) response.setHeader('Content-Range', `bytes ${start}-${end - 1}/${size}`);
@@ -38,8 +45,11 @@ export async function sendFile(
       'Content-Length': end - start,
       'Accept-Ranges': 'bytes',
     });
-    if (request.method === 'HEAD') response.end();
-    else await sendBytes(response, file, start, end);
+    if (request.method === 'HEAD') {
+      response.end();
+      return undefined;
+    }
+    return { done: await sendBytes(response, file, start, end), total: size };
   } finally {
     await file.close();
   }
@@ -50,17 +60,31 @@ export function sendText(response: ServerResponse, status: number, text: string,
   response.end(response.req.method === 'HEAD' ? undefined : text);
 }
 
-/** A client that goes away in the middle is its own affair, and a file that shrinks cuts the answer off, unfinished. */
+/**
+ * Returns where in the file it ended. A client that goes away in the middle is its own affair, and a file that shrinks cuts
+ * the answer off, unfinished.
+ */
 async function sendBytes(
   response: ServerResponse,
   file: FileHandle,
   start: number,
   end: number,
-): Promise<void> {
+): Promise<number> {
+  let read = start;
+  async function* chunks(): AsyncGenerator<Buffer> {
+    for await (const chunk of chunksOf(file, start, end)) {
+      read += chunk.length;
+      yield chunk;
+    }
+  }
+  const { socket } = response;
   try {
-    await pipeline(chunksOf(file, start, end), response);
+    await pipeline(chunks(), response);
+    return end;
   } catch (error) {
     if (errorCode(error) !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+    // What was read and still waits here has not left.
+    return Math.max(start, read - response.writableLength - (socket?.writableLength ?? 0));
   }
 }
 

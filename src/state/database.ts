@@ -13,6 +13,9 @@ const MIGRATIONS = [
      event TEXT NOT NULL          -- JSON, as in events/catalogue.ts
    );
    CREATE INDEX events_of_blade ON events (blade, id);`,
+  `ALTER TABLE events ADD COLUMN mac TEXT;
+   UPDATE events SET mac = json_extract(event, '$.mac');
+   CREATE INDEX events_of_mac ON events (mac, id);`,
 ];
 
 /**
