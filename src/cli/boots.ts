@@ -7,7 +7,7 @@ import type { RecordedEvent } from '../events/catalogue.ts';
 import { outcomeOf, type Outcome } from '../events/stopped.ts';
 import { describeEvent } from '../events/wording.ts';
 import { parseMac } from '../net/mac.ts';
-import { openDatabase } from '../state/database.ts';
+import { DATABASE, openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { contextOf, leaf } from './command.ts';
 
@@ -66,7 +66,7 @@ function machineOf(text: string): string {
 }
 
 function readEvents(stateDirectory: string, machine: string): RecordedEvent[] {
-  if (!existsSync(join(stateDirectory, 'state.db'))) return [];
+  if (!existsSync(join(stateDirectory, DATABASE))) return [];
   const database = openDatabase(stateDirectory);
   try {
     return new EventRepository(database).ofMachine(machine);

@@ -8,17 +8,19 @@ import type { BladerootEvent, RecordedEvent } from '../events/catalogue.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
+import { inheritedSockets } from '../serve/activation.ts';
 import { bindError } from '../serve/bind-error.ts';
 import { answerBootRequest, type BootHttpOptions } from '../serve/boot-http.ts';
 import { DhcpServer } from '../serve/dhcp.ts';
 import { servedFiles, type TftpFiles } from '../serve/tftp-files.ts';
 import { TftpServer } from '../serve/tftp.ts';
-import { openDatabase } from '../state/database.ts';
+import { DATABASE, openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { blobPath } from '../store/layout.ts';
 import { CurrentRelease } from './current-release.ts';
 import { dhcpEvent, offerTo } from './dhcp-policy.ts';
 import { chooseInterface } from './interface.ts';
+import { becomeUser, checkReadable, giveDatabase, userToBecome } from './privileges.ts';
 
 /** Where every root answers HTTP: not 80, which belongs to what the blade is for. */
 export const HTTP_PORT = 8067;
@@ -27,6 +29,8 @@ export interface RootOptions {
   stateDirectory: string;
   /** Undefined: the one that has an address in the fleet's subnet. */
   interface?: string | undefined;
+  /** Whom to become once all ports are open, if this process is root's; undefined: nobody else. */
+  user?: string;
   /** All that happens, as it happens. */
   onEvent(event: RecordedEvent): void;
   /** What failed without stopping the root. */
@@ -42,7 +46,7 @@ export interface Root {
 
 /**
  * Starts all boot services for the newest release in the state directory.
- * @throws BladerootError `NO_RELEASE`, `SIGNATURE_INVALID`, `NO_INTERFACE`, `PORT_IN_USE`, ...; nothing is left running then.
+ * @throws BladerootError `NO_RELEASE`, `SIGNATURE_INVALID`, `NO_INTERFACE`, `PORT_IN_USE`, `NO_USER`, `NOT_READABLE`, ...; nothing is left running then.
  */
 export async function startRoot(options: RootOptions): Promise<Root> {
   const stops: (() => Promise<void> | void)[] = [];
@@ -51,6 +55,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
   };
   try {
     const { stateDirectory } = options;
+    const user = options.user === undefined ? undefined : await userToBecome(options.user);
     const releases = new ReleaseRepository(stateDirectory, await readPublicKey(stateDirectory));
     const current = new CurrentRelease(releases, (error) => options.onError(error, 'reading a new release'));
     await current.start();
@@ -88,7 +93,10 @@ export async function startRoot(options: RootOptions): Promise<Root> {
       answerFirst: (request, response) => answerBootRequest(request, response, boot),
       onError: options.onError,
     });
-    await app.listen({ host: address, port: HTTP_PORT }).catch((error: unknown) => {
+    // Node listens at the descriptor where there is one.
+    const [inherited] = inheritedSockets('tcp', HTTP_PORT);
+    const listening = { host: address, port: HTTP_PORT, ...(inherited && { fd: inherited.fd }) };
+    await app.listen(listening).catch((error: unknown) => {
       const at = {
         service: 'HTTP',
         where: `${address} port ${HTTP_PORT}`,
@@ -137,6 +145,16 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     await dhcp.start();
     stops.push(() => dhcp.stop());
 
+    if (user !== undefined) {
+      await giveDatabase(join(stateDirectory, DATABASE), user);
+      becomeUser(user);
+      const { kernel, sequence } = release();
+      const served = [
+        join(releases.directory, `${sequence}.json`),
+        join(storeDirectory, blobPath(kernel.digest)),
+      ];
+      await checkReadable(served, user.name);
+    }
     emit({ type: 'root.started', url, release: release().sequence });
     return { url, interface: name, release: release().sequence, stop };
   } catch (error) {

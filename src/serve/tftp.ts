@@ -3,6 +3,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { describeError, errorCode } from '../errors.ts';
 import { decodeTftp, TFTP_ERROR, type TftpPacket, type TftpRequest } from '../net/tftp.ts';
+import { inheritedSockets } from './activation.ts';
 import { bindError } from './bind-error.ts';
 import { asNetascii, type TftpFiles } from './tftp-files.ts';
 import { agreeTerms } from './tftp-terms.ts';
@@ -164,7 +165,10 @@ async function listen(address: string, port: number): Promise<Socket> {
   const socket = createSocket('udp4');
   try {
     const listening = once(socket, 'listening');
-    socket.bind(port, address);
+    // Port 0 is any that is free: no socket that systemd could have opened.
+    const inherited = port === 0 ? undefined : inheritedSockets('udp', port)[0];
+    if (inherited === undefined) socket.bind(port, address);
+    else socket.bind({ fd: inherited.fd });
     await listening;
     return socket;
   } catch (error) {
