@@ -21,7 +21,7 @@ const url = (path: string): string => `http://${WIRE.address}:8067${path}`;
 
 test(
   'after its ports are open it is a user of its own, in every thread, without groups and capabilities',
-  { skip: needsRoot },
+  { skip: needsRoot, timeout: 60_000 },
   async (t) => {
     const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
     const serving = await Serving.start(wire, state);
@@ -46,7 +46,7 @@ test(
 
 test(
   'it goes on serving and keeping its events, and the next one finds them',
-  { skip: needsRoot },
+  { skip: needsRoot, timeout: 60_000 },
   async (t) => {
     const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
     const serving = await Serving.start(wire, state);
@@ -78,7 +78,7 @@ test(
 
 test(
   'it can neither read the private key, nor write the store, the releases and the state directory',
-  { skip: needsRoot },
+  { skip: needsRoot, timeout: 60_000 },
   async (t) => {
     const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
     const serving = await Serving.start(wire, state);
@@ -110,7 +110,7 @@ test(
 
 test(
   'what cannot be read afterwards is said at once, with the way to mend it',
-  { skip: needsRoot },
+  { skip: needsRoot, timeout: 60_000 },
   async (t) => {
     const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
     await run('chmod', ['700', state]);
@@ -120,7 +120,7 @@ test(
 
 test(
   'a user that does not exist is said before anything is opened; root keeps all rights when told so',
-  { skip: needsRoot },
+  { skip: needsRoot, timeout: 60_000 },
   async (t) => {
     const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
     await assert.rejects(
@@ -136,7 +136,7 @@ test(
 
 test(
   'what an administrator of umask 077 makes can be read by the boot services, and the key by nobody',
-  { skip: needsRoot },
+  { skip: needsRoot, timeout: 60_000 },
   async (t) => {
     const before = process.umask(0o077);
     t.after(() => process.umask(before));

@@ -72,13 +72,13 @@ export class Wire {
 }
 
 /** A state directory with keys, a store and a release for web01, which everybody may enter. */
-export async function stateWithRelease(t: TestContext): Promise<string> {
+export async function stateWithRelease(t: TestContext, loader: string = SERVED.loader): Promise<string> {
   const directory = await folderOf(t, {});
   await chmod(directory, 0o755);
   const state = join(directory, 'state');
   await createKeys(state);
   await Store.open(join(state, 'store'));
-  for (const content of Object.values(SERVED)) {
+  for (const content of [SERVED.kernel, SERVED.initrd, loader]) {
     const path = join(state, 'store', blobPath(blobOf(content).digest));
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, content);
@@ -92,7 +92,7 @@ export async function stateWithRelease(t: TestContext): Promise<string> {
   const release = sampleRelease(await readPrivateKey(state), {
     kernel: { ...blobOf(SERVED.kernel), version: '6.1.0' },
     initrd: blobOf(SERVED.initrd),
-    loaders: { 'undionly.kpxe': blobOf(SERVED.loader) },
+    loaders: { 'undionly.kpxe': blobOf(loader) },
     blades: [{ ...sampleStatement().blades[0]!, ...blade }],
   });
   await new ReleaseRepository(state, await readPublicKey(state)).put(release);
