@@ -17,6 +17,15 @@ async function statusOf(pid: number, thread: string): Promise<Map<string, string
   );
 }
 
+/** What the kernel lets that user do, with the rights that the process was seen to have: `done`, or why not. */
+async function asUser(...command: string[]): Promise<string> {
+  const rights = ['--reuid', SERVE_USER, '--regid', SERVE_USER, '--clear-groups'];
+  return await run('setpriv', [...rights, '--', ...command]).then(
+    () => 'done',
+    (error: unknown) => String(error),
+  );
+}
+
 const url = (path: string): string => `http://${WIRE.address}:8067${path}`;
 
 test(
@@ -83,20 +92,6 @@ test(
     const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
     const serving = await Serving.start(wire, state);
     t.after(() => serving.stop());
-    // What the kernel lets that user do, with the rights that the process was seen to have.
-    const asUser = async (...command: string[]): Promise<string> =>
-      await run('setpriv', [
-        '--reuid',
-        SERVE_USER,
-        '--regid',
-        SERVE_USER,
-        '--clear-groups',
-        '--',
-        ...command,
-      ]).then(
-        () => 'done',
-        (error: unknown) => String(error),
-      );
     const [blob] = await readdir(join(state, 'store/blobs'));
     assert.equal(await asUser('cat', join(state, 'store/blobs', blob ?? '')), 'done');
     assert.equal(await asUser('test', '-w', join(state, 'state.db')), 'done');

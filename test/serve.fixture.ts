@@ -12,12 +12,11 @@ import type { TestContext } from 'node:test';
 import type { RecordedEvent } from '../src/events/catalogue.ts';
 import { createKeys, readPrivateKey, readPublicKey } from '../src/release/keys.ts';
 import { ReleaseRepository } from '../src/release/repository.ts';
-import { blobOf, sampleRelease } from '../src/release/release.fixture.ts';
+import { blobOf, sampleRelease, sampleStatement } from '../src/release/release.fixture.ts';
 import { blobPath } from '../src/store/layout.ts';
 import { Store } from '../src/store/store.ts';
 import { run, type RunResult } from '../src/system/run.ts';
 import { folderOf } from '../src/fleet/test-folder.ts';
-import { sampleStatement } from '../src/release/release.fixture.ts';
 import { PROGRAM } from './bladeroot.fixture.ts';
 
 export const WIRE = {
@@ -83,17 +82,14 @@ export async function stateWithRelease(t: TestContext, loader: string = SERVED.l
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, content);
   }
-  const blade = {
-    ...sampleStatement().blades[0],
-    name: WIRE.blade,
-    mac: WIRE.mac,
-    address: WIRE.bladeAddress,
-  };
+  const blades = sampleStatement()
+    .blades.slice(0, 1)
+    .map((blade) => ({ ...blade, name: WIRE.blade, mac: WIRE.mac, address: WIRE.bladeAddress }));
   const release = sampleRelease(await readPrivateKey(state), {
     kernel: { ...blobOf(SERVED.kernel), version: '6.1.0' },
     initrd: blobOf(SERVED.initrd),
     loaders: { 'undionly.kpxe': blobOf(loader) },
-    blades: [{ ...sampleStatement().blades[0]!, ...blade }],
+    blades,
   });
   await new ReleaseRepository(state, await readPublicKey(state)).put(release);
   return state;
