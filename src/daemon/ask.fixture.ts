@@ -1,6 +1,6 @@
 /**
  * A program for tests: sends one packet (hex) by UDP from a port of the network namespace it is started in, and prints every
- * packet that comes back within a time, a line of JSON each.
+ * packet that comes back, a line of JSON each. It ends half a second after the first, or when its time is over.
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -30,16 +30,19 @@ if (import.meta.main) {
   await once(socket, 'listening');
   socket.setBroadcast(true);
   const sent = performance.now();
+  const first = Promise.withResolvers<void>();
   socket.on('message', (bytes, { address, port }) => {
+    first.resolve();
     const heard: Heard = {
       packet: bytes.toString('hex'),
       from: address,
       port,
       after: performance.now() - sent,
     };
-    console.log(JSON.stringify(heard));
+    process.stdout.write(`${JSON.stringify(heard)}\n`);
   });
   socket.send(Buffer.from(asked.packet, 'hex'), asked.port, asked.to);
-  await wait(asked.wait);
+  await Promise.race([first.promise, wait(asked.wait, undefined, { ref: false })]);
+  await wait(500);
   socket.close();
 }
