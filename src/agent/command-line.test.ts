@@ -5,7 +5,7 @@ import { parseCommandLine } from './command-line.ts';
 test('roots come in the order of the command line, without a slash at the end', () => {
   const text =
     'vmlinuz initrd=initrd console=ttyS0 bladeroot.root=http://10.0.0.1:8067/ quiet bladeroot.root=http://10.0.0.2:8067\n';
-  assert.deepEqual(parseCommandLine(text), { roots: ['http://10.0.0.1:8067', 'http://10.0.0.2:8067'] });
+  assert.deepEqual(parseCommandLine(text).roots, ['http://10.0.0.1:8067', 'http://10.0.0.2:8067']);
 });
 
 test('what is no URL of a root is passed over', () => {
@@ -20,5 +20,14 @@ test('a command line without a root is refused, with an example of a right one',
       code: 'NO_ROOT_URL',
       hint: /bladeroot\.root=http:\/\/ADDRESS/,
     });
+  }
+});
+
+test('BOOTIF says which card it booted from; one that the loader left empty says nothing', () => {
+  const macOf = (word: string): string | undefined =>
+    parseCommandLine(`bladeroot.root=http://10.0.0.1 ${word} quiet`).bootMac;
+  assert.equal(macOf('BOOTIF=01-52-54-00-AB-00-11'), '52:54:00:ab:00:11');
+  for (const word of ['', 'BOOTIF=01-', 'BOOTIF=01-${netX/mac:hexhyp}', 'BOOTIF=52-54-00-ab-00-11']) {
+    assert.equal(macOf(word), undefined, word);
   }
 });

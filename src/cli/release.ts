@@ -125,8 +125,8 @@ function describe(release: ReleaseStatement): string {
   const rows = release.blades.map((blade) => [
     blade.name,
     blade.address,
-    blade.mac,
+    blade.mac ?? blade.serial ?? blade.guid ?? '',
     bytes(blade.overlay.bytes),
   ]);
-  return [...head, table(['BLADE', 'ADDRESS', 'MAC', 'OVERLAY'], rows)].join('\n');
+  return [...head, table(['BLADE', 'ADDRESS', 'MACHINE', 'OVERLAY'], rows)].join('\n');
 }

@@ -15,6 +15,7 @@ import { servedFiles, type TftpFiles } from '../serve/tftp-files.ts';
 import { TftpServer } from '../serve/tftp.ts';
 import { openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
+import { MachineRepository } from '../state/machines.ts';
 import { blobPath } from '../store/layout.ts';
 import { CurrentRelease } from './current-release.ts';
 import { dhcpEvent, offerTo } from './dhcp-policy.ts';
@@ -61,6 +62,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     const database = openDatabase(stateDirectory);
     stops.push(() => database.close());
     const events = new EventRepository(database);
+    const machines = new MachineRepository(database);
     const bus = new EventBus(events);
     stops.push(bus.subscribe(options.onEvent));
 
@@ -84,6 +86,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     const app = createApp({
       bus,
       events,
+      machines,
       current: release,
       answerFirst: (request, response) => answerBootRequest(request, response, boot),
       onError: options.onError,

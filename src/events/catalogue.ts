@@ -70,6 +70,17 @@ const servedSchema = z.strictObject({
   message: z.string().optional(),
 });
 
+/** A machine that is no blade yet, and one that has become one; `message` says what machine it is. */
+const machineSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('machine.pending'), mac: z.string(), message: z.string() }),
+  z.strictObject({
+    type: z.literal('machine.adopted'),
+    mac: z.string(),
+    blade: z.string(),
+    message: z.string(),
+  }),
+]);
+
 const rootSchema = z.strictObject({
   type: z.literal('root.started'),
   url: z.string(),
@@ -81,6 +92,7 @@ export const eventSchema = z.discriminatedUnion('type', [
   upReportSchema,
   dhcpSchema,
   servedSchema,
+  machineSchema,
   rootSchema,
 ]);
 

@@ -31,6 +31,7 @@ export function checkFleet(draft: Draft, around: Surroundings): Fault[] {
   ];
   return [
     ...checkNetwork(draft),
+    ...checkNames(draft),
     ...checkAddresses(draft),
     ...checkUnique(draft, 'mac', around),
     ...checkUnique(draft, 'address', around),
@@ -94,6 +95,15 @@ function checkNetwork({ network: { subnet: text, gateway } }: Draft): Fault[] {
 
 function between({ first, last }: Subnet): string {
   return `an address between ${first} and ${last}`;
+}
+
+/** What stands in the URLs of a machine without a name (boot/unknown-script.ts). */
+const NO_BLADE = 'unknown';
+
+function checkNames({ blades }: Draft): Fault[] {
+  if (!Object.hasOwn(blades, NO_BLADE)) return [];
+  const message = `${NO_BLADE} is what machines without a name are called; give the blade another name`;
+  return [{ path: ['blades', NO_BLADE], message }];
 }
 
 function checkAddresses({ network, blades }: Draft): Fault[] {

@@ -159,6 +159,20 @@ test('a blade that the release does not know is told so', async (t) => {
   assert.deepEqual(events, []);
 });
 
+test('a machine without a name gets a script, kernel and initrd of the current release, by its address', async (t) => {
+  const { url, events } = await serveBoots(t);
+  const { body } = await curl(scriptUrl(url, 'unknown'));
+  const kernel = /kernel .*:8067\/boot\/unknown\/vmlinuz .*BOOTIF=01-\$\{netX\/mac:hexhyp\} .* quiet /;
+  assert.match(body, kernel);
+  assert.equal((await curl(`${url}/boot/unknown/vmlinuz`)).body, 'kernel');
+  assert.equal((await curl(`${url}/boot/unknown/initrd`)).body, 'initrd');
+  assert.deepEqual(events, [
+    { type: 'boot.script', blade: '127.0.0.1', message: 'unknown' },
+    { type: 'boot.kernel', blade: '127.0.0.1' },
+    { type: 'boot.initrd', blade: '127.0.0.1' },
+  ]);
+});
+
 test('only GET and HEAD, as Allow says', async (t) => {
   const { url } = await serveBoots(t);
   const answer = await curl(`${url}/boot/web01/vmlinuz`, '--request', 'PUT');

@@ -3,9 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import type { BootPlan } from '../boot/plan.ts';
 import { ipxeScript } from '../boot/script.ts';
+import { UNKNOWN, unknownScript } from '../boot/unknown-script.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import type { SignedRelease } from '../release/repository.ts';
-import type { ReleaseBlade } from '../release/statement.ts';
+import type { ReleaseBlade, ReleaseStatement } from '../release/statement.ts';
 import { blobPath, PUBLIC_FILE } from '../store/layout.ts';
 import { sendFile, sendText } from './send-file.ts';
 
@@ -63,15 +64,20 @@ async function answerBlade(
 ): Promise<void> {
   const release = options.current().statement;
   const blade = release.blades.find(({ name }) => name === bladeName);
-  if (blade === undefined) {
+  if (blade === undefined && bladeName !== UNKNOWN) {
     sendText(response, 404, `release ${release.sequence} has no blade ${bladeName}\n`);
     return;
   }
   const seen = (type: 'boot.script' | 'boot.kernel' | 'boot.initrd', message?: string): void => {
     if (request.method !== 'GET') return;
-    options.onEvent({ type, blade: bladeName, ...(message === undefined ? {} : { message }) });
+    // A machine without a name is called by its address, as when it fetches its loader.
+    const who = blade?.name ?? request.socket.remoteAddress ?? UNKNOWN;
+    options.onEvent({ type, blade: who, ...(message === undefined ? {} : { message }) });
   };
-  if (file === 'script.ipxe') {
+  if (file === 'script.ipxe' && blade === undefined) {
+    seen('boot.script', UNKNOWN);
+    sendText(response, 200, scriptForUnknown(options.url, release));
+  } else if (file === 'script.ipxe' && blade !== undefined) {
     const plan = options.plan(blade);
     seen('boot.script', plan.kind);
     sendText(response, 200, ipxeScript(plan, scriptFacts(options.url, release.sequence, blade)));
@@ -82,6 +88,11 @@ async function answerBlade(
     seen('boot.initrd');
     await sendFile(request, response, join(options.storeDirectory, blobPath(release.initrd.digest)));
   }
+}
+
+function scriptForUnknown(root: string, release: ReleaseStatement): string {
+  const kernelArgs = release.blades.map((blade) => blade.kernelArgs);
+  return unknownScript({ root, release: release.sequence, kernelArgs });
 }
 
 function scriptFacts(root: string, release: number, blade: ReleaseBlade): Parameters<typeof ipxeScript>[1] {
