@@ -41,6 +41,7 @@ async function main(): Promise<void> {
       ...found,
       publicKey,
       source: new HttpSource(`${found.root}/store`),
+      mac: machine.mac,
       reporter,
     });
     await mkdir(SWITCH_ROOT, { recursive: true });

@@ -111,10 +111,12 @@ async function renderBlades(request: PublishRequest, image: ImageFiles): Promise
 }
 
 function releaseBlade(blade: ResolvedBlade, overlay: Blob): ReleaseBlade {
-  const { name, mac, address, netmask, gateway, dns, domain, kernelArgs, disk } = blade;
+  const { name, mac, serial, guid, address, netmask, gateway, dns, domain, kernelArgs, disk } = blade;
   return {
     name,
-    mac,
+    ...(mac === undefined ? {} : { mac }),
+    ...(serial === undefined ? {} : { serial }),
+    ...(guid === undefined ? {} : { guid }),
     address,
     netmask,
     ...(gateway === undefined ? {} : { gateway }),
