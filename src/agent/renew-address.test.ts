@@ -38,7 +38,8 @@ describe('with the udhcpc of the initrd on a wire of its own', { skip: cannotMak
     const pidFile = join(folder, 'udhcpc.pid');
     const udhcpc = `RESOLV_CONF='${folder}/resolv.conf' udhcpc -i ${CLIENT.interface} -n -t 5 -T 2 -p '${pidFile}' -s '${folder}/script'`;
     await segment.runClient('bash', ['-c', `${udhcpc} > /dev/null 2>&1`]);
-    t.after(async () => process.kill(Number(await readFile(pidFile, 'utf8'))));
+    const pid = Number(await readFile(pidFile, 'utf8'));
+    t.after(() => process.kill(pid));
     const addresses = async (): Promise<string> =>
       (await segment.runClient('ip', ['-4', '-o', 'address', 'show', 'dev', CLIENT.interface])).stdout;
     assert.match(await addresses(), /inet 10\.99\.0\.200\/24/);
