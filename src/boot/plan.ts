@@ -1,18 +1,39 @@
 /** Who boots what. Policy lives here and nowhere else: facts in, plan out. */
-import { firmwareOf, LOADERS, type Firmware } from './firmware.ts';
+import { bootsByHttp, firmwareOf, LOADERS, type Firmware, type FirmwareFacts } from './firmware.ts';
 
-/** What the firmware is told to load: by TFTP, or an iPXE script by HTTP. */
+/** What a machine that asks by DHCP says of itself. */
+export interface BootClient extends FirmwareFacts {
+  isIpxe: boolean;
+  /** Whether it is an iPXE that says (option 175) that it was built with HTTP. */
+  ipxeHasHttp: boolean;
+}
+
+/** What the firmware is told to load: a loader by TFTP or by HTTP (a path on the root), or an iPXE script. */
 export type BootFile =
-  | { kind: 'loader'; name: string }
   | { kind: 'script' }
+  | { kind: 'loader'; name: string }
+  | { kind: 'url'; path: string }
   | { kind: 'none'; firmware: Firmware };
 
-/** The next thing for a machine that asks by DHCP; iPXE that speaks HTTP needs no other loader. */
-export function planBootFile(client: { arch: number[]; isIpxe: boolean; ipxeHasHttp: boolean }): BootFile {
+/** Where the root serves its loaders by HTTP; a name follows. */
+export const LOADERS_PATH = '/boot/loaders/';
+
+/**
+ * The next thing for a machine that asks by DHCP. iPXE that speaks HTTP goes straight to its script; an iPXE that does
+ * not (many ROMs of network cards) loads ours first, as plain firmware does.
+ *
+ * Nothing can go in circles: the loaders are iPXE with HTTP, which says so in option 175 when it asks in its turn, and
+ * then gets the script. So it takes no user class of our own, which the system's iPXE has not.
+ *
+ * A loader is named even where the release has none, as for ARM64 on a Debian that has no iPXE for it: the firmware is
+ * told at once that there is no such file, and goes on to its next device. Without a name, EDK2 waits for other offers.
+ */
+export function planBootFile(client: BootClient): BootFile {
   if (client.isIpxe && client.ipxeHasHttp) return { kind: 'script' };
-  const firmware = firmwareOf(client.arch);
+  const firmware = firmwareOf(client);
   const name = LOADERS[firmware];
-  return name === undefined ? { kind: 'none', firmware } : { kind: 'loader', name };
+  if (name === undefined) return { kind: 'none', firmware };
+  return bootsByHttp(client) ? { kind: 'url', path: `${LOADERS_PATH}${name}` } : { kind: 'loader', name };
 }
 
 /** What a blade does once it has its script. */

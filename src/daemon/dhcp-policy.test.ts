@@ -31,8 +31,13 @@ test("a blade's iPXE gets the URL of its own script", () => {
   assert.equal(offer?.bootFile, 'http://10.77.0.1:8067/boot/web01/script.ipxe');
 });
 
+test('PXE-13: UEFI HTTP boot gets a URL with a literal address, for a reserved blade too', () => {
+  const http = { ...bios, arch: [16], vendorClass: 'HTTPClient:Arch:00016:UNDI:003001' };
+  assert.equal(offerTo(http, blades, ROOT)?.bootFile, `${ROOT}/boot/loaders/snponly.efi`);
+});
+
 test('firmware for which there is no loader gets an address and no boot file', () => {
-  const offer = offerTo({ ...bios, arch: [11] }, blades, ROOT);
+  const offer = offerTo({ ...bios, arch: [6] }, blades, ROOT);
   assert.equal(offer?.address, '10.77.0.11');
   assert.equal(offer !== undefined && 'bootFile' in offer, false);
 });

@@ -25,6 +25,7 @@ export function offerTo(client: DhcpClient, blades: ReleaseBlade[], root: string
     ...(domain === undefined ? {} : { domainName: domain }),
     ...(file.kind === 'script' ? { bootFile: scriptUrl(root, name) } : {}),
     ...(file.kind === 'loader' ? { bootFile: file.name } : {}),
+    ...(file.kind === 'url' ? { bootFile: `${root}${file.path}` } : {}),
   };
 }
 

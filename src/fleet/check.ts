@@ -1,5 +1,5 @@
-import ipaddr from 'ipaddr.js';
 import { didYouMean, nameList } from './nearest.ts';
+import { checkNetworks, networksOfDraft, outside, subnetOf, type Subnet } from './check-networks.ts';
 import type { Draft, Settings } from './schema.ts';
 import type { Path } from './source.ts';
 
@@ -32,7 +32,7 @@ export function checkFleet(draft: Draft, around: Surroundings): Fault[] {
     ...Object.entries(draft.blades).map(([name, blade]): [Path, Settings] => [['blades', name], blade]),
   ];
   return [
-    ...checkNetwork(draft),
+    ...checkNetworks(draft, around),
     ...checkAddresses(draft),
     ...checkUnique(draft, 'mac', around),
     ...checkUnique(draft, 'serial', around),
@@ -49,69 +49,24 @@ export function checkFleet(draft: Draft, around: Surroundings): Fault[] {
   ];
 }
 
-interface Subnet {
-  text: string;
-  first: string;
-  last: string;
-  /** Why no host can have this address; undefined when one can. */
-  refuses(address: string): string | undefined;
-}
-
-function subnetOf(text: string): Subnet {
-  const first = ipaddr.IPv4.networkAddressFromCIDR(text).toString();
-  const last = ipaddr.IPv4.broadcastAddressFromCIDR(text).toString();
-  const subnet = ipaddr.IPv4.parseCIDR(text);
-  return {
-    text,
-    first,
-    last,
-    refuses(address) {
-      if (!ipaddr.IPv4.parse(address).match(subnet)) return `is not in the subnet ${text}`;
-      if (address === first) return `is the address of the subnet ${text} itself`;
-      return address === last ? `is the broadcast address of the subnet ${text}` : undefined;
-    },
-  };
-}
-
-/** A subnet of /31 or /32 has no room for a root and a blade beside network and broadcast address. */
-const LONGEST_PREFIX = 30;
-
-function checkNetwork({ network: { subnet: text, gateway } }: Draft): Fault[] {
-  if (text === undefined) return [];
-  const faults: Fault[] = [];
-  const path = ['network', 'subnet'];
-  const prefixLength = ipaddr.IPv4.parseCIDR(text)[1];
-  const subnet = subnetOf(text);
-  if (prefixLength > LONGEST_PREFIX) {
-    faults.push({
-      path,
-      message: `${text} has no room for blades; write a prefix length of at most ${LONGEST_PREFIX}`,
-    });
-  } else if (!text.startsWith(`${subnet.first}/`)) {
-    const message = `${text} does not start at its first address; write ${subnet.first}/${prefixLength}`;
-    faults.push({ path, message });
-  }
-  const refused = gateway === undefined ? undefined : subnet.refuses(gateway);
-  if (refused !== undefined) {
-    faults.push({ path: ['network', 'gateway'], message: `${gateway} ${refused}; write ${between(subnet)}` });
-  }
-  return faults;
-}
-
-function between({ first, last }: Subnet): string {
-  return `an address between ${first} and ${last}`;
-}
-
-function checkAddresses({ network, blades }: Draft): Fault[] {
-  if (network.subnet === undefined) return [];
-  const subnet = subnetOf(network.subnet);
-  return Object.entries(blades).flatMap(([name, { address }]) => {
-    const refused = address === undefined ? undefined : subnet.refuses(address);
-    if (refused === undefined) return [];
-    return [
-      { path: ['blades', name, 'address'], message: `${address} ${refused}; write ${between(subnet)}` },
-    ];
+/** A blade is in the network whose subnet has its address, so any of them will do. */
+function checkAddresses(draft: Draft): Fault[] {
+  const subnets = networksOfDraft(draft).flatMap(([, { subnet }]) =>
+    subnet === undefined ? [] : [subnetOf(subnet)],
+  );
+  if (subnets.length === 0) return [];
+  return Object.entries(draft.blades).flatMap(([name, { address }]) => {
+    if (address === undefined) return [];
+    const refused = refusal(subnets, address);
+    return refused === undefined ? [] : [{ path: ['blades', name, 'address'], message: refused }];
   });
+}
+
+function refusal(subnets: Subnet[], address: string): string | undefined {
+  const [only] = subnets;
+  const home = subnets.find((subnet) => subnet.has(address)) ?? (subnets.length === 1 ? only : undefined);
+  if (home !== undefined) return outside(home, address);
+  return `${address} is in none of the fleet's subnets (${subnets.map(({ text }) => text).join(', ')}); write an address in one of them, or add its network to networks`;
 }
 
 function checkUnique(

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { exampleFleet } from './example.ts';
 import { FleetErrors } from './findings.ts';
 import { loadFleet, parseFleet } from './load.ts';
+import { resolveFleet } from './resolve.ts';
 import { fleetSchema } from './schema.ts';
 import { folderOf } from './test-folder.ts';
 
@@ -50,7 +51,7 @@ test('each fault names file, line and field, what is wrong and what would be rig
     [
       '',
       [
-        'fleet.yaml:1: nothing is not a map; write "key: value" lines; the keys are name, network, defaults, profiles, blades',
+        'fleet.yaml:1: nothing is not a map; write "key: value" lines; the keys are name, network, networks, defaults, profiles, blades',
       ],
     ],
     [
@@ -237,4 +238,57 @@ test('every field says what it is for, and is in the JSON Schema for editors', (
   };
   walk(z.toJSONSchema(fleetSchema, { io: 'input' }), 'fleet');
   assert.deepEqual(undescribed, []);
+});
+
+test('several networks: a blade is in the one whose subnet has its address', () => {
+  const fleet = parseFleet(
+    `name: lab
+network: { subnet: 10.77.0.0/24, pool: { from: 10.77.0.200, to: 10.77.0.250 } }
+networks:
+  rack2: { subnet: 10.78.0.0/16, gateway: 10.78.0.1, mode: proxy, proxyDelay: 200 }
+blades:
+  a: { mac: "52:54:00:77:00:11", address: 10.77.0.210 }
+  b: { mac: "52:54:00:77:00:12", address: 10.78.3.4 }
+`,
+    [],
+  );
+  assert.equal(fleet.network.mode, 'server');
+  const shown = resolveFleet(fleet).map(({ name, netmask, gateway }) => [name, netmask, gateway]);
+  assert.deepEqual(shown, [
+    ['a', '255.255.255.0', undefined],
+    ['b', '255.255.0.0', '10.78.0.1'],
+  ]);
+});
+
+test('networks that overlap, pools that cannot be, and what nobody would use are faults with their lines', () => {
+  const fleet = `name: lab
+network:
+  subnet: 10.77.0.0/24
+  mode: off
+  pool: { from: 10.77.0.9, to: 10.77.0.3 }
+  proxyDelay: 20
+networks:
+  a: { subnet: 10.77.0.128/25 }
+  b: { subnet: 10.0.0.0/15, pool: { from: 10.0.0.1, to: 10.1.0.1 } }
+  c:
+    subnet: 10.79.0.0/24
+    pool: { from: 10.80.0.1, to: 10.79.0.255 }
+    mode: dhcp
+  main: { subnet: 10.81.0.0/24 }
+blades:
+  z: { mac: "52:54:00:77:00:12", address: 10.90.3.4 }
+`;
+  assert.deepEqual(findingsOf(fleet), [
+    'fleet.yaml:5: network.pool.to: 10.77.0.3 is before 10.77.0.9; write the lower address in from, the higher in to',
+    'fleet.yaml:5: network.pool: is of no use with mode off: another server gives the addresses; take it out, or write mode: server',
+    'fleet.yaml:6: network.proxyDelay: is of no use but with mode proxy; take it out, or write mode: proxy',
+    'fleet.yaml:8: networks.a.subnet: 10.77.0.128/25 overlaps 10.77.0.0/24 of network (line 3); each network needs addresses of its own',
+    'fleet.yaml:9: networks.b.pool: has 65537 addresses; write a range of at most 65536',
+    'fleet.yaml:12: networks.c.pool.from: 10.80.0.1 is not in the subnet 10.79.0.0/24; write an address between 10.79.0.0 and 10.79.0.255',
+    'fleet.yaml:12: networks.c.pool.to: 10.79.0.255 is the broadcast address of the subnet 10.79.0.0/24; write an address between 10.79.0.0 and 10.79.0.255',
+    'fleet.yaml:12: networks.c.pool.to: 10.79.0.255 is before 10.80.0.1; write the lower address in from, the higher in to',
+    'fleet.yaml:13: networks.c.mode: "dhcp" is not what the root does there about DHCP; write server, proxy or off',
+    'fleet.yaml:14: networks.main: main is the name of `network`; write another name',
+    "fleet.yaml:16: blades.z.address: 10.90.3.4 is in none of the fleet's subnets (10.77.0.0/24, 10.77.0.128/25, 10.0.0.0/15, 10.79.0.0/24, 10.81.0.0/24); write an address in one of them, or add its network to networks",
+  ]);
 });

@@ -2,7 +2,7 @@
 import ipaddr from 'ipaddr.js';
 import { BladerootError } from '../errors.ts';
 import { didYouMean } from './nearest.ts';
-import type { Blade, Fleet, Settings } from './schema.ts';
+import type { Blade, Fleet, Network, Settings } from './schema.ts';
 
 /** A blade with everything that it has from defaults, profiles and itself. */
 export interface ResolvedBlade extends Settings {
@@ -46,8 +46,23 @@ export function resolveFleet(fleet: Fleet): ResolvedBlade[] {
   return Object.entries(fleet.blades).map(([name, blade]) => resolve(fleet, name, blade));
 }
 
+/** The name by which `network` goes among the fleet's networks. */
+export const MAIN_NETWORK = 'main';
+
+/** All networks by name, the main one first. */
+export function networksOf(fleet: Pick<Fleet, 'network' | 'networks'>): [name: string, network: Network][] {
+  return [[MAIN_NETWORK, fleet.network], ...Object.entries(fleet.networks)];
+}
+
+/** The network whose subnet has the address; a checked fleet has one for each blade. */
+export function networkAt(fleet: Pick<Fleet, 'network' | 'networks'>, address: string): Network {
+  const at = ipaddr.IPv4.parse(address);
+  const found = networksOf(fleet).find(([, { subnet }]) => at.match(ipaddr.IPv4.parseCIDR(subnet)));
+  return found?.[1] ?? fleet.network;
+}
+
 function resolve(fleet: Fleet, name: string, blade: Blade): ResolvedBlade {
-  const { subnet, gateway, dns, domain } = fleet.network;
+  const { subnet, gateway, dns, domain } = networkAt(fleet, blade.address);
   const prefixLength = ipaddr.IPv4.parseCIDR(subnet)[1];
   const profiles = profileChain(fleet, blade.profile ?? []);
   return {

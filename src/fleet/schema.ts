@@ -164,6 +164,28 @@ const network = strict({
   )
     .optional()
     .describe('The domain that host names are completed with'),
+  mode: z
+    .enum(['server', 'proxy', 'off'], {
+      error: expects('what the root does there about DHCP', 'server, proxy or off'),
+    })
+    .default('server')
+    .describe(
+      'server: the root is the DHCP server; proxy: another one gives addresses, the root tells what to boot; off: the root is silent',
+    ),
+  pool: strict({
+    from: address('an IPv4 address', 'the first address such as 10.77.0.200').describe('The first address'),
+    to: address('an IPv4 address', 'the last address such as 10.77.0.250').describe('The last address'),
+  })
+    .optional()
+    .describe(
+      'Addresses for machines that are no blades yet; those of blades, router and root in it are left out by themselves. Left out, unknown machines get no answer',
+    ),
+  proxyDelay: z
+    .int({ error: expects('a time in milliseconds', 'a whole number from 0 to 10000 such as 500') })
+    .min(0, { error: expects('a time in milliseconds', 'a whole number from 0 to 10000 such as 500') })
+    .max(10_000, { error: expects('a time in milliseconds', 'a whole number from 0 to 10000 such as 500') })
+    .optional()
+    .describe('Milliseconds before a proxy answers; some ROMs miss an instant answer'),
 });
 
 const profile = strict({
@@ -213,9 +235,14 @@ const blades = mapOf(
   '"NAME: { mac: …, address: … }" lines',
 ).default({});
 
+const networkName = label('the name of a network', 'rack2');
+
 export const fleetSchema = strict({
   name: label('the name of a fleet', 'lab').describe('The name of the fleet'),
   network: network.describe('The network that the blades boot from and live in'),
+  networks: mapOf(networkName, network, '"NAME: { subnet: … }" lines, one for each further network')
+    .default({})
+    .describe('Further networks, by name; a blade is in the one whose subnet has its address'),
   defaults: strict(settings).prefault({}).describe('What every blade has'),
   profiles,
   blades: blades.describe('The servers of the fleet, by host name'),
@@ -226,6 +253,7 @@ export const fleetSchema = strict({
  */
 export const draftSchema = z.object({
   network: network.partial().prefault({}),
+  networks: z.record(z.string(), network.partial()).default({}),
   defaults: strict(settings).prefault({}),
   profiles,
   blades: z.record(z.string(), blade.partial({ address: true })).default({}),

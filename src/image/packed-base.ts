@@ -1,4 +1,5 @@
 /** The snapshot that a new one builds upon: what its packs hold is not packed again, and serves for patches. */
+import { isDeepStrictEqual } from 'node:util';
 import { errorCode } from '../errors.ts';
 import type { Digest } from '../store/digest.ts';
 import { ObjectReader } from '../store/object-reader.ts';
@@ -7,6 +8,7 @@ import { PackReader, type PackReaderOptions } from '../store/pack-reader.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
 import { DirectorySource } from '../store/directory-source.ts';
+import type { BytePath } from './byte-path.ts';
 import { parseManifest, type ManifestEntry } from './manifest.ts';
 import { layerOf, layersFor, waysByCost, type SnapshotStatement } from './statement.ts';
 
@@ -79,6 +81,24 @@ export class PackedBase {
         : entry,
     );
     return new PackedBase(statement, entries, objects);
+  }
+
+  /** The snapshot's own entry that says the same, so that it is in memory once. */
+  sameAs(entry: ManifestEntry): ManifestEntry | undefined {
+    const before = this.#entryAt(entry.path);
+    return isDeepStrictEqual(before, entry) ? before : undefined;
+  }
+
+  /** The entries are in the order of their paths. */
+  #entryAt(path: BytePath): ManifestEntry | undefined {
+    let [low, high] = [0, this.entries.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.entries[middle]?.path ?? '') < path) low = middle + 1;
+      else high = middle;
+    }
+    const found = this.entries[low];
+    return found?.path === path ? found : undefined;
   }
 
   /** Whether who has this snapshot's packs of a layer has an object. */

@@ -53,6 +53,7 @@ export class TreeReader {
   /** Files whose content was read. */
   filesRead = 0;
   readonly #root: TreeRoot;
+  readonly #base: PackedBase | undefined;
   readonly #options: TreeReaderOptions;
   /** Of all things, in order. */
   #paths: readonly BytePath[] = [];
@@ -63,8 +64,9 @@ export class TreeReader {
   readonly #problems = new Map<BytePath, FileProblem>();
   readonly #progress: PackProgress = { entriesDone: 0, entriesTotal: 0, bytesDone: 0 };
 
-  private constructor(root: TreeRoot, options: TreeReaderOptions) {
+  private constructor(root: TreeRoot, base: PackedBase | undefined, options: TreeReaderOptions) {
     this.#root = root;
+    this.#base = base;
     this.#options = options;
   }
 
@@ -75,9 +77,9 @@ export class TreeReader {
     base: PackedBase | undefined,
     options: TreeReaderOptions,
   ): Promise<TreeReader> {
-    const reader = new TreeReader(new TreeRoot(directory), options);
+    const reader = new TreeReader(new TreeRoot(directory), base, options);
     try {
-      await reader.#look(directory, cache, base);
+      await reader.#look(directory, cache);
       return reader;
     } catch (error) {
       reader.close();
@@ -196,7 +198,8 @@ export class TreeReader {
 
   readonly #begun = BigInt(Date.now()) * 1_000_000n;
 
-  async #look(directory: string, cache: PackCache | undefined, base: PackedBase | undefined): Promise<void> {
+  async #look(directory: string, cache: PackCache | undefined): Promise<void> {
+    const base = this.#base;
     const rules = await readTreeRules(directory, this.#options.patterns);
     const mounts = await mountPointsBelow(directory);
     const { live, ...options } = this.#options;
@@ -232,7 +235,7 @@ export class TreeReader {
         }
         const made = this.#ifThere(thing.path, () => entryOf(this.#root, thing, groups));
         if (made === undefined) continue;
-        if ('entry' in made) this.#entries[place] = made.entry;
+        if ('entry' in made) this.#entries[place] = base?.sameAs(made.entry) ?? made.entry;
         else this.#toRead.push({ ...made.unread, place });
       }
     }
@@ -280,13 +283,14 @@ export class TreeReader {
     this.#options.onProgress?.(this.#progress);
     if (this.#problems.get(file.entry.path) === 'vanished') return;
     const values = Array.from(xattrs, ([name, value]): [string, Buffer] => [name, Buffer.from(value)]);
-    this.#entries[file.place] = {
+    const entry: ManifestEntry = {
       ...file.entry,
       // Not with the room that an array has that is added to, nor a map for nothing: there are many files.
       objects: objects.slice(),
       extents,
       xattrs: values.length === 0 ? file.entry.xattrs : new Map(values),
     };
+    this.#entries[file.place] = this.#base?.sameAs(entry) ?? entry;
   }
 
   #note(path: BytePath, problem: FileProblem | undefined): void {

@@ -21,6 +21,17 @@ export function ipv4FromBytes(bytes: Uint8Array): string {
   return bytes.subarray(0, 4).join('.');
 }
 
+/** An address as a whole number from 0 to 2³²-1; NaN for what is none. */
+export function ipv4ToNumber(text: string): number {
+  let number = 0;
+  for (const part of text.split('.')) number = number * 256 + Number(part);
+  return number;
+}
+
+export function ipv4FromNumber(number: number): string {
+  return [number >>> 24, (number >>> 16) & 255, (number >>> 8) & 255, number & 255].join('.');
+}
+
 export interface Subnet {
   /** The lowest address, such as `10.0.0.0`. */
   network: string;

@@ -1,6 +1,6 @@
 import { Liquid, LiquidError } from 'liquidjs';
 import { BladerootError } from '../errors.ts';
-import type { ResolvedBlade } from '../fleet/resolve.ts';
+import { networkAt, type ResolvedBlade } from '../fleet/resolve.ts';
 import type { Fleet } from '../fleet/schema.ts';
 import { didYouMean, nameList } from '../fleet/nearest.ts';
 
@@ -15,7 +15,8 @@ export function templateData(
   release: Readonly<Record<string, unknown>> | undefined,
 ): TemplateData {
   const { prefixLength, netmask } = blade;
-  const network = { gateway: null, domain: null, ...fleet.network, prefixLength, netmask };
+  const own = networkAt(fleet, blade.address);
+  const network = { gateway: null, domain: null, ...own, prefixLength, netmask };
   return {
     blade: forTemplates(blade),
     blades: blades.map(forTemplates),

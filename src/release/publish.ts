@@ -1,10 +1,9 @@
 /** Makes a release: everything that a fleet is to run, in one signed statement. */
 import type { KeyObject } from 'node:crypto';
 import { createPublicKey } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { BladerootError, errorCode } from '../errors.ts';
-import type { Fleet } from '../fleet/schema.ts';
-import { resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
+import { BladerootError } from '../errors.ts';
+import type { Fleet, Network } from '../fleet/schema.ts';
+import { networksOf, resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
 import type { ImageFiles } from '../image/files.ts';
 import { SnapshotFiles } from '../image/snapshot-files.ts';
 import type { SnapshotStatement } from '../image/statement.ts';
@@ -17,11 +16,10 @@ import { readAsset } from '../system/asset.ts';
 import { runForBytes } from '../system/run.ts';
 import { AGENT_PARTS, PROGRAM_AGENT, PROGRAM_NODE } from '../tree/program.ts';
 import { seal } from './envelope.ts';
+import { storeLoaders } from './loaders.ts';
 import { openRelease, type ReleaseRepository, type SignedRelease } from './repository.ts';
-import { RELEASE_TYPE, type Blob, type ReleaseBlade, type ReleaseStatement } from './statement.ts';
-
-/** Loaders that firmware asks for by TFTP, out of the system's package `ipxe`. */
-const LOADERS: Record<string, string> = { 'undionly.kpxe': '/usr/lib/ipxe/undionly.kpxe' };
+import { RELEASE_TYPE } from './statement.ts';
+import type { Blob, ReleaseBlade, ReleaseNetwork, ReleaseStatement } from './statement.ts';
 
 export interface PublishRequest {
   store: Store;
@@ -66,6 +64,7 @@ export async function publishRelease(request: PublishRequest): Promise<Published
     loaders,
     config,
     blades,
+    networks: networksOf(fleet).map(([name, network]) => releaseNetwork(name, network)),
   };
   if (before !== undefined && saysTheSame(before, content)) {
     const release = await releases.read(before.sequence);
@@ -108,6 +107,20 @@ async function renderBlades(request: PublishRequest, image: ImageFiles): Promise
     rendered.push(releaseBlade(blade, await putBlob(store, encodeOverlay(entries))));
   }
   return rendered;
+}
+
+function releaseNetwork(name: string, network: Network): ReleaseNetwork {
+  const { subnet, gateway, dns, domain, mode, pool, proxyDelay } = network;
+  return {
+    name,
+    subnet,
+    ...(gateway === undefined ? {} : { gateway }),
+    dns,
+    ...(domain === undefined ? {} : { domain }),
+    mode,
+    ...(pool === undefined ? {} : { pool }),
+    ...(proxyDelay === undefined ? {} : { proxyDelay }),
+  };
 }
 
 function releaseBlade(blade: ResolvedBlade, overlay: Blob): ReleaseBlade {
@@ -184,20 +197,6 @@ async function packFolder(directory: string): Promise<Buffer> {
   const headers = '--pax-option=delete=atime,delete=ctime,exthdr.name=%d/PaxHeaders/%f';
   const args = [...same, headers, '--exclude-vcs', '-C', directory, '-c', '-f', '-', '.'];
   return await runForBytes('tar', args);
-}
-
-async function storeLoaders(store: Store): Promise<Record<string, Blob>> {
-  const loaders: Record<string, Blob> = {};
-  for (const [name, path] of Object.entries(LOADERS)) {
-    const content = await readFile(path).catch((error: unknown) => {
-      if (errorCode(error) !== 'ENOENT') throw error;
-      throw new BladerootError('NO_LOADER', `the loader ${path} is missing on this machine`, {
-        hint: 'install the package ipxe',
-      });
-    });
-    loaders[name] = await putBlob(store, content);
-  }
-  return loaders;
 }
 
 async function putBlob(store: Store, content: Buffer): Promise<Blob> {

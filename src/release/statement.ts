@@ -1,5 +1,6 @@
 /** What a release says; it is signed, and everything else that a blade installs hangs on it by SHA-256. */
 import { z } from 'zod';
+import { subnetOf } from '../net/ipv4.ts';
 import { digestSchema } from '../store/digest-schema.ts';
 
 const blobSchema = z.strictObject({ digest: digestSchema, bytes: z.number().int().nonnegative() });
@@ -22,6 +23,20 @@ const releaseBladeSchema = z.strictObject({
   overlay: blobSchema,
 });
 
+const releaseNetworkSchema = z.strictObject({
+  name: z.string(),
+  subnet: z.cidrv4(),
+  gateway: z.ipv4().optional(),
+  dns: z.array(z.ipv4()),
+  domain: z.string().optional(),
+  /** What the root does there about DHCP: all of it, only what to boot, or nothing. */
+  mode: z.enum(['server', 'proxy', 'off']),
+  /** First and last address for machines that are no blades. */
+  pool: z.strictObject({ from: z.ipv4(), to: z.ipv4() }).optional(),
+  /** Milliseconds. */
+  proxyDelay: z.number().int().nonnegative().optional(),
+});
+
 export const RELEASE_TYPE = 'application/vnd.bladeroot.release+json';
 
 export const releaseSchema = z.strictObject({
@@ -35,16 +50,32 @@ export const releaseSchema = z.strictObject({
   snapshot: z.strictObject({ id: digestSchema, tree: z.string() }),
   kernel: blobSchema.extend({ version: z.string() }),
   initrd: blobSchema,
-  /** What firmware loads by TFTP, by file name. */
+  /** What firmware and iPXE load by TFTP and HTTP, by file name. */
   loaders: z.record(z.string(), blobSchema),
   /** The fleet folder, as a tar archive: what a blade needs to be root. */
   config: blobSchema,
   blades: z.array(releaseBladeSchema),
+  /** Releases from the time of a single network do not say it: `releaseNetworks` makes them of the blades. */
+  networks: z.array(releaseNetworkSchema).optional(),
 });
 
 export type Blob = z.infer<typeof blobSchema>;
 export type ReleaseBlade = z.infer<typeof releaseBladeSchema>;
+export type ReleaseNetwork = z.infer<typeof releaseNetworkSchema>;
 export type ReleaseStatement = z.infer<typeof releaseSchema>;
+
+/** The networks of a release, also of one that does not name them: there, those that its blades stand in. */
+export function releaseNetworks(release: Pick<ReleaseStatement, 'networks' | 'blades'>): ReleaseNetwork[] {
+  if (release.networks !== undefined) return release.networks;
+  const bySubnet = new Map<string, ReleaseNetwork>();
+  for (const { address, netmask, gateway, dns, domain } of release.blades) {
+    const { network, prefix } = subnetOf(address, netmask);
+    const subnet = `${network}/${prefix}`;
+    const said = { dns, ...(gateway !== undefined && { gateway }), ...(domain !== undefined && { domain }) };
+    if (!bySubnet.has(subnet)) bySubnet.set(subnet, { name: subnet, subnet, mode: 'server', ...said });
+  }
+  return [...bySubnet.values()];
+}
 
 /** Every blob of a release, each once: what a standby mirrors beside the packs. */
 export function releaseBlobs(release: ReleaseStatement): Blob[] {

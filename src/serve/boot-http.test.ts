@@ -9,7 +9,11 @@ import { answerBootRequest, scriptUrl } from './boot-http.ts';
 import { curl, serveHttp } from './http-server.fixture.ts';
 
 const ID = 'ab'.repeat(32);
-const release = sampleRelease(sampleKey(), { sequence: 3 });
+const LOADER = 'MZ, a loader\n';
+const release = sampleRelease(sampleKey(), {
+  sequence: 3,
+  loaders: { 'snponly.efi': blobOf(LOADER) },
+});
 
 interface Served {
   url: string;
@@ -22,6 +26,7 @@ async function serveBoots(t: TestContext): Promise<Served> {
     'state.db': 'secret',
     [`store/${blobPath(blobOf('kernel').digest)}`]: 'kernel',
     [`store/${blobPath(blobOf('initrd').digest)}`]: 'initrd',
+    [`store/${blobPath(blobOf(LOADER).digest)}`]: LOADER,
     [`store/${packPath(ID)}`]: 'pack',
     [`store/${packIndexPath(ID)}`]: 'index',
     [`store/${manifestPath(ID)}`]: 'manifest',
@@ -59,6 +64,19 @@ test('HTTP-23: a boot asks HEAD, then GET; each event is emitted once, for GET',
     assert.equal(seen[0]?.type, type);
     assert.ok(seen[0] !== undefined && 'blade' in seen[0] && seen[0].blade === 'web01');
   }
+});
+
+test('HTTP-23: a loader is there by its name, with HEAD, then GET, of exact length', async (t) => {
+  const { url, events } = await serveBoots(t);
+  const loader = `${url}/boot/loaders/snponly.efi`;
+  const head = await curl(loader, '--head');
+  assert.deepEqual([head.status, head.body], [200, '']);
+  assert.equal(head.headers.get('content-length'), String(LOADER.length));
+  assert.deepEqual(events, []);
+  const whole = await curl(loader);
+  assert.deepEqual([whole.status, whole.body], [200, LOADER]);
+  assert.equal(whole.headers.get('content-length'), String(LOADER.length));
+  assert.deepEqual(events, [{ type: 'boot.loader', blade: '127.0.0.1', message: 'snponly.efi' }]);
 });
 
 test("kernel and initrd are the current release's", async (t) => {
@@ -142,6 +160,10 @@ test('nothing beside the store can be asked for, whatever a path looks like', as
     '/boot/web01/../../keys/release.key',
     '/boot/web01/',
     '/boot/web01/script.ipxe/',
+    '/boot/loaders/ipxe-arm64.efi',
+    '/boot/loaders/../web01/x',
+    '/boot/loaders/constructor',
+    '/boot/loaders/',
     '/releases/1.json',
     '/releases/../state.db',
   ]) {

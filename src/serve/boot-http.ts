@@ -1,12 +1,12 @@
 /** The HTTP side of a boot: scripts, kernels, initrds, releases, and the store. Everything else is the API's. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
-import type { BootPlan } from '../boot/plan.ts';
+import { LOADERS_PATH, type BootPlan } from '../boot/plan.ts';
 import { ipxeScript } from '../boot/script.ts';
 import { UNKNOWN, unknownScript } from '../boot/unknown-script.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import type { SignedRelease } from '../release/repository.ts';
-import type { ReleaseBlade, ReleaseStatement } from '../release/statement.ts';
+import type { Blob, ReleaseBlade, ReleaseStatement } from '../release/statement.ts';
 import { blobPath, PUBLIC_FILE } from '../store/layout.ts';
 import { sendFile, sendText } from './send-file.ts';
 
@@ -42,9 +42,13 @@ export async function answerBootRequest(
     return true;
   }
   const stored = path.startsWith(STORE) ? path.slice(STORE.length) : undefined;
+  const loader = loaderAt(path, options.current().statement);
   const [, bladeName, file] = BOOT_FILE.exec(path) ?? [];
   if (stored !== undefined && PUBLIC_FILE.test(stored)) {
     await sendFile(request, response, join(options.storeDirectory, stored));
+  } else if (loader !== undefined) {
+    if (request.method === 'GET') options.onEvent(loaderEvent(request, path, options.current().statement));
+    await sendFile(request, response, join(options.storeDirectory, blobPath(loader.digest)));
   } else if (path === '/releases/current') {
     sendText(response, 200, options.current().envelope.toString(), 'application/json');
   } else if (bladeName !== undefined && file !== undefined) {
@@ -53,6 +57,19 @@ export async function answerBootRequest(
     sendText(response, 404, 'there is no such thing here\n');
   }
   return true;
+}
+
+/** By its whole name among those of the release, so that a blade may be called "loaders", too. */
+function loaderAt(path: string, release: ReleaseStatement): Blob | undefined {
+  const name = path.startsWith(LOADERS_PATH) ? path.slice(LOADERS_PATH.length) : '';
+  return Object.hasOwn(release.loaders, name) ? release.loaders[name] : undefined;
+}
+
+/** Every client asks for a loader by the same path, so that only its address tells which blade it is. */
+function loaderEvent(request: IncomingMessage, path: string, release: ReleaseStatement): BladerootEvent {
+  const { remoteAddress = 'unknown' } = request.socket;
+  const blade = release.blades.find(({ address }) => address === remoteAddress)?.name ?? remoteAddress;
+  return { type: 'boot.loader', blade, message: path.slice(LOADERS_PATH.length) };
 }
 
 async function answerBlade(

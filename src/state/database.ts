@@ -13,6 +13,14 @@ const MIGRATIONS = [
      event TEXT NOT NULL          -- JSON, as in events/catalogue.ts
    );
    CREATE INDEX events_of_blade ON events (blade, id);`,
+  `CREATE TABLE leases (
+     address TEXT PRIMARY KEY,
+     mac TEXT NOT NULL,           -- empty: declined, in quarantine
+     network TEXT NOT NULL,
+     seconds INTEGER NOT NULL,
+     ended INTEGER NOT NULL,      -- 1: this program saw it end, or it was given back
+     granted INTEGER NOT NULL     -- milliseconds since 1970; for people and for their order
+   ) WITHOUT ROWID;`,
   `CREATE TABLE machines (
      mac TEXT PRIMARY KEY,        -- of the card that it booted from
      first_seen INTEGER NOT NULL, -- milliseconds since 1970

@@ -1,4 +1,5 @@
 import { BladerootError, describeError } from '../errors.ts';
+import { letGo } from '../system/collect-garbage.ts';
 import { sha256, type Digest } from './digest.ts';
 import { decompressFrame, MAX_BASE_SIZE } from './frame.ts';
 import type { FrameRef, ObjectRef } from './pack-index.ts';
@@ -80,6 +81,7 @@ export class ObjectReader {
     if (sha256(object) !== digest)
       throw damaged(`object ${digest}`, place.pack.reader, 'its SHA-256 is another');
     this.#objects.add(digest, object);
+    letGo(object.length);
     return object;
   }
 
