@@ -137,6 +137,11 @@ export class Lab {
     const port = this.#newDevice('host');
     await this.#file.save();
     await this.segment.addHost(host.name, port, host.address);
+    if (host.farAddress !== undefined) {
+      const farPort = this.#newDevice('host');
+      await this.#file.save();
+      await this.segment.joinFar(host.name, farPort, host.farAddress);
+    }
   }
 
   /** Takes a host off the segment for good, and ends all that runs on it, without a warning. */
@@ -165,7 +170,7 @@ export class Lab {
     await this.#file.save();
     const machine = this.#machineOf(machineState);
     this.#machines.set(machine.name, machine);
-    await this.segment.addTap(machineState.tap);
+    await this.segment.addTap(machineState.tap, parsed.segment);
     await machine.prepare();
     return machine;
   }

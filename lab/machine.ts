@@ -3,6 +3,8 @@ import { copyFile, mkdir, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BladerootError, errorCode } from '../src/errors.ts';
+import { fileURLToPath } from 'node:url';
+import { cableOf, cablePorts } from './cable.ts';
 import type { Accelerator } from './accelerator.ts';
 import { findFirmware } from './firmware.ts';
 import { lastWords, readLog, waitForText } from './console-log.ts';
@@ -95,6 +97,7 @@ export class Machine {
     // QEMU would bind them anew, but until then a socket left by a power cut looks like a machine that hangs.
     await this.#removeSockets();
     await this.#beginBoot();
+    await this.#startCable();
     const [program, args] = this.#lab.segment.command(
       OBSERVER,
       'qemu-system-x86_64',
@@ -102,6 +105,7 @@ export class Machine {
         lab: this.#lab.lab,
         files: this.files,
         tap: this.#state.tap,
+        cablePorts: cableOf(this.request) === undefined ? undefined : cablePorts(this.#state.tap),
         accelerator: this.#lab.accelerator,
         uefiCode,
       }),
@@ -217,6 +221,7 @@ export class Machine {
   /** Cuts the power and throws away all but the logs. */
   async remove(): Promise<void> {
     if (this.#qemu !== undefined) await this.cut();
+    this.#stopCable();
     await this.destroyDisk();
     await this.#removeSockets();
   }
@@ -247,6 +252,24 @@ export class Machine {
     } finally {
       await console.close();
     }
+  }
+
+  /** A new one at each power on, so that the ROM is unknown for an iPXE again. It ends with the machine's next start or removal. */
+  async #startCable(): Promise<void> {
+    this.#stopCable();
+    const cable = cableOf(this.request);
+    if (cable === undefined) return;
+    const settings = JSON.stringify({ ...cable, ports: cablePorts(this.#state.tap) });
+    const [program, args] = this.#lab.segment.command(OBSERVER, process.execPath, [CABLE_PROGRAM, settings]);
+    const { log } = this.files;
+    const child = await startProcess(program, args, { stdout: log, stderr: log, outlive: this.#lab.outlive });
+    this.#state.cable = child.id;
+    await this.#lab.save();
+  }
+
+  #stopCable(): void {
+    if (this.#state.cable !== undefined) attachProcess(this.#state.cable).kill('SIGKILL');
+    this.#state.cable = undefined;
   }
 
   async #prepareFirmware(): Promise<string | undefined> {
@@ -288,6 +311,8 @@ export class Machine {
     await rm(this.files.qmpSocket, { force: true });
   }
 }
+
+const CABLE_PROGRAM = fileURLToPath(new URL('cable-program.ts', import.meta.url));
 
 /** How long QEMU may take from its start until it can be talked to. */
 const START_TIMEOUT_MS = 15_000;

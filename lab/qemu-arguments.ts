@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Accelerator } from './accelerator.ts';
+import type { CablePorts } from './cable.ts';
 import type { MachineState } from './state.ts';
 
 /** The files of one machine. */
@@ -19,6 +20,8 @@ export interface MachinePlace {
   lab: string;
   files: MachineFiles;
   tap: string;
+  /** Where the frames of a machine whose cable is no plain one go; undefined where it is. */
+  cablePorts: CablePorts | undefined;
   accelerator: Accelerator['kind'];
   /** Path of the UEFI code; undefined on a BIOS machine. */
   uefiCode: string | undefined;
@@ -30,7 +33,7 @@ export const NETWORK_ID = 'net';
 /** The arguments of qemu-system-x86_64 for a machine. */
 export function qemuArguments(request: MachineState['request'], place: MachinePlace): string[] {
   const { files } = place;
-  const [network, disk] = request.bootOrder === 'network-first' ? [1, 2] : [2, 1];
+  const [net, disk] = request.bootOrder === 'network-first' ? [1, 2] : [2, 1];
   const id = `serial=${request.name},uuid=${uuid(place, request)}`;
   return [
     ['-name', `${place.lab}-${request.name}`],
@@ -42,13 +45,13 @@ export function qemuArguments(request: MachineState['request'], place: MachinePl
     ['-smbios', `type=1,manufacturer=bladeroot,product=lab,${id}`],
     // A server that finds nothing to boot tries again, rather than stand there until somebody comes.
     ['-boot', `reboot-timeout=${RETRY_BOOT_MS}`],
-    ...uefi(place),
+    ...uefi(request, place),
 
     ['-drive', `id=disk,if=none,format=raw,file=${comma(files.disk)},${DISK_CACHE[request.diskCache]}`],
     ['-device', `virtio-blk-pci,drive=disk,serial=${request.name.slice(0, 20)},bootindex=${disk}`],
 
-    ['-netdev', `tap,id=${NETWORK_ID},ifname=${place.tap},script=no,downscript=no`],
-    ['-device', `virtio-net-pci,netdev=${NETWORK_ID},mac=${request.mac},bootindex=${network}`],
+    ...network(place),
+    ['-device', `virtio-net-pci,netdev=${NETWORK_ID},mac=${request.mac},bootindex=${net}${rom(request)}`],
 
     // Without a source of entropy, making ssh host keys under emulation waits for minutes.
     ['-device', 'virtio-rng-pci'],
@@ -62,23 +65,50 @@ export function qemuArguments(request: MachineState['request'], place: MachinePl
 
 const RETRY_BOOT_MS = 5000;
 
-/** What the machine discards becomes a hole in the file, so that many disks fit on a small one. */
 /**
  * Emulated, vector and string instructions are slower than plain ones, and programs that see them choose them: without
  * these, unpacking an image takes 0.83 times as long.
  */
 const CPU = { kvm: 'host', tcg: 'max,-avx,-avx2,-bmi1,-bmi2,-erms,-fsrm' } as const;
 
+/** What the machine discards becomes a hole in the file, so that many disks fit on a small one. */
 const DISK_CACHE = {
   writeback: 'cache=writeback,discard=unmap',
   unsafe: 'cache=unsafe,discard=unmap',
 } as const;
 
-function uefi(place: MachinePlace): string[][] {
+/** The card's ROM is QEMU's own, an iPXE; a machine that is to use its firmware's stack has none. */
+function rom({ netboot }: MachineState['request']): string {
+  return netboot === 'uefi-pxe' || netboot === 'uefi-http' ? ',romfile=' : '';
+}
+
+/** Straight to the segment; or by datagrams through the program in `cable-program.ts`, which stands between two of them. */
+function network({ tap, cablePorts }: MachinePlace): string[][] {
+  const segment = `ifname=${tap},script=no,downscript=no`;
+  if (cablePorts === undefined) return [['-netdev', `tap,id=${NETWORK_ID},${segment}`]];
+  return [
+    // The other side takes bare frames, without the header in which offloads are agreed on.
+    ['-netdev', `tap,id=segment,vnet_hdr=off,${segment}`],
+    ['-netdev', dgram('outside', cablePorts.outside, cablePorts.cableOutside)],
+    ['-netdev', 'hubport,id=hub-segment,hubid=0,netdev=segment'],
+    ['-netdev', 'hubport,id=hub-outside,hubid=0,netdev=outside'],
+    ['-netdev', dgram(NETWORK_ID, cablePorts.inside, cablePorts.cableInside)],
+  ];
+}
+
+function dgram(id: string, own: number, peer: number): string {
+  const local = `local.type=inet,local.host=127.0.0.1,local.port=${own}`;
+  return `dgram,id=${id},${local},remote.type=inet,remote.host=127.0.0.1,remote.port=${peer}`;
+}
+
+function uefi({ netboot }: MachineState['request'], place: MachinePlace): string[][] {
   if (place.uefiCode === undefined) return [];
+  // OVMF has no switch for HTTP boot: without PXE, it is what is left. Over IPv6 nothing of ours would answer.
+  const off = { 'rom-ipxe': [], 'chained-ipxe': [], 'uefi-pxe': [6], 'uefi-http': [4, 6] }[netboot];
   return [
     ['-drive', `if=pflash,unit=0,format=raw,readonly=on,file=${comma(place.uefiCode)}`],
     ['-drive', `if=pflash,unit=1,format=raw,file=${comma(place.files.efiVariables)}`],
+    ...off.map((version) => ['-fw_cfg', `name=opt/org.tianocore/IPv${version}PXESupport,string=n`]),
   ];
 }
 

@@ -14,6 +14,9 @@ export const OBSERVER = 'observer';
 /** Names a wire to a machine: the state of its link, as if the cable were pulled. */
 export type LinkState = 'up' | 'down';
 
+/** A lab has two segments; most need the near one only. */
+export type SegmentName = 'near' | 'far';
+
 export class Segment {
   readonly #lab: string;
 
@@ -39,31 +42,22 @@ export class Segment {
   /** Builds the bridge; `address` is the observer's, with its prefix length. */
   async build(address: string): Promise<void> {
     await this.#quieten(OBSERVER);
-    await this.#ip(
-      OBSERVER,
-      ['link', 'add', BRIDGE, 'type', 'bridge'],
-      // A port that listens and learns for 30 s first outlasts the patience of PXE.
-      ['stp_state', '0', 'forward_delay', '0'],
-      // With no querier on the segment, snooping would stop multicast after some minutes.
-      ['mcast_snooping', '0'],
-    );
-    await this.#ip(OBSERVER, ['addr', 'add', address, 'dev', BRIDGE]);
-    await this.#ip(OBSERVER, ['link', 'set', BRIDGE, 'up']);
+    await this.#addBridge(BRIDGE.near);
+    await this.#addBridge(BRIDGE.far);
+    await this.#ip(OBSERVER, ['addr', 'add', address, 'dev', BRIDGE.near]);
   }
 
   /** Joins a further namespace to the segment, as `eth0` with an address and its prefix length. */
   async addHost(host: string, port: string, address: string): Promise<void> {
-    const namespace = this.namespace(host);
-    await run('ip', ['netns', 'add', namespace]);
+    await run('ip', ['netns', 'add', this.namespace(host)]);
     await this.#quieten(host);
-    await this.#ip(
-      OBSERVER,
-      ['link', 'add', port, 'type', 'veth'],
-      ['peer', 'name', 'eth0', 'netns', namespace],
-    );
-    await this.#ip(OBSERVER, ['link', 'set', port, 'master', BRIDGE, 'up']);
-    await this.#ip(host, ['addr', 'add', address, 'dev', 'eth0']);
-    await this.#ip(host, ['link', 'set', 'eth0', 'up']);
+    await this.#plugIn(host, 'eth0', port, BRIDGE.near, address);
+  }
+
+  /** Makes a host a router: `eth1` on the far segment, with an address and its prefix length. */
+  async joinFar(host: string, port: string, address: string): Promise<void> {
+    await this.#plugIn(host, 'eth1', port, BRIDGE.far, address);
+    await this.exec(host, 'tee', ['/proc/sys/net/ipv4/ip_forward'], { input: '1\n' });
   }
 
   /** Ends whatever runs in a host's namespace, and removes the namespace. */
@@ -71,10 +65,10 @@ export class Segment {
     await removeNamespace(this.namespace(host));
   }
 
-  /** A tap device on the bridge for a machine. */
-  async addTap(tap: string): Promise<void> {
+  /** A tap device on a bridge for a machine. */
+  async addTap(tap: string, segment: SegmentName = 'near'): Promise<void> {
     await this.#ip(OBSERVER, ['tuntap', 'add', 'dev', tap, 'mode', 'tap']);
-    await this.#ip(OBSERVER, ['link', 'set', tap, 'master', BRIDGE, 'up']);
+    await this.#ip(OBSERVER, ['link', 'set', tap, 'master', BRIDGE[segment], 'up']);
   }
 
   /** Pulls the cable out of the switch, or puts it back; it stays so whatever the machine does. */
@@ -101,6 +95,29 @@ export class Segment {
   ): Promise<RunResult> {
     const [command, rest] = this.command(host, program, args);
     return await run(command, rest, options);
+  }
+
+  async #addBridge(name: string): Promise<void> {
+    await this.#ip(
+      OBSERVER,
+      ['link', 'add', name, 'type', 'bridge'],
+      // A port that listens and learns for 30 s first outlasts the patience of PXE.
+      ['stp_state', '0', 'forward_delay', '0'],
+      // With no querier on the segment, snooping would stop multicast after some minutes.
+      ['mcast_snooping', '0'],
+    );
+    await this.#ip(OBSERVER, ['link', 'set', name, 'up']);
+  }
+
+  async #plugIn(host: string, device: string, port: string, bridge: string, address: string): Promise<void> {
+    await this.#ip(
+      OBSERVER,
+      ['link', 'add', port, 'type', 'veth'],
+      ['peer', 'name', device, 'netns', this.namespace(host)],
+    );
+    await this.#ip(OBSERVER, ['link', 'set', port, 'master', bridge, 'up']);
+    await this.#ip(host, ['addr', 'add', address, 'dev', device]);
+    await this.#ip(host, ['link', 'set', device, 'up']);
   }
 
   async #ip(host: string, ...args: string[][]): Promise<void> {
@@ -133,7 +150,8 @@ export async function namespacesOf(lab: string): Promise<string[]> {
   ];
 }
 
-const BRIDGE = 'bridge';
+/** The observer has an address on the near one only, and its namespace does not route: a host joins the two, or nothing. */
+const BRIDGE = { near: 'bridge', far: 'far-bridge' } as const;
 
 /** No name of a lab or host holds a dot, so that lab `a` never takes `br-a-b` for one of its own. */
 const HOST_SEPARATOR = '.';

@@ -12,23 +12,55 @@ const nameSchema = z
   .string()
   .regex(/^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/, 'a name is 1 to 32 of a-z, 0-9 and - (not at the ends)');
 
-const machineRequestSchema = z.strictObject({
+/** What the cable between a machine and its segment does to frames, in each direction. */
+const cableSchema = z.strictObject({
+  /** Share of the frames that are lost, 0 to 1. */
+  loss: z.number().min(0).max(1).default(0),
+  /** How much later frames arrive, in milliseconds. */
+  delayMs: z.number().nonnegative().default(0),
+});
+
+const machineFields = z.strictObject({
   name: nameSchema,
   mac: z.string().regex(/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'a MAC is written like 52:54:00:12:34:56'),
   memoryMiB: z.int().min(16).default(1024),
   /** Size of the disk, which is a sparse file; a multiple of 512. */
   diskBytes: z.int().positive().multipleOf(512),
   firmware: z.enum(['bios', 'uefi']).default('bios'),
+  /**
+   * What in the machine boots from the network. `rom-ipxe`: the card's ROM, an iPXE that speaks HTTP. `chained-ipxe`: a ROM
+   * that to a server looks like plain PXE until it has asked TFTP for a loader (BIOS; see `cable.ts`). `uefi-pxe`,
+   * `uefi-http`: the firmware's own PXE over IPv4, or its HTTP boot over IPv4, with no ROM on the card (UEFI).
+   */
+  netboot: z.enum(['rom-ipxe', 'chained-ipxe', 'uefi-pxe', 'uefi-http']).default('rom-ipxe'),
+  /** Which of the lab's two segments it stands on. */
+  segment: z.enum(['near', 'far']).default('near'),
+  /** A bad cable; a good one when not given. */
+  cable: cableSchema.optional(),
   bootOrder: z.enum(['network-first', 'disk-first']).default('network-first'),
   cores: z.int().positive().default(1),
   /** `unsafe` does not wait for the disk: faster, and a crash of this computer may cost the machine's disk. */
   diskCache: z.enum(['writeback', 'unsafe']).default('writeback'),
 });
 
+const NETBOOT_OF = {
+  'rom-ipxe': undefined,
+  'chained-ipxe': 'bios',
+  'uefi-pxe': 'uefi',
+  'uefi-http': 'uefi',
+} as const;
+
+const machineRequestSchema = machineFields.refine(
+  ({ firmware, netboot }) => (NETBOOT_OF[netboot] ?? firmware) === firmware,
+  { message: 'chained-ipxe is for BIOS, uefi-pxe and uefi-http are for UEFI', path: ['netboot'] },
+);
+
 const hostRequestSchema = z.strictObject({
   name: nameSchema.refine((name) => name !== 'observer', 'observer is the segment itself'),
   /** IPv4 address with prefix length. */
   address: z.cidrv4(),
+  /** Makes it a router between the two segments: its address on the far one (`eth1`), with prefix length. */
+  farAddress: z.cidrv4().optional(),
 });
 
 export const labRequestSchema = z.strictObject({
@@ -51,6 +83,8 @@ const machineStateSchema = z.object({
   request: machineRequestSchema,
   tap: z.string(),
   process: processIdSchema.optional(),
+  /** The program that carries its frames, where its cable is not a plain one. */
+  cable: processIdSchema.optional(),
   /** One for each time that it was switched on: when (ms since 1970), and where its console begins in the log. */
   boots: z.array(z.object({ at: z.number(), consoleOffset: z.int().nonnegative() })),
 });
@@ -71,6 +105,7 @@ const labStateSchema = z.object({
 
 export type LabRequest = z.input<typeof labRequestSchema>;
 export type HostRequest = z.input<typeof hostRequestSchema>;
+export type Cable = z.infer<typeof cableSchema>;
 export type MachineRequest = z.input<typeof machineRequestSchema>;
 export type MachineState = z.infer<typeof machineStateSchema>;
 export type LabState = z.infer<typeof labStateSchema>;

@@ -8,6 +8,13 @@ test('roots come in the order of the command line, without a slash at the end', 
   assert.deepEqual(parseCommandLine(text).roots, ['http://10.0.0.1:8067', 'http://10.0.0.2:8067']);
 });
 
+test('bladeroot.deploy, and no word like it, means to install again', () => {
+  const root = 'bladeroot.root=http://10.0.0.1:8067';
+  assert.equal(parseCommandLine(`${root} bladeroot.deploy quiet`).deploy, true);
+  assert.equal(parseCommandLine(`${root} bladeroot.deployed xbladeroot.deploy quiet`).deploy, false);
+  assert.equal(parseCommandLine(root).deploy, false);
+});
+
 test('what is no URL of a root is passed over', () => {
   const text =
     'bladeroot.root= bladeroot.root=10.0.0.1 bladeroot.root=ftp://x bladeroot.root=http://10.0.0.3';

@@ -6,6 +6,8 @@ export interface CommandLine {
   roots: string[];
   /** The MAC of the card that it booted from, in lower case with colons; undefined where the loader could not tell. */
   bootMac: string | undefined;
+  /** "Deploy again" was chosen in the boot menu: install, whatever the disk has. */
+  deploy: boolean;
 }
 
 /** @throws BladerootError `NO_ROOT_URL` */
@@ -21,7 +23,7 @@ export function parseCommandLine(text: string): CommandLine {
     .findLast((mac) => mac !== undefined)
     ?.toLowerCase()
     .replaceAll('-', ':');
-  if (roots.length > 0) return { roots, bootMac };
+  if (roots.length > 0) return { roots, bootMac, deploy: words.includes('bladeroot.deploy') };
   throw new BladerootError('NO_ROOT_URL', 'the kernel command line names no root', {
     hint: 'boot with bladeroot.root=http://ADDRESS:8067, as the boot script of a root does',
   });

@@ -35,6 +35,8 @@ const STATE = join(PERSIST, 'bladeroot');
 const ROOM_FACTOR = 1.25;
 
 export interface InstallRequest extends FoundRelease {
+  /** Install even where a slot holds the release already: somebody does not trust what is in it. */
+  deploy: boolean;
   publicKey: KeyObject;
   source: Source;
   reporter: Reporter;
@@ -43,7 +45,8 @@ export interface InstallRequest extends FoundRelease {
 }
 
 /**
- * Lays out the disk if it has to be, and brings the release into the free slot if no slot holds it yet.
+ * Lays out the disk if it has to be, and brings the release into the free slot if no slot holds it yet, or when it is
+ * to be deployed again: the slot is made and unpacked from nothing, each object checked by its SHA-256.
  * @returns the device of the slot that is to be started
  */
 export async function install(request: InstallRequest): Promise<string> {
@@ -51,7 +54,7 @@ export async function install(request: InstallRequest): Promise<string> {
   const disk = await attempt('disk', reporter, () => prepareDisk(request));
   const state = await readBladeState(STATE);
   requireNotOlder(state, request.release.statement.sequence, request.root);
-  const ready = slotWith(state, request.release.statement.sequence);
+  const ready = request.deploy ? undefined : slotWith(state, request.release.statement.sequence);
   if (ready !== undefined) {
     reporter.done('fetch', `slot ${ready} holds release ${request.release.statement.sequence} already`);
     await run('umount', [PERSIST]);

@@ -26,7 +26,7 @@ async function main(): Promise<void> {
   try {
     reporter.done('agent', 'the agent runs');
     const publicKey = createPublicKey(await readFile(PUBLIC_KEY));
-    const { roots, bootMac } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
+    const { roots, bootMac, deploy } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
     reporter.started('release', `asking ${roots.join(', ')} for the release`);
     const machine = await inspectMachine(bootMac);
     const asked = await attempt('release', reporter, () =>
@@ -39,6 +39,7 @@ async function main(): Promise<void> {
 
     const device = await install({
       ...found,
+      deploy,
       publicKey,
       source: new HttpSource(`${found.root}/store`),
       mac: machine.mac,

@@ -53,6 +53,19 @@ test('a slot that holds a release is found, and none where there is none', () =>
   assert.equal(slotWith(undefined, 1), undefined);
 });
 
+test('of two slots with one release, the one that was deployed again is started, the other is free', () => {
+  const [before, after] = ['2026-01-02T03:04:05.000Z', '2026-01-03T03:04:05.000Z'];
+  for (const again of ['a', 'b'] as const) {
+    const other = again === 'a' ? 'b' : 'a';
+    const state = stateWith({
+      [again]: { release: 4, installed: after, good: true },
+      [other]: { release: 4, installed: before, good: true },
+    });
+    assert.equal(slotWith(state, 4), again);
+    assert.equal(freeSlot(state), other);
+  }
+});
+
 async function scratch(t: TestContext): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'bladeroot-state-'));
   t.after(async () => await rm(directory, { recursive: true, force: true }));

@@ -52,8 +52,10 @@ export async function writeBladeState(stateDirectory: string, state: BladeState)
   await writeFileAtomic(join(stateDirectory, FILE), `${JSON.stringify(state, null, 2)}\n`);
 }
 
-/** The slot that holds this release whole, if one does. */
+/** The slot that holds this release whole, if one does; of two the later: the blade was deployed again, for a reason. */
 export function slotWith(state: BladeState | undefined, release: number): Slot | undefined {
+  const { a, b } = state?.slots ?? {};
+  if (a?.release === release && b?.release === release) return a.installed > b.installed ? 'a' : 'b';
   return SLOTS.find((slot) => state?.slots[slot]?.release === release);
 }
 
@@ -63,7 +65,8 @@ export function freeSlot(state: BladeState | undefined): Slot {
   if (a === undefined) return 'a';
   if (b === undefined) return 'b';
   if (a.good !== b.good) return a.good ? 'b' : 'a';
-  return a.release < b.release ? 'a' : 'b';
+  if (a.release !== b.release) return a.release < b.release ? 'a' : 'b';
+  return a.installed < b.installed ? 'a' : 'b';
 }
 
 /**

@@ -78,3 +78,11 @@ export const LOADERS: Record<Firmware, string | undefined> = {
   'raspberry-pi': undefined,
   other: undefined,
 };
+
+/** For other DHCP servers: each architecture that has a loader, and whether it fetches that by HTTP. */
+export const BOOTABLE: readonly { arch: number; firmware: Firmware; loader: string; http: boolean }[] =
+  Object.entries(ARCHITECTURES).flatMap(([number, firmware]) => {
+    const arch = Number(number);
+    const loader = LOADERS[firmware];
+    return loader === undefined ? [] : [{ arch, firmware, loader, http: HTTP_ARCHITECTURES.has(arch) }];
+  });

@@ -2,17 +2,6 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { firmwareOf, type Firmware } from './firmware.ts';
 import { planBoot, planBootFile, type BootClient } from './plan.ts';
-import { ipxeScript } from './script.ts';
-
-const facts = {
-  blade: 'web01',
-  mac: '52:54:00:77:00:11',
-  root: 'http://10.77.0.1:8067',
-  release: 4,
-  kernelUrl: 'http://10.77.0.1:8067/boot/web01/vmlinuz',
-  initrdUrl: 'http://10.77.0.1:8067/boot/web01/initrd',
-  kernelArgs: ['console=ttyS0'],
-};
 
 const MAC = '52:54:00:77:00:11';
 
@@ -100,18 +89,4 @@ test('a blade that came up with the current release boots its own disk, any othe
   assert.deepEqual(planBoot({ sequence: 4 }, { release: 4 }), { kind: 'local-disk' });
   assert.deepEqual(planBoot({ sequence: 4 }, { release: 3 }), { kind: 'agent' });
   assert.deepEqual(planBoot({ sequence: 4 }, undefined), { kind: 'agent' });
-});
-
-test("the agent's script names kernel, initrd, the NIC and the root", () => {
-  const script = ipxeScript({ kind: 'agent' }, facts);
-  assert.match(script, /^#!ipxe\n/);
-  assert.match(
-    script,
-    /^kernel --name vmlinuz http:\/\/10\.77\.0\.1:8067\/boot\/web01\/vmlinuz initrd=initrd BOOTIF=01-52-54-00-77-00-11 bladeroot\.root=http:\/\/10\.77\.0\.1:8067 console=ttyS0 \|\| goto failed$/m,
-  );
-  assert.match(script, /^initrd --name initrd http:\/\/10\.77\.0\.1:8067\/boot\/web01\/initrd/m);
-});
-
-test('the local disk falls back to the next device of the firmware', () => {
-  assert.match(ipxeScript({ kind: 'local-disk' }, facts), /sanboot .*\|\| exit 1/);
 });

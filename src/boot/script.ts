@@ -1,3 +1,5 @@
+/** The iPXE script (ipxe.org/scripting) that carries out a plan, with its menu. */
+import { BOOT_CHOICES, type BootChoice } from '../fleet/schema.ts';
 import type { BootPlan } from './plan.ts';
 
 /** What the script needs to know; URLs have literal addresses, so that no name needs to be looked up. */
@@ -11,6 +13,9 @@ export interface ScriptFacts {
   kernelUrl: string;
   initrdUrl: string;
   kernelArgs: string[];
+  menu: BootMenu;
+  /** Where the memory tests are; absent: the menu has none. */
+  memoryTest?: { bios: string; uefi: string };
 }
 
 /**
@@ -19,29 +24,104 @@ export interface ScriptFacts {
  */
 const OWN_CARD = '${netX/mac:hexhyp}';
 
-/** The iPXE script (ipxe.org/scripting) that carries out a plan. */
-export function ipxeScript(plan: BootPlan, facts: ScriptFacts): string {
-  const title = `bladeroot: ${facts.blade}, release ${facts.release}`;
-  return plan.kind === 'local-disk' ? localDisk(title) : agent(title, facts);
+export interface BootMenu {
+  /** What happens by itself. */
+  default: BootChoice;
+  /** Seconds for which the menu is shown; with 0 there is none. */
+  timeout: number;
 }
 
-/** BIOS: the first disk. Where iPXE cannot (or on UEFI), leaving it makes the firmware try its next device. */
-function localDisk(title: string): string {
+/** For a blade of which nothing is said: straight on, so that a healthy boot waits for nobody. */
+export const NO_MENU: BootMenu = { default: 'boot', timeout: 0 };
+
+/**
+ * The script. Nothing in it leaves a machine standing for ever: what fails is tried again a few times, and then the
+ * machine starts over. An iPXE that was built without menus takes the default.
+ */
+export function ipxeScript(plan: BootPlan, facts: ScriptFacts): string {
+  const title = `bladeroot: ${facts.blade}, release ${facts.release}`;
+  const { menu } = facts;
+  if (menu.timeout === 0) {
+    const choice = planned(menu.default, plan);
+    return script(choice === 'local-disk' ? localDisk(title) : agent(title, choice, facts));
+  }
+  const test = facts.memoryTest;
   return script([
-    `echo ${title}: starting from the local disk`,
-    'sanboot --no-describe --drive 0x80 || exit 1',
+    ...showMenu(title, plan, facts),
+    ...section('local-disk', localDisk(title)),
+    ...section('rescue', ['set mode bladeroot.rescue', 'goto agent']),
+    ...section('deploy', ['set mode bladeroot.deploy', 'goto agent']),
+    ...(test === undefined ? [] : section('memory-test', memoryTest(title, test))),
+    ...section('agent', agent(title, 'menu', facts)),
   ]);
 }
 
-function agent(title: string, facts: ScriptFacts): string {
+/** What is carried out: `boot` is what the plan says. */
+type Action = Exclude<BootChoice, 'boot'> | 'agent';
+
+function planned(choice: BootChoice, plan: BootPlan): Action {
+  return choice === 'boot' ? plan.kind : choice;
+}
+
+const LABELS: Record<BootChoice, string> = {
+  boot: 'Boot',
+  'local-disk': 'Start from the local disk',
+  deploy: 'Deploy again',
+  rescue: 'Rescue shell',
+};
+
+function showMenu(title: string, plan: BootPlan, facts: ScriptFacts): string[] {
+  const { default: preset, timeout } = facts.menu;
+  const what = plan.kind === 'local-disk' ? 'from the local disk' : `install release ${facts.release}`;
+  const fallback = `goto ${planned(preset, plan)}`;
+  return [
+    `menu ${title} || ${fallback}`,
+    ...BOOT_CHOICES.map(
+      (choice) => `item ${choice} ${LABELS[choice]}${choice === 'boot' ? `: ${what}` : ''}`,
+    ),
+    ...(facts.memoryTest === undefined ? [] : ['item memory-test Memory test']),
+    // Milliseconds. Also at Escape and Ctrl-C, the default is taken.
+    `choose --default ${preset} --timeout ${timeout * 1000} chosen || ${fallback}`,
+    'goto ${chosen}',
+    ...section('boot', [`goto ${plan.kind}`]),
+  ];
+}
+
+/**
+ * BIOS: the first disk. UEFI: the firmware's next boot entry, which the agent's GRUB is; it goes on there only when what
+ * it has loaded ends with an error, and shows its own menu after a success (UEFI 2.10 §3.1.1), hence 1.
+ */
+function localDisk(title: string): string[] {
+  return [
+    `echo ${title}: starting from the local disk`,
+    'iseq ${platform} efi && exit 1 ||',
+    'sanboot --no-describe --drive 0x80 || exit 1',
+  ];
+}
+
+/** Goes on until somebody switches the machine off or presses Escape. */
+function memoryTest(title: string, urls: { bios: string; uefi: string }): string[] {
+  return [
+    `echo ${title}: loading the memory test`,
+    `iseq \${platform} efi && set test ${urls.uefi} || set test ${urls.bios}`,
+    'imgfree',
+    'kernel ${test} && boot ||',
+    ...startOver('the memory test cannot be loaded'),
+  ];
+}
+
+/** `menu`: what was chosen has set ${mode}. */
+function agent(title: string, action: Exclude<Action, 'local-disk'> | 'menu', facts: ScriptFacts): string[] {
+  const mode = { agent: [], menu: ['${mode}'], deploy: ['bladeroot.deploy'], rescue: ['bladeroot.rescue'] };
   // UEFI's kernel stub finds the initrd by name, on the command line; on BIOS the word does no harm.
   const args = [
     'initrd=initrd',
     `BOOTIF=01-${facts.mac?.replaceAll(':', '-') ?? OWN_CARD}`,
     `bladeroot.root=${facts.root}`,
+    ...mode[action],
     ...facts.kernelArgs,
   ];
-  return script([
+  return [
     `echo ${title}: loading kernel and initrd from ${facts.root}`,
     'set tries:int32 0',
     ':load',
@@ -57,9 +137,17 @@ function agent(title: string, facts: ScriptFacts): string {
     'sleep 3',
     'goto load',
     ':give_up',
-    'echo bladeroot: giving up here, the machine starts over',
-    'reboot',
-  ]);
+    ...startOver('giving up here'),
+  ];
+}
+
+/** An iPXE that cannot reboot leaves the machine to its firmware. */
+function startOver(why: string): string[] {
+  return [`echo bladeroot: ${why}, the machine starts over`, 'sleep 3', 'reboot || exit 1'];
+}
+
+function section(label: string, lines: string[]): string[] {
+  return [`:${label}`, ...lines];
 }
 
 function script(lines: string[]): string {

@@ -1,5 +1,5 @@
 /** The iPXE script of a machine that is no blade: it runs the agent, which says hello to the root and waits. */
-import { ipxeScript } from './script.ts';
+import { ipxeScript, NO_MENU } from './script.ts';
 
 /** What stands in URLs instead of a blade's name; no blade is called so (fleet/check.ts). */
 export const UNKNOWN = 'unknown';
@@ -22,6 +22,7 @@ export function unknownScript({ root, release, kernelArgs }: UnknownFacts): stri
     kernelUrl: `${root}/boot/${UNKNOWN}/vmlinuz`,
     initrdUrl: `${root}/boot/${UNKNOWN}/initrd`,
     kernelArgs: sharedArgs(kernelArgs),
+    menu: NO_MENU,
   };
   return ipxeScript({ kind: 'agent' }, facts);
 }

@@ -7,17 +7,17 @@ import { contextOf, leaf } from './command.ts';
 
 export function serveCommand(signal: AbortSignal): Command {
   return leaf('serve', 'be the root: answer DHCP, TFTP and HTTP until stopped', [
-    "bladeroot serve                     # on the interface that is in the fleet's subnet",
+    "bladeroot serve                     # on all interfaces that are in the fleet's networks",
     'bladeroot serve --interface eno1',
     'bladeroot serve --json              # every event as a line of JSON on stdout',
   ])
-    .option('--interface <name>', 'the network interface')
-    .action(async (options: { interface?: string }, command: Command) => {
+    .option('--interface <name...>', 'the network interface, or several')
+    .action(async (options: { interface?: string[] }, command: Command) => {
       const { stateDirectory, json } = contextOf(command, signal);
       const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
       const root = await startRoot({
         stateDirectory,
-        interface: options.interface,
+        interfaces: options.interface,
         onEvent: (event) => {
           if (json) process.stdout.write(`${JSON.stringify(event)}\n`);
           else if (event.type !== 'blade.step' || event.state !== 'progress') log.info(event, event.type);
@@ -26,7 +26,7 @@ export function serveCommand(signal: AbortSignal): Command {
       });
       try {
         log.info(
-          { url: root.url, interface: root.interface, release: root.release },
+          { url: root.url, interfaces: root.interfaces, release: root.release },
           'serving; Ctrl-C ends it',
         );
         if (!signal.aborted) await once(signal, 'abort');

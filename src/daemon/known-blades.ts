@@ -1,6 +1,7 @@
 /** Which blade a MAC address belongs to. */
 import type { ReleaseBlade, ReleaseStatement } from '../release/statement.ts';
 import type { MachineRepository } from '../state/machines.ts';
+import { fleetNetworks } from './fleet-networks.ts';
 
 /**
  * A blade is known by the MAC that fleet.yaml gives it; one that fleet.yaml names by serial number or GUID, by the MAC of
@@ -9,7 +10,6 @@ import type { MachineRepository } from '../state/machines.ts';
 export class KnownBlades {
   readonly #release: () => ReleaseStatement;
   readonly #machines: MachineRepository;
-  readonly #tables = new WeakMap<ReleaseStatement, Table>();
 
   constructor(release: () => ReleaseStatement, machines: MachineRepository) {
     this.#release = release;
@@ -17,12 +17,13 @@ export class KnownBlades {
   }
 
   of(mac: string): ReleaseBlade | undefined {
-    const { byMac, others } = this.#table();
-    const blade = byMac.get(mac);
-    if (blade !== undefined || others.size === 0) return blade;
+    const release = this.#release();
+    const { blades } = fleetNetworks(release);
+    // Where all have a MAC, a storm of strangers costs the database nothing.
+    if (blades.has(mac) || blades.size === release.blades.length) return blades.get(mac);
     const known = this.#machines.get(mac);
-    const named = known?.blade === undefined ? undefined : others.get(known.blade);
-    if (known === undefined || named === undefined) return undefined;
+    const named = release.blades.find(({ name }) => name === known?.blade);
+    if (known === undefined || named === undefined || named.mac !== undefined) return undefined;
     // fleet.yaml may mean another machine by that name meanwhile.
     const { serial, guid } = known.machine;
     const isIt =
@@ -30,27 +31,4 @@ export class KnownBlades {
       (named.guid !== undefined && named.guid === guid);
     return isIt ? named : undefined;
   }
-
-  #table(): Table {
-    const release = this.#release();
-    let table = this.#tables.get(release);
-    if (table === undefined) {
-      table = tableOf(release);
-      this.#tables.set(release, table);
-    }
-    return table;
-  }
-}
-
-interface Table {
-  byMac: Map<string, ReleaseBlade>;
-  /** Blades without a MAC, by name. */
-  others: Map<string, ReleaseBlade>;
-}
-
-function tableOf({ blades }: ReleaseStatement): Table {
-  return {
-    byMac: new Map(blades.flatMap((blade) => (blade.mac === undefined ? [] : [[blade.mac, blade]]))),
-    others: new Map(blades.flatMap((blade) => (blade.mac === undefined ? [[blade.name, blade]] : []))),
-  };
 }

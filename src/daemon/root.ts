@@ -10,24 +10,25 @@ import { ReleaseRepository } from '../release/repository.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
 import { bindError } from '../serve/bind-error.ts';
 import { answerBootRequest, type BootHttpOptions } from '../serve/boot-http.ts';
-import { DhcpServer } from '../serve/dhcp.ts';
 import { servedFiles, type TftpFiles } from '../serve/tftp-files.ts';
 import { TftpServer } from '../serve/tftp.ts';
 import { openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { MachineRepository } from '../state/machines.ts';
+import { LeaseRepository } from '../state/leases.ts';
 import { blobPath } from '../store/layout.ts';
 import { CurrentRelease } from './current-release.ts';
-import { dhcpEvent, offerTo } from './dhcp-policy.ts';
-import { chooseInterface } from './interface.ts';
+import { startDhcp } from './dhcp-services.ts';
+import { chooseInterfaces } from './interface.ts';
+import { KnownBlades } from './known-blades.ts';
 
 /** Where every root answers HTTP: not 80, which belongs to what the blade is for. */
 export const HTTP_PORT = 8067;
 
 export interface RootOptions {
   stateDirectory: string;
-  /** Undefined: the one that has an address in the fleet's subnet. */
-  interface?: string | undefined;
+  /** None: all that have an address in a network of the fleet. */
+  interfaces?: readonly string[] | undefined;
   /** All that happens, as it happens. */
   onEvent(event: RecordedEvent): void;
   /** What failed without stopping the root. */
@@ -35,8 +36,9 @@ export interface RootOptions {
 }
 
 export interface Root {
+  /** The base URL on the first interface. */
   url: string;
-  interface: string;
+  interfaces: string[];
   release: number;
   stop(): Promise<void>;
 }
@@ -56,13 +58,15 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     const current = new CurrentRelease(releases, (error) => options.onError(error, 'reading a new release'));
     await current.start();
     stops.push(() => current.stop());
-    const { name, address } = chooseInterface(options.interface, current.get().statement);
-    const url = `http://${address}:${HTTP_PORT}`;
+    const interfaces = chooseInterfaces(options.interfaces ?? [], current.get().statement);
+    const allAddresses = interfaces.flatMap(({ addresses }) => addresses);
 
     const database = openDatabase(stateDirectory);
     stops.push(() => database.close());
     const events = new EventRepository(database);
     const machines = new MachineRepository(database);
+    const leases = new LeaseRepository(database);
+    stops.push(() => leases.close());
     const bus = new EventBus(events);
     stops.push(bus.subscribe(options.onEvent));
 
@@ -76,64 +80,71 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         options.onError(error, `recording ${event.type}`);
       }
     };
-    const boot: BootHttpOptions = {
-      storeDirectory,
-      url,
-      current: () => current.get(),
-      plan: (blade) => planBoot(release(), events.lastUp(blade.name)),
-      onEvent: emit,
-    };
-    const app = createApp({
-      bus,
-      events,
-      machines,
-      current: release,
-      answerFirst: (request, response) => answerBootRequest(request, response, boot),
-      onError: options.onError,
-    });
-    await app.listen({ host: address, port: HTTP_PORT }).catch((error: unknown) => {
-      const at = {
-        service: 'HTTP',
-        where: `${address} port ${HTTP_PORT}`,
-        port: HTTP_PORT,
-        protocol: 'tcp',
-      } as const;
-      throw bindError(errorCode(error), at, error);
-    });
-    stops.push(() => app.close());
-
+    const known = new KnownBlades(release, machines);
+    const loaders = loadersOf(release, storeDirectory);
     const bladeAt = (at: string): string =>
       release().blades.find((blade) => blade.address === at)?.name ?? at;
-    const tftp = new TftpServer({
-      address,
-      files: loadersOf(release, storeDirectory),
-      onEvent: (event) => {
-        if (event.type === 'tftp.done')
-          emit({ type: 'boot.loader', blade: bladeAt(event.client), message: event.file });
-      },
-    });
-    await tftp.start();
-    stops.push(() => tftp.stop());
+    for (const address of allAddresses) {
+      const boot: BootHttpOptions = {
+        storeDirectory,
+        url: urlAt(address),
+        current: () => current.get(),
+        plan: (blade) => planBoot(release(), events.lastUp(blade.name)),
+        onEvent: emit,
+      };
+      const app = createApp({
+        bus,
+        events,
+        machines,
+        current: release,
+        answerFirst: (request, response) => answerBootRequest(request, response, boot),
+        onError: options.onError,
+      });
+      await app.listen({ host: address, port: HTTP_PORT }).catch((error: unknown) => {
+        const at = {
+          service: 'HTTP',
+          where: `${address} port ${HTTP_PORT}`,
+          port: HTTP_PORT,
+          protocol: 'tcp',
+        } as const;
+        throw bindError(errorCode(error), at, error);
+      });
+      stops.push(() => app.close());
 
-    const dhcp = new DhcpServer({
-      interface: name,
-      address,
-      policy: (client) => offerTo(client, release().blades, url),
-      onEvent: (event) => {
-        const told = dhcpEvent(event, release().blades);
-        if (told !== undefined) emit(told);
-        else if ('reason' in event) options.onError(event.reason, event.type);
-      },
-    });
-    await dhcp.start();
-    stops.push(() => dhcp.stop());
+      const tftp = new TftpServer({
+        address,
+        files: loaders,
+        onEvent: (event) => {
+          if (event.type === 'tftp.done')
+            emit({ type: 'boot.loader', blade: bladeAt(event.client), message: event.file });
+        },
+      });
+      await tftp.start();
+      stops.push(() => tftp.stop());
+    }
+    stops.push(
+      await startDhcp({
+        interfaces,
+        release,
+        bladeOf: (mac) => known.of(mac),
+        leases,
+        urlAt,
+        onEvent: emit,
+        onError: options.onError,
+      }),
+    );
 
+    const url = urlAt(allAddresses[0] ?? '');
     emit({ type: 'root.started', url, release: release().sequence });
-    return { url, interface: name, release: release().sequence, stop };
+    return { url, interfaces: interfaces.map(({ name }) => name), release: release().sequence, stop };
   } catch (error) {
     await stop();
     throw error;
   }
+}
+
+function urlAt(address: string): string {
+  return `http://${address}:${HTTP_PORT}`;
 }
 
 /** What TFTP serves: the loaders of the release that is current when they are asked for. */

@@ -58,9 +58,16 @@ const dhcpSchema = z.strictObject({
     'dhcp.decline',
     'dhcp.release',
     'dhcp.unknown',
+    /** A machine asked where it cannot be served; the message says why. */
+    'dhcp.foreign',
+    /** The network's pool has no address left. */
+    'dhcp.exhausted',
+    /** Another DHCP server, at `address`, answers where this one should be alone. */
+    'dhcp.other-server',
   ]),
   blade: z.string().optional(),
   mac: z.string(),
+  address: z.ipv4().optional(),
   message: z.string().optional(),
 });
 

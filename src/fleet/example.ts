@@ -52,6 +52,7 @@ profiles:
   #   kernelArgs: [console=ttyS0]
   #   vars: { role: web }                         # for templates: {{ vars.role }}
   #   disk: { slot: 3GiB }                        # size of one of the two slots for an installed release
+  #   boot: { timeout: 5 }                        # seconds for which a menu is shown at a boot from the network
 
 # The servers: the MAC address of the card that each boots from, and the address it is given.
 blades:

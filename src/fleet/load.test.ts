@@ -98,7 +98,7 @@ test('each fault names file, line and field, what is wrong and what would be rig
       `${HEAD}defaults:\n  kernelargs: [quiet]\n  colour: red\n`,
       [
         'fleet.yaml:4: defaults.kernelargs: is not a known key; did you mean kernelArgs?',
-        'fleet.yaml:5: defaults.colour: is not a known key; known are overlays, services, kernelArgs, vars, disk',
+        'fleet.yaml:5: defaults.colour: is not a known key; known are overlays, services, kernelArgs, vars, disk, boot',
       ],
     ],
     [
@@ -107,6 +107,13 @@ test('each fault names file, line and field, what is wrong and what would be rig
         'fleet.yaml:4: defaults.disk.slot: "3GB" is not a size; write a whole number and its unit such as 3GiB',
         'fleet.yaml:5: defaults.vars.n: NaN is not a value for templates; write text, a number, true, false, a list or a map',
         'fleet.yaml:6: defaults.overlays: "base" is not a list; write folders of overlays/ such as [base, web]',
+      ],
+    ],
+    [
+      `${HEAD}defaults:\n  boot: { default: disk, timeout: -1 }\n`,
+      [
+        'fleet.yaml:4: defaults.boot.default: "disk" is not an entry of the boot menu; write one of boot, local-disk, deploy, rescue',
+        'fleet.yaml:4: defaults.boot.timeout: -1 is not a number of seconds; write 0 for no menu, or a whole number such as 5',
       ],
     ],
     [

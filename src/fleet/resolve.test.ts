@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { parseFleet } from './load.ts';
 import { mergeSettings, NO_SETTINGS, profileChain, resolveBlade, resolveFleet } from './resolve.ts';
-import type { Profile, Settings } from './schema.ts';
+import { BOOT_CHOICES, type Profile, type Settings } from './schema.ts';
 
 const FLEET = parseFleet(
   `name: lab
@@ -48,6 +48,7 @@ test('a blade has what defaults, its profiles from the furthest ancestor, and it
     kernelArgs: ['console=ttyS0', 'quiet'],
     vars: { role: 'server', motto: 'hi' },
     disk: { slot: 3 * 1024 ** 3 },
+    boot: {},
   });
   assert.deepEqual(
     resolveFleet(FLEET).map(({ name }) => name),
@@ -75,6 +76,10 @@ const layer: fc.Arbitrary<Settings> = fc.record(
     kernelArgs: names,
     vars: fc.dictionary(fc.constantFrom('x', 'y', 'z'), fc.string(), { noNullPrototype: true }),
     disk: fc.record({ slot: fc.nat() }, { requiredKeys: [], noNullPrototype: true }),
+    boot: fc.record(
+      { default: fc.constantFrom(...BOOT_CHOICES), timeout: fc.nat() },
+      { requiredKeys: [], noNullPrototype: true },
+    ),
   },
   { noNullPrototype: true },
 );
@@ -101,6 +106,7 @@ test('the nearest layer wins: all that it says is so', () => {
       for (const service of nearest.services.stop) assert.ok(merged.services.stop.includes(service));
       for (const [name, value] of Object.entries(nearest.vars)) assert.deepEqual(merged.vars[name], value);
       assert.equal(merged.disk.slot, nearest.disk.slot ?? merged.disk.slot);
+      assert.deepEqual(merged.boot, { ...merged.boot, ...nearest.boot });
     }),
   );
 });

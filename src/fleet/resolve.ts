@@ -106,12 +106,13 @@ export const NO_SETTINGS: Settings = {
   kernelArgs: [],
   vars: {},
   disk: {},
+  boot: {},
 };
 
 /**
  * Lays the settings of a nearer layer over those of a further one. Lists are joined, and what stands in both counts where
- * it stands last; a service is started or stopped as the nearest layer that names it says; of variables and disk fields
- * the nearest value counts, whole.
+ * it stands last; a service is started or stopped as the nearest layer that names it says; of variables, disk
+ * and boot fields the nearest value counts, whole.
  */
 export function mergeSettings(further: Settings, nearer: Settings): Settings {
   return {
@@ -123,6 +124,7 @@ export function mergeSettings(further: Settings, nearer: Settings): Settings {
     kernelArgs: joined(further.kernelArgs, nearer.kernelArgs),
     vars: { ...further.vars, ...nearer.vars },
     disk: { ...further.disk, ...nearer.disk },
+    boot: { ...further.boot, ...nearer.boot },
   };
 }
 

@@ -103,6 +103,13 @@ const templateValue: z.ZodType<z.core.util.JSONType> = z.lazy(() =>
   ),
 );
 
+/** What a machine that boots from the network can do: the entries of its menu. */
+export const BOOT_CHOICES = ['boot', 'local-disk', 'deploy', 'rescue'] as const;
+export type BootChoice = (typeof BOOT_CHOICES)[number];
+
+/** A menu that is to be seen at all, up to an hour. */
+const MAX_BOOT_TIMEOUT_S = 3600;
+
 /** What `defaults`, a profile and a blade can all say; the nearest to the blade wins. */
 const settings = {
   overlays: listOf(overlayName, 'folders of overlays/ such as [base, web]')
@@ -140,6 +147,24 @@ const settings = {
   })
     .prefault({})
     .describe('How the disk is laid out'),
+  boot: strict({
+    default: z
+      .enum(BOOT_CHOICES, {
+        error: expects('an entry of the boot menu', `one of ${BOOT_CHOICES.join(', ')}`),
+      })
+      .optional()
+      .describe(
+        'What happens by itself: boot (what the root says, the default), local-disk, deploy or rescue',
+      ),
+    timeout: z
+      .int({ error: expects('a number of seconds', 'a whole number such as 5') })
+      .min(0, { error: expects('a number of seconds', '0 for no menu, or a whole number such as 5') })
+      .max(MAX_BOOT_TIMEOUT_S, { error: expects('a number of seconds', `at most ${MAX_BOOT_TIMEOUT_S}`) })
+      .optional()
+      .describe('Seconds for which the boot menu is shown; 0, the default: there is none'),
+  })
+    .prefault({})
+    .describe('The menu on the screen of a blade that boots from the network'),
 };
 
 const network = strict({

@@ -27,6 +27,7 @@ export const DHCP_OPTION = {
   relayAgent: 82,
   clientArch: 93,
   clientGuid: 97,
+  subnetSelection: 118,
   ipxe: 175,
 } as const;
 
@@ -41,6 +42,9 @@ export const DHCP_MESSAGE = {
   release: 7,
   inform: 8,
 } as const;
+
+/** Sub-options that stand in option 82 (RFC 3527, RFC 5107). */
+export const RELAY_OPTION = { linkSelection: 5, serverIdentifierOverride: 11 } as const;
 
 /** Sub-options that stand in option 175; the whole list is in iPXE's `src/include/ipxe/dhcp.h` and `features.h`. */
 export const IPXE_OPTION = { featureHttp: 0x13, noPxeDhcp: 0xb0 } as const;

@@ -9,6 +9,8 @@ export interface ReplyAddress {
 
 export const DHCP_SERVER_PORT = 67;
 export const DHCP_CLIENT_PORT = 68;
+/** Where firmware that has its address asks what to boot (PXE 2.1 §2.2.3). */
+export const PXE_SERVER_PORT = 4011;
 
 /**
  * By the letter of RFC 2131 §4.1, from the reply's own fields: a reply repeats the request's `giaddr`, and its `ciaddr`

@@ -1,6 +1,7 @@
 /** Makes a release: everything that a fleet is to run, in one signed statement. */
 import type { KeyObject } from 'node:crypto';
 import { createPublicKey } from 'node:crypto';
+import { NO_MENU, type BootMenu } from '../boot/script.ts';
 import { BladerootError } from '../errors.ts';
 import type { Fleet, Network } from '../fleet/schema.ts';
 import { networksOf, resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
@@ -124,7 +125,7 @@ function releaseNetwork(name: string, network: Network): ReleaseNetwork {
 }
 
 function releaseBlade(blade: ResolvedBlade, overlay: Blob): ReleaseBlade {
-  const { name, mac, serial, guid, address, netmask, gateway, dns, domain, kernelArgs, disk } = blade;
+  const { name, mac, serial, guid, address, netmask, gateway, dns, domain, kernelArgs, disk, boot } = blade;
   return {
     name,
     ...(mac === undefined ? {} : { mac }),
@@ -136,9 +137,14 @@ function releaseBlade(blade: ResolvedBlade, overlay: Blob): ReleaseBlade {
     dns,
     ...(domain === undefined ? {} : { domain }),
     kernelArgs,
+    ...(Object.keys(boot).length === 0 ? {} : { boot: bootMenu(boot) }),
     ...(disk.slot === undefined ? {} : { slotBytes: disk.slot }),
     overlay,
   };
+}
+
+function bootMenu({ default: preset, timeout }: ResolvedBlade['boot']): BootMenu {
+  return { default: preset ?? NO_MENU.default, timeout: timeout ?? NO_MENU.timeout };
 }
 
 async function buildReleaseInitrd(

@@ -1,5 +1,6 @@
 /** What a release says; it is signed, and everything else that a blade installs hangs on it by SHA-256. */
 import { z } from 'zod';
+import { BOOT_CHOICES } from '../fleet/schema.ts';
 import { subnetOf } from '../net/ipv4.ts';
 import { digestSchema } from '../store/digest-schema.ts';
 
@@ -17,6 +18,8 @@ const releaseBladeSchema = z.strictObject({
   dns: z.array(z.ipv4()),
   domain: z.string().optional(),
   kernelArgs: z.array(z.string()),
+  /** Its boot menu, `timeout` in seconds; absent: none. */
+  boot: z.strictObject({ default: z.enum(BOOT_CHOICES), timeout: z.int().nonnegative() }).optional(),
   /** Bytes; absent: a share of the disk (agent/disk-layout.ts). */
   slotBytes: z.number().int().positive().optional(),
   /** The blade's own configuration: a tar archive, as overlay/archive.ts writes it. */

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import { folderOf } from '../fleet/test-folder.ts';
-import { blobOf, sampleKey, sampleRelease } from '../release/release.fixture.ts';
+import { blobOf, sampleKey, sampleRelease, sampleStatement } from '../release/release.fixture.ts';
 import { blobPath, packIndexPath, packPath, manifestPath, snapshotPath, tagPath } from '../store/layout.ts';
 import { answerBootRequest, scriptUrl } from './boot-http.ts';
 import { curl, serveHttp } from './http-server.fixture.ts';
@@ -20,7 +20,7 @@ interface Served {
   events: BladerootEvent[];
 }
 
-async function serveBoots(t: TestContext): Promise<Served> {
+async function serveBoots(t: TestContext, served = release): Promise<Served> {
   const directory = await folderOf(t, {
     'keys/release.key': 'secret',
     'state.db': 'secret',
@@ -41,7 +41,7 @@ async function serveBoots(t: TestContext): Promise<Served> {
     const answered = await answerBootRequest(request, response, {
       storeDirectory: join(directory, 'store'),
       url: 'http://10.77.0.1:8067',
-      current: () => release,
+      current: () => served,
       plan: ({ name }) => ({ kind: name === 'web01' ? 'agent' : 'local-disk' }),
       onEvent: (event) => events.push(event),
     });
@@ -117,6 +117,20 @@ test("the script carries out the blade's plan, and names the root as blades reac
   );
 });
 
+test('the script has the menu that the release says, and a memory test when the release has one', async (t) => {
+  const menu = sampleRelease(sampleKey(), {
+    loaders: { 'memtest.bin': blobOf('bin'), 'memtest.efi': blobOf('efi') },
+    blades: sampleStatement().blades.map((blade) => ({
+      ...blade,
+      boot: { default: 'rescue', timeout: 7 },
+    })),
+  });
+  const { url } = await serveBoots(t, menu);
+  const script = (await curl(`${url}/boot/web01/script.ipxe`)).body;
+  assert.match(script, /^choose --default rescue --timeout 7000 /m);
+  assert.match(script, /http:\/\/10\.77\.0\.1:8067\/boot\/loaders\/memtest\.efi/);
+});
+
 test('the release goes out in the very bytes that were signed', async (t) => {
   const { url } = await serveBoots(t);
   const answer = await curl(`${url}/releases/current`);
@@ -172,6 +186,17 @@ test('nothing beside the store can be asked for, whatever a path looks like', as
     assert.doesNotMatch(answer.body, /secret|half/, path);
   }
   assert.deepEqual(events, []);
+});
+
+test("a blade that another DHCP server has sent here is known by its card's address", async (t) => {
+  const { url, events } = await serveBoots(t);
+  const byAddress = await curl(`${url}/boot/52-54-00-77-00-11/script.ipxe`);
+  assert.equal(byAddress.body, (await curl(`${url}/boot/web01/script.ipxe`)).body);
+  assert.deepEqual(
+    events.map((event) => 'blade' in event && event.blade),
+    ['web01', 'web01'],
+  );
+  assert.equal((await curl(`${url}/boot/52-54-00-77-00-99/script.ipxe`)).status, 404);
 });
 
 test('a blade that the release does not know is told so', async (t) => {

@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { LOADERS_PATH, type BootPlan } from '../boot/plan.ts';
-import { ipxeScript } from '../boot/script.ts';
+import { ipxeScript, NO_MENU, type ScriptFacts } from '../boot/script.ts';
 import { UNKNOWN, unknownScript } from '../boot/unknown-script.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import type { SignedRelease } from '../release/repository.ts';
@@ -72,6 +72,17 @@ function loaderEvent(request: IncomingMessage, path: string, release: ReleaseSta
   return { type: 'boot.loader', blade, message: path.slice(LOADERS_PATH.length) };
 }
 
+/** Also by its MAC, `52-54-00-12-34-56`: all that iPXE can say of itself where another DHCP server has sent it here. */
+/** The word for machines without a name, and a MAC, by which other DHCP servers send them here. */
+function isNobody(wanted: string): boolean {
+  return wanted === UNKNOWN || /^[0-9a-f]{2}(-[0-9a-f]{2}){5}$/.test(wanted);
+}
+
+function bladeCalled(wanted: string, blades: ReleaseBlade[]): ReleaseBlade | undefined {
+  const named = blades.find(({ name }) => name === wanted);
+  return named ?? blades.find(({ mac }) => mac?.replaceAll(':', '-') === wanted);
+}
+
 async function answerBlade(
   request: IncomingMessage,
   response: ServerResponse,
@@ -80,8 +91,8 @@ async function answerBlade(
   file: string,
 ): Promise<void> {
   const release = options.current().statement;
-  const blade = release.blades.find(({ name }) => name === bladeName);
-  if (blade === undefined && bladeName !== UNKNOWN) {
+  const blade = bladeCalled(bladeName, release.blades);
+  if (blade === undefined && !isNobody(bladeName)) {
     sendText(response, 404, `release ${release.sequence} has no blade ${bladeName}\n`);
     return;
   }
@@ -97,7 +108,7 @@ async function answerBlade(
   } else if (file === 'script.ipxe' && blade !== undefined) {
     const plan = options.plan(blade);
     seen('boot.script', plan.kind);
-    sendText(response, 200, ipxeScript(plan, scriptFacts(options.url, release.sequence, blade)));
+    sendText(response, 200, ipxeScript(plan, scriptFacts(options.url, release, blade)));
   } else if (file === 'vmlinuz') {
     seen('boot.kernel');
     await sendFile(request, response, join(options.storeDirectory, blobPath(release.kernel.digest)));
@@ -112,14 +123,19 @@ function scriptForUnknown(root: string, release: ReleaseStatement): string {
   return unknownScript({ root, release: release.sequence, kernelArgs });
 }
 
-function scriptFacts(root: string, release: number, blade: ReleaseBlade): Parameters<typeof ipxeScript>[1] {
+function scriptFacts(root: string, release: ReleaseStatement, blade: ReleaseBlade): ScriptFacts {
+  const loaders = `${root}${LOADERS_PATH}`;
   return {
     blade: blade.name,
     mac: blade.mac,
     root,
-    release,
+    release: release.sequence,
     kernelUrl: `${root}/boot/${blade.name}/vmlinuz`,
     initrdUrl: `${root}/boot/${blade.name}/initrd`,
     kernelArgs: blade.kernelArgs,
+    menu: blade.boot ?? NO_MENU,
+    ...('memtest.bin' in release.loaders && 'memtest.efi' in release.loaders
+      ? { memoryTest: { bios: `${loaders}memtest.bin`, uefi: `${loaders}memtest.efi` } }
+      : {}),
   };
 }

@@ -3,7 +3,9 @@ import { test } from 'node:test';
 import { decodeDhcp, encodeDhcp, type DhcpPacket } from '../net/dhcp.ts';
 import { DHCP_MESSAGE, DHCP_OPTION, readAddress } from '../net/dhcp-options.ts';
 import { ipv4ToBytes } from '../net/ipv4.ts';
-import { answerDhcp, dhcpClient, maxReplySize, type DhcpOffer, type DhcpPolicy } from './dhcp-answer.ts';
+import { answerDhcp, maxReplySize } from './dhcp-answer.ts';
+import type { DhcpDecision, DhcpFacts, DhcpOffer, DhcpPolicy, DhcpQuestion } from './dhcp-answer.ts';
+import { dhcpClient } from './dhcp-client.ts';
 
 const SERVER = '10.0.0.1';
 const OFFER: DhcpOffer = {
@@ -16,6 +18,8 @@ const OFFER: DhcpOffer = {
   leaseSeconds: 3600,
   bootFile: 'undionly.kpxe',
 };
+const AT_67: DhcpFacts = { addresses: [SERVER], port: 67 };
+const AT_4011: DhcpFacts = { addresses: [SERVER], port: 4011 };
 const MAC = '52:54:00:00:00:0b';
 const policy: DhcpPolicy = (client) => (client.mac === MAC ? OFFER : undefined);
 
@@ -48,13 +52,13 @@ function request(type: keyof typeof DHCP_MESSAGE, options: Options = {}, fields:
 }
 
 /** The reply as a client reads it from the wire. */
-function reply(packet: DhcpPacket, offered: DhcpOffer = OFFER): DhcpPacket {
-  const answer = answerDhcp(packet, SERVER, () => offered);
+function reply(packet: DhcpPacket, offered: DhcpDecision = OFFER, facts = AT_67): DhcpPacket {
+  const answer = answerDhcp(packet, facts, () => offered);
   assert.ok('reply' in answer, answer.kind);
   return decodeDhcp(encodeDhcp(answer.reply, { maxSize: maxReplySize(packet) }));
 }
 
-const kind = (packet: DhcpPacket): string => answerDhcp(packet, SERVER, policy).kind;
+const kind = (packet: DhcpPacket): string => answerDhcp(packet, AT_67, policy).kind;
 const option = (packet: DhcpPacket, name: keyof typeof DHCP_OPTION): Buffer | undefined =>
   packet.options.get(DHCP_OPTION[name]);
 const seconds = (packet: DhcpPacket, name: keyof typeof DHCP_OPTION): number | undefined =>
@@ -110,8 +114,9 @@ test('DHCP-5: T1 and T2 stand in the OFFER and in the ACK', () => {
 
 test('DHCP-6: a REQUEST that carries another server is neither refused nor answered', () => {
   const other = { serverIdentifier: ipv4ToBytes('10.0.0.2') };
-  assert.equal(kind(request('request', { ...other, ...wanted('10.0.0.11') })), 'ignored');
-  assert.equal(kind(request('request', { ...other, ...wanted('10.0.0.99') })), 'ignored');
+  assert.equal(kind(request('request', { ...other, ...wanted('10.0.0.11') })), 'other-server');
+  assert.equal(kind(request('request', { ...other, ...wanted('10.0.0.99') })), 'other-server');
+  assert.equal(kind(request('release', other)), 'ignored');
 });
 
 test('DHCP-6: a REQUEST meant for us is acknowledged when it asks for the right address, else refused', () => {
@@ -152,8 +157,10 @@ test('DHCP-8: INFORM is answered without address or lease; DECLINE and RELEASE a
   assert.deepEqual([ack.yiaddr, ack.ciaddr], ['0.0.0.0', '10.0.0.77']);
   assert.equal(option(ack, 'leaseTime'), undefined);
   assert.equal(readAddress(option(ack, 'router')), '10.0.0.254');
-  assert.equal(kind(request('decline', mine)), 'noted');
-  assert.equal(kind(request('release', mine)), 'noted');
+  const declined = answerDhcp(request('decline', { ...mine, ...wanted('10.0.0.11') }), AT_67, policy);
+  assert.deepEqual(declined, { kind: 'declined', address: '10.0.0.11' });
+  const released = answerDhcp(request('release', mine, { ciaddr: '10.0.0.11' }), AT_67, policy);
+  assert.deepEqual(released, { kind: 'released', address: '10.0.0.11' });
 });
 
 test('replies of other servers, and BOOTP without a message type, are ignored', () => {
@@ -219,3 +226,137 @@ function facts(options: Options): [boolean, boolean] {
   const client = dhcpClient(request('discover', options));
   return [client.isIpxe, client.ipxeHasHttp];
 }
+
+/** What the policy is asked. */
+function questionOf(packet: DhcpPacket): DhcpQuestion | undefined {
+  let asked: DhcpQuestion | undefined;
+  answerDhcp(packet, AT_67, (question) => {
+    asked = question;
+    return undefined;
+  });
+  return asked;
+}
+
+const suboption = (code: number, address: string): Buffer =>
+  Buffer.concat([Buffer.of(code, 4), ipv4ToBytes(address)]);
+
+test('DHCP-4: a question is about the subnet of the relay, of sub-option 82.5, or of option 118', () => {
+  const giaddr = { giaddr: '10.5.0.1' };
+  const relayAgent = Buffer.concat([Buffer.from('\x01\x04eth0'), suboption(5, '10.6.0.0')]);
+  assert.equal(questionOf(request('discover'))?.link, undefined);
+  assert.equal(questionOf(request('discover', {}, giaddr))?.link, '10.5.0.1');
+  assert.equal(questionOf(request('discover', { relayAgent }, giaddr))?.link, '10.6.0.0');
+  const subnetSelection = ipv4ToBytes('10.7.0.0');
+  assert.equal(questionOf(request('discover', { relayAgent, subnetSelection }, giaddr))?.link, '10.7.0.0');
+  assert.deepEqual(
+    option(reply(request('discover', { subnetSelection })), 'subnetSelection'),
+    subnetSelection,
+  );
+});
+
+test('DHCP-4: a relay that overrides the server identifier is named in the reply, and in the REQUEST stands for us', () => {
+  const relayAgent = suboption(11, '10.5.0.1');
+  const giaddr = { giaddr: '10.5.0.1' };
+  const offer = reply(request('discover', { relayAgent }, giaddr));
+  assert.equal(readAddress(option(offer, 'serverIdentifier')), '10.5.0.1');
+  assert.equal(offer.siaddr, SERVER, 'TFTP is with us all the same');
+  const serverIdentifier = ipv4ToBytes('10.5.0.1');
+  const asked = request('request', { relayAgent, serverIdentifier, ...wanted('10.0.0.11') }, giaddr);
+  assert.equal(kind(asked), 'ack');
+  assert.equal(kind(request('request', { serverIdentifier, ...wanted('10.0.0.11') })), 'other-server');
+});
+
+test('DHCP-4: what relays send round in a circle ends', () => {
+  assert.equal(kind(request('discover', {}, { hops: 16 })), 'offer');
+  assert.equal(kind(request('discover', {}, { hops: 17 })), 'ignored');
+});
+
+test('DHCP-5: a NAK through a relay has the broadcast flag', () => {
+  const fields = { giaddr: '10.0.0.250', flags: 0 };
+  assert.equal(reply(request('request', wanted('10.0.0.99'), fields)).flags, 0x8000);
+  assert.equal(reply(request('request', wanted('10.0.0.99'), { flags: 0 })).flags, 0);
+});
+
+test('DHCP-6: who comes back with an address that may be from another server hears nothing of a lent one', () => {
+  const lent: DhcpOffer = { ...OFFER, lentBy: 'main' };
+  const kindOf = (packet: DhcpPacket, offer: DhcpOffer): string =>
+    answerDhcp(packet, AT_67, () => offer).kind;
+  assert.equal(kindOf(request('request', wanted('10.0.0.99')), lent), 'ignored', 'INIT-REBOOT');
+  assert.equal(kindOf(request('request', {}, { ciaddr: '10.0.0.99' }), lent), 'ignored', 'RENEWING');
+  assert.equal(kindOf(request('request', { ...mine, ...wanted('10.0.0.99') }), lent), 'nak', 'SELECTING');
+  assert.equal(kindOf(request('request', wanted('10.0.0.99')), { ...lent, refuses: true }), 'nak');
+  assert.equal(kindOf(request('request', wanted('10.0.0.11')), lent), 'ack');
+});
+
+test('DHCP-9: a server with several addresses on a wire is meant by each, and speaks by the one of the network', () => {
+  const facts: DhcpFacts = { addresses: [SERVER, '10.1.0.1'], port: 67 };
+  const offer = reply(request('discover'), { ...OFFER, server: '10.1.0.1' }, facts);
+  assert.equal(readAddress(option(offer, 'serverIdentifier')), '10.1.0.1');
+  assert.equal(offer.siaddr, '10.1.0.1');
+  const named = { serverIdentifier: ipv4ToBytes('10.1.0.1'), ...wanted('10.0.0.11') };
+  assert.equal(answerDhcp(request('request', named), facts, policy).kind, 'ack');
+});
+
+const PROXY = { proxy: true, bootFile: 'undionly.kpxe' } as const;
+const biosRom = { vendorClass: Buffer.from('PXEClient:Arch:00000:UNDI:002001'), clientArch: Buffer.of(0, 0) };
+const uefiRom = { vendorClass: Buffer.from('PXEClient:Arch:00007:UNDI:003016'), clientArch: Buffer.of(0, 7) };
+const httpBoot = {
+  vendorClass: Buffer.from('HTTPClient:Arch:00016:UNDI:003001'),
+  clientArch: Buffer.of(0, 16),
+};
+
+test('PXE-12: a proxy offers a boot file and no address, to those who boot from the network alone', () => {
+  const offer = reply(request('discover', biosRom), PROXY);
+  assert.deepEqual([offer.yiaddr, offer.siaddr, offer.file], ['0.0.0.0', SERVER, 'undionly.kpxe']);
+  assert.deepEqual([...(option(offer, 'messageType') ?? [])], [DHCP_MESSAGE.offer]);
+  assert.equal(String(option(offer, 'vendorClass')), 'PXEClient');
+  for (const name of ['leaseTime', 'subnetMask', 'router', 'dns'] as const) {
+    assert.equal(option(offer, name), undefined, name);
+  }
+  const kindOf = (packet: DhcpPacket): string => answerDhcp(packet, AT_67, () => PROXY).kind;
+  assert.equal(kindOf(request('discover')), 'ignored');
+  assert.equal(kindOf(request('request', { ...biosRom, ...wanted('10.0.0.99') })), 'ignored');
+  assert.equal(kindOf(request('inform', biosRom)), 'ignored');
+});
+
+test('PXE-12: a proxy tells a BIOS to boot directly, and leaves option 43 out for UEFI, which then comes to 4011', () => {
+  assert.deepEqual(
+    [...(option(reply(request('discover', biosRom), PROXY), 'vendorSpecific') ?? [])],
+    [6, 1, 8, 255],
+  );
+  assert.equal(option(reply(request('discover', uefiRom), PROXY), 'vendorSpecific'), undefined);
+});
+
+test('PXE-11: on port 4011 the answer is an ACK with a boot file, whoever the REQUEST names and whoever gave the address', () => {
+  const other = { serverIdentifier: ipv4ToBytes('10.0.0.2') };
+  for (const decision of [PROXY, OFFER]) {
+    const ack = reply(
+      request('request', { ...uefiRom, ...other }, { ciaddr: '10.0.0.77' }),
+      decision,
+      AT_4011,
+    );
+    assert.deepEqual([...(option(ack, 'messageType') ?? [])], [DHCP_MESSAGE.ack]);
+    assert.deepEqual([ack.yiaddr, ack.ciaddr, ack.file], ['0.0.0.0', '10.0.0.77', 'undionly.kpxe']);
+    assert.equal(String(option(ack, 'bootFileName')), 'undionly.kpxe\0');
+    assert.equal(option(ack, 'leaseTime'), undefined);
+  }
+  assert.equal(answerDhcp(request('request'), AT_4011, () => PROXY).kind, 'ignored', 'no PXE client');
+});
+
+test('PXE-13: UEFI HTTP boot finds its own class and the URL in the reply, from a server and from a proxy', () => {
+  const bootFile = 'http://10.0.0.1:8067/boot/loaders/snponly.efi';
+  for (const decision of [
+    { ...PROXY, bootFile },
+    { ...OFFER, bootFile },
+  ]) {
+    const offer = reply(request('discover', httpBoot), decision);
+    assert.equal(String(option(offer, 'vendorClass')), 'HTTPClient');
+    assert.equal(String(option(offer, 'bootFileName')), `${bootFile}\0`);
+    assert.equal(option(offer, 'vendorSpecific'), undefined);
+  }
+});
+
+test('a packet that is not from Ethernet is ignored', () => {
+  assert.equal(kind(request('discover', {}, { hlen: 16 })), 'ignored');
+  assert.equal(kind(request('discover', {}, { hlen: 0 })), 'ignored');
+});

@@ -1,29 +1,18 @@
 /**
  * What a DHCP server says to one packet, as a pure function: who gets what is the policy's affair, how that is said in
- * DHCP and PXE is told here. Fixed addresses only, so there is nothing to remember from one packet to the next.
+ * DHCP and PXE is told here and in dhcp-reply.ts.
  */
 import type { DhcpPacket } from '../net/dhcp.ts';
 import {
-  addresses,
   DHCP_MESSAGE,
   DHCP_OPTION,
-  encodeSubOptions,
-  IPXE_OPTION,
-  isGuid,
-  PXE_BOOT_DIRECTLY,
   readAddress,
-  readArchitectures,
-  readGuid,
-  readOptionText,
   readSubOptions,
   readUint16,
-  readUserClass,
-  terminated,
-  uint32,
-  uint8,
+  RELAY_OPTION,
 } from '../net/dhcp-options.ts';
-import { subnetOf } from '../net/ipv4.ts';
-import { formatMac } from '../net/mac.ts';
+import { dhcpClient, messageType, netbootKind, type DhcpClient } from './dhcp-client.ts';
+import { bootReply, grant, refusal, type ReplyFrom } from './dhcp-reply.ts';
 
 /** What one machine is to get. */
 export interface DhcpOffer {
@@ -38,89 +27,134 @@ export interface DhcpOffer {
   bootFile?: string;
   /** Where TFTP is; the DHCP server itself when left out. */
   nextServer?: string;
+  /** By which of its own addresses the server speaks; its first when left out. */
+  server?: string;
+  /** The network out of whose pool the address is lent. Left out: it is the machine's own for good. */
+  lentBy?: string;
+  /** An address that is lent may be refused as well, since it is this server that lent the machine another. */
+  refuses?: boolean;
 }
 
-/** What a machine says of itself. */
-export interface DhcpClient {
-  mac: string;
-  /** Option 93 (RFC 4578 §2.1); empty when absent. */
-  arch: number[];
-  userClass: string[];
-  vendorClass?: string;
-  /** Option 97, as the machine's own firmware prints it. */
-  guid?: string;
-  isIpxe: boolean;
-  /** Whether iPXE says that it was built with HTTP. */
-  ipxeHasHttp: boolean;
-  requestedAddress?: string;
-  /** Seconds for which it has been asking. */
-  secs: number;
+/** What a proxy tells a machine that has its address from elsewhere. */
+export interface ProxyOffer {
+  proxy: true;
+  bootFile: string;
+  nextServer?: string;
+  server?: string;
+  /** Milliseconds to wait before the answer. */
+  delay?: number;
+}
+
+/** Why a machine gets no answer, when that is worth telling. */
+export interface Silence {
+  silence: 'foreign' | 'exhausted';
+  /** Of which it is enough to hear now and then: the same for alike reasons. */
+  about: string;
+  reason: string;
+}
+
+export type DhcpDecision = DhcpOffer | ProxyOffer | Silence | undefined;
+
+/** A machine and what it asks for. */
+export interface DhcpQuestion extends DhcpClient {
+  /** `boot`: only what to boot, on port 4011. */
+  asks: 'discover' | 'request' | 'inform' | 'boot';
+  /** An address in the subnet that the question is about, as a relay says it; undefined: the wire it came in on. */
+  link?: string;
+  /** The address that the machine says it has (`ciaddr`). */
+  has?: string;
+  /** The address that it wants: option 50, or in a REQUEST also `ciaddr`. */
+  wants?: string;
+  /** Whether it named this server, so that it answers one of our offers. */
+  namesUs: boolean;
 }
 
 /** Who gets what. Undefined: not ours, stay silent. */
-export type DhcpPolicy = (client: DhcpClient) => DhcpOffer | undefined;
+export type DhcpPolicy = (question: DhcpQuestion) => DhcpDecision;
+
+/** What a server knows of itself where a packet came in. */
+export interface DhcpFacts {
+  /** This machine's addresses on that wire, the one by which clients know it first. */
+  addresses: readonly [string, ...string[]];
+  /** 4011 is where firmware asks what to boot, once it has an address. */
+  port: 67 | 4011;
+}
 
 /** What is sent back. */
 export type DhcpReply =
-  | { kind: 'offer' | 'ack'; reply: DhcpPacket; offer: DhcpOffer }
+  | { kind: 'offer' | 'ack'; reply: DhcpPacket; offer: DhcpOffer | ProxyOffer }
   | { kind: 'nak'; reply: DhcpPacket; reason: string };
 
 /**
- * `unknown`: the policy does not know the client. `noted`: nothing to say (DECLINE, RELEASE). `ignored`: not meant for us.
+ * `unknown`: the policy does not know the client. `ignored`: not meant for us. `declined`, `released`: nothing to say, and
+ * the address may be lent to others, later or now. `other-server`: the client has taken an offer of that server.
  */
-export type DhcpAnswer = DhcpReply | { kind: 'unknown' | 'noted' | 'ignored' };
+export type DhcpAnswer =
+  | DhcpReply
+  | { kind: 'unknown' | 'ignored' }
+  | { kind: 'silent'; silence: Silence }
+  | { kind: 'declined' | 'released'; address: string | undefined }
+  | { kind: 'other-server'; address: string; question: DhcpQuestion };
 
-/**
- * The answer to a request that came to the server at `server` (its address on that wire): RFC 2131 §4.3.
- */
-export function answerDhcp(request: DhcpPacket, server: string, policy: DhcpPolicy): DhcpAnswer {
-  const identifier = readAddress(request.options.get(DHCP_OPTION.serverIdentifier));
-  // Roots share wires. An answer to what was said to another one, above all a NAK, makes iPXE start over.
-  if (request.op !== 1 || (identifier !== undefined && identifier !== server)) return { kind: 'ignored' };
+/** The answer to a request: RFC 2131 §4.3, PXE 2.1 §2.2. */
+export function answerDhcp(request: DhcpPacket, facts: DhcpFacts, policy: DhcpPolicy): DhcpAnswer {
+  if (request.op !== 1 || request.hlen !== ETHERNET || request.hops > MOST_HOPS) return { kind: 'ignored' };
   const type = messageType(request);
-  if (type === DHCP_MESSAGE.decline || type === DHCP_MESSAGE.release) return { kind: 'noted' };
-  if (type === undefined || !QUESTIONS.has(type)) return { kind: 'ignored' };
-  const offer = policy(dhcpClient(request));
+  const asks = type === undefined ? undefined : QUESTIONS.get(type);
+  if (facts.port === 4011)
+    return asks === undefined ? { kind: 'ignored' } : answerBoot(request, facts, policy);
+
+  const identifier = readAddress(request.options.get(DHCP_OPTION.serverIdentifier));
+  const isOurs =
+    identifier === undefined ||
+    facts.addresses.includes(identifier) ||
+    identifier === relayOption(request, RELAY_OPTION.serverIdentifierOverride);
+  // Roots share wires. An answer to what was said to another one, above all a NAK, makes iPXE start over.
+  if (!isOurs) {
+    if (type !== DHCP_MESSAGE.request) return { kind: 'ignored' };
+    return { kind: 'other-server', address: identifier, question: questionOf(request, 'request') };
+  }
+  if (type === DHCP_MESSAGE.decline) {
+    return { kind: 'declined', address: readAddress(request.options.get(DHCP_OPTION.requestedAddress)) };
+  }
+  if (type === DHCP_MESSAGE.release) return { kind: 'released', address: request.ciaddr };
+  if (asks === undefined) return { kind: 'ignored' };
+
+  const question = questionOf(request, asks);
+  const offer = policy(question);
   if (offer === undefined) return { kind: 'unknown' };
-
-  if (type === DHCP_MESSAGE.discover) {
-    return { kind: 'offer', offer, reply: grant(request, server, offer, DHCP_MESSAGE.offer) };
+  if ('silence' in offer) return { kind: 'silent', silence: offer };
+  const from = replyFrom(request, facts, offer);
+  if ('proxy' in offer) {
+    // Its REQUEST is for the server that gave it the address; it comes to port 4011, or has all that it needs.
+    if (asks !== 'discover' || netbootKind(question) === undefined) return { kind: 'ignored' };
+    return { kind: 'offer', offer, reply: bootReply(request, from, offer, DHCP_MESSAGE.offer) };
   }
-  if (type === DHCP_MESSAGE.request) {
-    const wanted = wantedAddress(request);
-    if (wanted !== offer.address) {
-      const reason = `${wanted ?? 'no address'} is not yours, ${offer.address} is`;
-      return { kind: 'nak', reason, reply: refusal(request, server, reason) };
-    }
+  if (asks === 'discover') {
+    return { kind: 'offer', offer, reply: grant(request, from, offer, DHCP_MESSAGE.offer) };
   }
-  return { kind: 'ack', offer, reply: grant(request, server, offer, DHCP_MESSAGE.ack) };
+  if (asks === 'request' && question.wants !== offer.address) {
+    // Who comes back to the wire with an address that is not of ours may have it from another server.
+    const isAuthority = offer.lentBy === undefined || question.namesUs || offer.refuses === true;
+    if (!isAuthority) return { kind: 'ignored' };
+    const reason = `${question.wants ?? 'no address'} is not yours, ${offer.address} is`;
+    return { kind: 'nak', reason, reply: refusal(request, from, reason) };
+  }
+  return { kind: 'ack', offer, reply: grant(request, from, offer, DHCP_MESSAGE.ack) };
 }
 
-/** What the packet's sender says of itself. */
-export function dhcpClient(request: DhcpPacket): DhcpClient {
-  const { options } = request;
-  const userClass = readUserClass(options.get(DHCP_OPTION.userClass));
-  const ipxe = readSubOptions(options.get(DHCP_OPTION.ipxe));
-  const vendorClass = readOptionText(options.get(DHCP_OPTION.vendorClass));
-  const guid = readGuid(options.get(DHCP_OPTION.clientGuid));
-  const requestedAddress = readAddress(options.get(DHCP_OPTION.requestedAddress));
-  return {
-    // Never the client identifier: ROM, iPXE and initrd of one machine each send another one.
-    mac: formatMac(request.chaddr.subarray(0, request.hlen)),
-    arch: readArchitectures(options.get(DHCP_OPTION.clientArch)),
-    userClass,
-    ...(vendorClass !== undefined && { vendorClass }),
-    ...(guid !== undefined && { guid }),
-    isIpxe: options.has(DHCP_OPTION.ipxe) || userClass.includes('iPXE'),
-    ipxeHasHttp: (ipxe.get(IPXE_OPTION.featureHttp)?.[0] ?? 0) !== 0,
-    ...(requestedAddress !== undefined && { requestedAddress }),
-    secs: request.secs,
-  };
-}
-
-/** Option 53; undefined in BOOTP packets. */
-export function messageType(packet: DhcpPacket): number | undefined {
-  return packet.options.get(DHCP_OPTION.messageType)?.[0];
+/** On port 4011: what to boot, for whoever boots from the network, and never an address. */
+function answerBoot(request: DhcpPacket, facts: DhcpFacts, policy: DhcpPolicy): DhcpAnswer {
+  const question = questionOf(request, 'boot');
+  if (netbootKind(question) === undefined) return { kind: 'ignored' };
+  const offer = policy(question);
+  if (offer === undefined) return { kind: 'unknown' };
+  if ('silence' in offer) return { kind: 'silent', silence: offer };
+  const { bootFile, nextServer } = offer;
+  if (bootFile === undefined) return { kind: 'ignored' };
+  const told: ProxyOffer = { proxy: true, bootFile, ...(nextServer !== undefined && { nextServer }) };
+  const reply = bootReply(request, replyFrom(request, facts, offer), told, DHCP_MESSAGE.ack);
+  return { kind: 'ack', offer: told, reply };
 }
 
 /** The longest packet the client takes (option 57), in bytes without IP and UDP headers. */
@@ -129,113 +163,51 @@ export function maxReplySize(request: DhcpPacket): number {
   return Math.min(Math.max(asked, MIN_DATAGRAM), ETHERNET_MTU) - IP_AND_UDP_HEADERS;
 }
 
-const QUESTIONS: Set<number> = new Set([DHCP_MESSAGE.discover, DHCP_MESSAGE.request, DHCP_MESSAGE.inform]);
+const QUESTIONS = new Map<number, 'discover' | 'request' | 'inform'>([
+  [DHCP_MESSAGE.discover, 'discover'],
+  [DHCP_MESSAGE.request, 'request'],
+  [DHCP_MESSAGE.inform, 'inform'],
+]);
 
+/** Bytes of a MAC. */
+const ETHERNET = 6;
+/** Relays that send to each other in a circle count up to this (RFC 1542 §4.1.1). */
+const MOST_HOPS = 16;
 /** What every host must be able to take (RFC 2131 §2); option 57 may not ask for less. */
 const MIN_DATAGRAM = 576;
 const ETHERNET_MTU = 1500;
 const IP_AND_UDP_HEADERS = 28;
 const UNSET = '0.0.0.0';
-/** Bytes of the header's `file` field, less the NUL behind the name. */
-const LONGEST_FILE = 127;
 
-/** What a REQUEST asks for: option 50 in SELECTING and INIT-REBOOT, `ciaddr` in RENEWING and REBINDING (§4.3.2). */
-function wantedAddress(request: DhcpPacket): string | undefined {
-  const requested = readAddress(request.options.get(DHCP_OPTION.requestedAddress));
-  return requested ?? (request.ciaddr === UNSET ? undefined : request.ciaddr);
-}
-
-/** OFFER or ACK: the fields of RFC 2131 §4.3.1, table 3. */
-function grant(request: DhcpPacket, server: string, offer: DhcpOffer, type: number): DhcpPacket {
-  const inform = messageType(request) === DHCP_MESSAGE.inform;
-  // In a DISCOVER, and beside option 50, `ciaddr` is not an address that the client already answers at.
-  const hasAddress =
-    messageType(request) !== DHCP_MESSAGE.discover && !request.options.has(DHCP_OPTION.requestedAddress);
-  const nextServer = offer.nextServer ?? server;
-  const bootFile = offer.bootFile ?? '';
-  const options = new Map([
-    [DHCP_OPTION.messageType, uint8(type)],
-    [DHCP_OPTION.serverIdentifier, addresses([server])],
-    ...(inform ? [] : leaseOptions(offer.leaseSeconds)),
-    ...networkOptions(offer),
-    ...(bootFile === '' ? [] : bootOptions(request, bootFile, nextServer)),
-    ...echoedOptions(request),
-  ]);
+function questionOf(request: DhcpPacket, asks: DhcpQuestion['asks']): DhcpQuestion {
+  const client = dhcpClient(request);
+  const has = asks === 'discover' || request.ciaddr === UNSET ? undefined : request.ciaddr;
+  // Option 50 in SELECTING and INIT-REBOOT, `ciaddr` in RENEWING and REBINDING (RFC 2131 §4.3.2).
+  const wants = client.requestedAddress ?? has;
+  const link = linkOf(request);
   return {
-    ...replyHeader(request),
-    ciaddr: hasAddress ? request.ciaddr : UNSET,
-    yiaddr: inform ? UNSET : offer.address,
-    siaddr: bootFile === '' ? UNSET : nextServer,
-    // Also in the header: U-Boot's proxy code reads only that. A longer name (a URL) stands in option 67 alone.
-    file: Buffer.byteLength(bootFile) <= LONGEST_FILE ? bootFile : '',
-    options,
+    ...client,
+    asks,
+    ...(link !== undefined && { link }),
+    ...(has !== undefined && { has }),
+    ...(wants !== undefined && { wants }),
+    namesUs: request.options.has(DHCP_OPTION.serverIdentifier),
   };
 }
 
-function refusal(request: DhcpPacket, server: string, reason: string): DhcpPacket {
-  const options = new Map([
-    [DHCP_OPTION.messageType, uint8(DHCP_MESSAGE.nak)],
-    [DHCP_OPTION.serverIdentifier, addresses([server])],
-    [DHCP_OPTION.message, Buffer.from(reason)],
-    ...echoedOptions(request),
-  ]);
-  return { ...replyHeader(request), options };
+/** Relays may ask for another subnet than the one that they can be reached in (RFC 3011, RFC 3527). */
+function linkOf(request: DhcpPacket): string | undefined {
+  const selected =
+    readAddress(request.options.get(DHCP_OPTION.subnetSelection)) ??
+    relayOption(request, RELAY_OPTION.linkSelection);
+  return selected ?? (request.giaddr === UNSET ? undefined : request.giaddr);
 }
 
-function replyHeader(request: DhcpPacket): Omit<DhcpPacket, 'options'> {
-  const { htype, hlen, xid, flags, giaddr, chaddr } = request;
-  const empty = { hops: 0, secs: 0, ciaddr: UNSET, yiaddr: UNSET, siaddr: UNSET, sname: '', file: '' };
-  return { op: 2, htype, hlen, xid, flags, giaddr, chaddr, ...empty };
+function relayOption({ options }: DhcpPacket, code: number): string | undefined {
+  return readAddress(readSubOptions(options.get(DHCP_OPTION.relayAgent)).get(code));
 }
 
-type Options = [code: number, value: Buffer][];
-
-/** T1 and T2 are RFC 2131's defaults (§4.4.5); said aloud, because clients differ in what they assume. */
-function leaseOptions(seconds: number): Options {
-  return [
-    [DHCP_OPTION.leaseTime, uint32(seconds)],
-    [DHCP_OPTION.renewalTime, uint32(Math.floor(seconds / 2))],
-    [DHCP_OPTION.rebindingTime, uint32(Math.floor((seconds * 7) / 8))],
-  ];
-}
-
-function networkOptions(offer: DhcpOffer): Options {
-  const options: Options = [
-    [DHCP_OPTION.subnetMask, addresses([offer.subnetMask])],
-    [DHCP_OPTION.broadcastAddress, addresses([subnetOf(offer.address, offer.subnetMask).broadcast])],
-  ];
-  if (offer.router !== undefined) options.push([DHCP_OPTION.router, addresses([offer.router])]);
-  if (offer.dns.length > 0) options.push([DHCP_OPTION.dns, addresses(offer.dns)]);
-  if (offer.hostName !== undefined) options.push([DHCP_OPTION.hostName, Buffer.from(offer.hostName)]);
-  if (offer.domainName !== undefined) options.push([DHCP_OPTION.domainName, Buffer.from(offer.domainName)]);
-  return options;
-}
-
-function bootOptions(request: DhcpPacket, bootFile: string, nextServer: string): Options {
-  const client = dhcpClient(request);
-  const options: Options = [
-    [DHCP_OPTION.tftpServerName, terminated(nextServer)],
-    [DHCP_OPTION.bootFileName, terminated(bootFile)],
-  ];
-  if (client.vendorClass?.startsWith('PXEClient') === true) {
-    // Option 60 without 43 reads as "ask port 4011" to EDK2, which fails when nobody answers there.
-    options.push([DHCP_OPTION.vendorClass, Buffer.from('PXEClient')]);
-    options.push([DHCP_OPTION.vendorSpecific, PXE_BOOT_DIRECTLY]);
-  }
-  if (client.isIpxe) {
-    options.push([DHCP_OPTION.ipxe, encodeSubOptions(new Map([[IPXE_OPTION.noPxeDhcp, uint8(1)]]))]);
-  }
-  return options;
-}
-
-/** What the client or the relay must find again: RFC 6842, RFC 4578 §2.3, and RFC 3046 §2.2 (last, and as it was). */
-function echoedOptions({ options }: DhcpPacket): Options {
-  const clientIdentifier = options.get(DHCP_OPTION.clientIdentifier);
-  const guid = options.get(DHCP_OPTION.clientGuid);
-  const relayAgent = options.get(DHCP_OPTION.relayAgent);
-  const echoed: Options = [];
-  if (clientIdentifier !== undefined) echoed.push([DHCP_OPTION.clientIdentifier, clientIdentifier]);
-  if (isGuid(guid)) echoed.push([DHCP_OPTION.clientGuid, guid]);
-  if (relayAgent !== undefined) echoed.push([DHCP_OPTION.relayAgent, relayAgent]);
-  return echoed;
+function replyFrom(request: DhcpPacket, facts: DhcpFacts, offer: { server?: string }): ReplyFrom {
+  const server = offer.server ?? facts.addresses[0];
+  return { server, identifier: relayOption(request, RELAY_OPTION.serverIdentifierOverride) ?? server };
 }

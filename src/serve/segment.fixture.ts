@@ -48,6 +48,11 @@ export class Segment {
     return await run('ip', ['netns', 'exec', this.#client, program, ...args], options);
   }
 
+  /** Starts any other program where the servers are; its owner ends it and awaits `done`. */
+  startOther(program: string, args: string[], env: Record<string, string> = {}): PipedChild {
+    return startPiped('ip', ['netns', 'exec', this.#server, program, ...args], { env });
+  }
+
   async startServers(settings: Pick<FixtureSettings, 'offers' | 'files'>): Promise<Servers> {
     const argument = JSON.stringify({ ...SERVER, ...settings });
     const program = new URL('server.fixture.ts', import.meta.url).pathname;

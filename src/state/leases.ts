@@ -36,6 +36,7 @@ const OFFER_SECONDS = 30;
 const QUARANTINE_SECONDS = 600;
 /** An exhausted pool is not searched again at each DISCOVER of a storm. */
 const SEARCH_AGAIN_MS = 1000;
+const SWEEP_MS = 60_000;
 
 const syncFile = promisify(fdatasync);
 
@@ -58,6 +59,7 @@ export class LeaseRepository {
   readonly #changed = new Map<string, Lease | undefined>();
   #flushing: Promise<void> | undefined;
   #next: Promise<void> | undefined;
+  #swept: number;
   #closed = false;
 
   /**
@@ -68,6 +70,7 @@ export class LeaseRepository {
   constructor(database: DatabaseSync, now: () => number = () => performance.now()) {
     this.#database = database;
     this.#now = now;
+    this.#swept = now();
     this.#write = database.prepare(
       `INSERT INTO leases (address, mac, network, seconds, ended, granted) VALUES (?, ?, ?, ?, ?, ?)
        ON CONFLICT (address) DO UPDATE SET mac = excluded.mac, network = excluded.network,
@@ -88,6 +91,11 @@ export class LeaseRepository {
     this.#log = openSync(`${database.location() ?? ''}-wal`, 'r+');
   }
 
+  /** The address that the machine has, had or was offered last in this network. */
+  remembered(mac: string, network: string): string | undefined {
+    return this.#byMac.get(mac)?.get(network)?.address;
+  }
+
   /** The address that the machine holds in this network, or was offered there. */
   held(mac: string, network: string): string | undefined {
     const lease = this.#byMac.get(mac)?.get(network);
@@ -106,19 +114,9 @@ export class LeaseRepository {
     );
     const address = preferred ?? this.#search(mac, pool, now);
     if (address === undefined) return undefined;
-    if (
-      this.#byAddress.get(address)?.mac !== mac ||
-      mine !== address ||
-      this.held(mac, pool.network) === undefined
-    )
-      this.#put({
-        address,
-        mac,
-        network: pool.network,
-        seconds: OFFER_SECONDS,
-        ends: now + OFFER_SECONDS * 1000,
-        offered: true,
-      });
+    const seconds = OFFER_SECONDS;
+    if (this.held(mac, pool.network) !== address || this.#byAddress.get(address)?.offered === true)
+      this.#put({ address, mac, network: pool.network, seconds, ends: now + seconds * 1000, offered: true });
     return address;
   }
 
@@ -158,7 +156,7 @@ export class LeaseRepository {
 
   /** Waits until all is on the disk. To be called before the database is closed. */
   async close(): Promise<void> {
-    while (this.#flushing !== undefined) await this.#flushing;
+    for (let under; (under = this.#next ?? this.#flushing) !== undefined;) await under.catch(() => undefined);
     if (!this.#closed) closeSync(this.#log);
     this.#closed = true;
   }
@@ -228,7 +226,24 @@ export class LeaseRepository {
     }
   }
 
+  /** Whose time is over is over for the next run of this program too; offers that were not taken are forgotten. */
+  #sweep(): void {
+    const now = this.#now();
+    if (now - this.#swept < SWEEP_MS) return;
+    this.#swept = now;
+    for (const lease of [...this.#byAddress.values()]) {
+      if (lease.ends > now || lease.ended === true) continue;
+      if (lease.offered === true) {
+        this.#forget(lease);
+        continue;
+      }
+      lease.ended = true;
+      this.#changed.set(lease.address, lease);
+    }
+  }
+
   async #commit(): Promise<void> {
+    this.#sweep();
     const changed = [...this.#changed];
     this.#changed.clear();
     try {
