@@ -60,8 +60,21 @@ function httpServer(listener: RequestListener, options: ApiOptions): Server {
       else response.writeHead(500).end();
     }
   };
-  return createServer((request, response) => void answer(request, response));
+  const server = createServer(LIMITS, (request, response) => void answer(request, response));
+  server.maxConnections = MAX_CONNECTIONS;
+  return server;
 }
+
+/** Milliseconds and bytes. Whoever sends a request byte by byte holds a connection for half a minute, no longer. */
+const LIMITS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 10_000,
+  connectionsCheckingInterval: 5_000,
+  maxHeaderSize: 16_384,
+};
+/** Far more than blades that are switched on together; each costs a descriptor, and one more while a file is sent. */
+const MAX_CONNECTIONS = 10_000;
 
 /** Fastify puts the status of a bad request (too long, not JSON, ...) on the error. */
 function statusOf(error: unknown): number {

@@ -49,7 +49,7 @@ test('a release without blades has nothing to be served on', () => {
 });
 
 test('a release without blades is served where machines can come to be adopted', () => {
-  const network = { name: 'main', subnet: '127.0.0.0/8', dns: [], mode: 'server' } as const;
+  const network = { name: 'main', subnet: '127.0.0.0/8', dns: [], mode: 'server' as const };
   const pool = { from: '127.0.5.1', to: '127.0.5.9' };
   const found = chooseInterfaces([], sampleStatement({ blades: [], networks: [{ ...network, pool }] }));
   assert.deepEqual(

@@ -1,10 +1,18 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { pipeline } from 'node:stream/promises';
+import type { Socket } from 'node:net';
 import { BladerootError, errorCode } from '../errors.ts';
 
 /** Bytes read at once: frameworks' file senders read 64 KiB and reach half the speed. */
 const READ_SIZE = 1024 * 1024;
+const LEAST_READ_SIZE = 64 * 1024;
+/** Bytes that all who fetch files at the same time may hold together; with many of them, each reads less at once. */
+const READ_BUDGET = 64 * 1024 * 1024;
+
+export interface SendFileOptions {
+  /** Milliseconds in which a client must take what was read at once, 64 KiB to 1 MiB; a minute when left out. */
+  stallMs?: number;
+}
 
 /**
  * Answers GET and HEAD with a file, or with one range of it (RFC 9110 14.2; several ranges get the whole file).
@@ -14,6 +22,7 @@ export async function sendFile(
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
+  { stallMs = 60_000 }: SendFileOptions = {},
 ): Promise<void> {
   let file: FileHandle;
   try {
@@ -39,7 +48,7 @@ export async function sendFile(
       'Accept-Ranges': 'bytes',
     });
     if (request.method === 'HEAD') response.end();
-    else await sendBytes(response, file, start, end);
+    else await sendBytes(response, file, { start, end, stallMs });
   } finally {
     await file.close();
   }
@@ -50,28 +59,53 @@ export function sendText(response: ServerResponse, status: number, text: string,
   response.end(response.req.method === 'HEAD' ? undefined : text);
 }
 
-/** A client that goes away in the middle is its own affair, and a file that shrinks cuts the answer off, unfinished. */
+/** How many are being sent to. */
+let readers = 0;
+
+/**
+ * Reads one piece while the one before goes out, into two buffers that are used again and again. A client that goes away
+ * in the middle, or that takes nothing for long, is its own affair; a file that shrinks is an error.
+ */
 async function sendBytes(
   response: ServerResponse,
   file: FileHandle,
-  start: number,
-  end: number,
+  { start, end, stallMs }: { start: number; end: number; stallMs: number },
 ): Promise<void> {
+  readers++;
   try {
-    await pipeline(chunksOf(file, start, end), response);
-  } catch (error) {
-    if (errorCode(error) !== 'ERR_STREAM_PREMATURE_CLOSE') throw error;
+    const share = Math.max(LEAST_READ_SIZE, Math.min(READ_SIZE, Math.floor(READ_BUDGET / (2 * readers))));
+    const size = Math.min(share, end - start);
+    let [reading, sending] = [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)];
+    let taken = Promise.resolve(true);
+    for (let at = start; at < end;) {
+      const { bytesRead } = await file.read(reading, 0, Math.min(size, end - at), at);
+      if (!(await taken)) return;
+      if (bytesRead === 0) throw new BladerootError('FILE_SHRANK', 'a file became shorter while it was sent');
+      at += bytesRead;
+      taken = write(response, reading.subarray(0, bytesRead), stallMs);
+      [reading, sending] = [sending, reading];
+    }
+    if (await taken) response.end();
+  } finally {
+    readers--;
   }
 }
 
-async function* chunksOf(file: FileHandle, start: number, end: number): AsyncGenerator<Buffer> {
-  for (let at = start; at < end;) {
-    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(Math.min(READ_SIZE, end - at)), {
-      position: at,
-    });
-    if (bytesRead === 0) throw new BladerootError('FILE_SHRANK', 'a file became shorter while it was sent');
-    at += bytesRead;
-    yield buffer.subarray(0, bytesRead);
+/** Whether the client took the bytes; when it did not in time, its connection is broken off. */
+async function write(response: ServerResponse, bytes: Buffer, stallMs: number): Promise<boolean> {
+  // The request's: a response that waits for the one before it on the same connection has none yet.
+  const socket: Socket = response.req.socket;
+  if (socket.destroyed) return false;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const gone = (): void => resolve(false);
+  socket.once('close', gone);
+  const timer = setTimeout(() => socket.destroy(), stallMs);
+  response.write(bytes, (error) => resolve(error === null || error === undefined));
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    socket.off('close', gone);
   }
 }
 

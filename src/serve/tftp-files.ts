@@ -6,7 +6,7 @@ import { BladerootError, errorCode } from '../errors.ts';
 export interface TftpFile {
   /** Bytes. */
   size: number;
-  /** Exactly `length` bytes, fewer only where the file ends. */
+  /** Exactly `length` bytes, fewer only where the file ends. They may be shared: not to be written to. */
   read(offset: number, length: number): Promise<Buffer>;
   close(): Promise<void>;
 }
@@ -66,6 +66,8 @@ export async function asNetascii(file: TftpFile): Promise<TftpFile> {
 
 /** Up to here (bytes) a file is held in memory while it is fetched; boot loaders are smaller. */
 const SMALL = 2 ** 21;
+/** For each larger file; each is some 64 KiB. */
+const READS_KEPT = 64;
 
 async function openFile(path: string): Promise<TftpFile | undefined> {
   const handle = await open(path).catch((error: unknown) => {
@@ -79,21 +81,44 @@ async function openFile(path: string): Promise<TftpFile | undefined> {
     if (!stat.isFile()) return undefined;
     if (stat.size <= SMALL) return inMemory(await handle.readFile());
     keep = true;
-    return {
-      size: stat.size,
-      read: async (offset, length) => {
-        const wanted = Math.max(0, Math.min(length, stat.size - offset));
-        const { buffer, bytesRead } = await handle.read(Buffer.alloc(wanted), 0, wanted, offset);
-        // A short block in the middle would tell the client that the file ends there.
-        if (bytesRead < wanted)
-          throw new BladerootError('FILE_CHANGED', `${path} became shorter while it was sent`);
-        return buffer;
-      },
-      close: () => handle.close(),
+    const read = async (offset: number, length: number): Promise<Buffer> => {
+      const wanted = Math.max(0, Math.min(length, stat.size - offset));
+      const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(wanted), 0, wanted, offset);
+      // A short block in the middle would tell the client that the file ends there.
+      if (bytesRead < wanted)
+        throw new BladerootError('FILE_CHANGED', `${path} became shorter while it was sent`);
+      return buffer;
     };
+    return { size: stat.size, read: keepingLast(read), close: () => handle.close() };
   } finally {
     if (!keep) await handle.close();
   }
+}
+
+/**
+ * Clients that were switched on together are at about the same place of a file, and what one has just read is what the
+ * next one wants: the last reads are kept, so that a thousand are neither a thousand reads nor a thousand copies.
+ */
+function keepingLast(read: TftpFile['read']): TftpFile['read'] {
+  const last = new Map<string, Promise<Buffer>>();
+  return async (offset, length) => {
+    const key = `${offset}+${length}`;
+    const kept = last.get(key);
+    if (kept !== undefined) return await kept;
+    const reading = read(offset, length);
+    last.set(key, reading);
+    for (const oldest of last.keys()) {
+      if (last.size <= READS_KEPT) break;
+      last.delete(oldest);
+    }
+    try {
+      return await reading;
+    } catch (error) {
+      // The next one who asks may have more luck.
+      if (last.get(key) === reading) last.delete(key);
+      throw error;
+    }
+  };
 }
 
 function inMemory(bytes: Buffer): TftpFile {

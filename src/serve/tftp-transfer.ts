@@ -1,79 +1,9 @@
 /** One file on its way to one client: blocks, acknowledgements, repetition (RFC 1350, RFC 7440). */
-import type { Socket } from 'node:dgram';
 import { BladerootError } from '../errors.ts';
-import { decodeTftp, encodeTftp, TFTP_ERROR, type TftpPacket } from '../net/tftp.ts';
+import type { TftpPacket } from '../net/tftp.ts';
 import type { TftpFile } from './tftp-files.ts';
+import type { TftpPeer } from './tftp-peer.ts';
 import type { TftpTerms } from './tftp-terms.ts';
-
-export interface Endpoint {
-  address: string;
-  port: number;
-}
-
-/** The client's end, as seen from a socket that serves nobody else. */
-export class TftpPeer {
-  /** Whether the client has said anything since its request. */
-  heard = false;
-  readonly #socket: Socket;
-  readonly #client: Endpoint;
-  readonly #inbox: TftpPacket[] = [];
-  #wake: () => void = () => undefined;
-
-  constructor(socket: Socket, client: Endpoint) {
-    this.#socket = socket;
-    this.#client = client;
-    socket.on('message', (bytes, from) => this.#take(bytes, from));
-    socket.on('error', () => this.#wake());
-  }
-
-  /** Resolves once the packet is on its way; a socket that is closed before would drop it. */
-  async send(packet: TftpPacket): Promise<void> {
-    const { port, address } = this.#client;
-    // One that cannot be sent is a packet lost: repetition or giving up follows.
-    await new Promise<void>((resolve) =>
-      this.#socket.send(encodeTftp(packet), port, address, () => resolve()),
-    );
-  }
-
-  /** The client's next packet; undefined when none has come by `deadline` (as `performance.now()` counts). */
-  async receive(deadline: number, signal: AbortSignal): Promise<TftpPacket | undefined> {
-    for (;;) {
-      signal.throwIfAborted();
-      const packet = this.#inbox.shift();
-      const left = deadline - performance.now();
-      if (packet !== undefined || left <= 0) return packet;
-      await this.#waitForMail(left, signal);
-    }
-  }
-
-  async #waitForMail(milliseconds: number, signal: AbortSignal): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    const timer = setTimeout(resolve, milliseconds);
-    const wake = (): void => resolve();
-    this.#wake = wake;
-    signal.addEventListener('abort', wake, { once: true });
-    await promise;
-    clearTimeout(timer);
-    signal.removeEventListener('abort', wake);
-  }
-
-  #take(bytes: Buffer, from: Endpoint): void {
-    if (from.port !== this.#client.port || from.address !== this.#client.address) {
-      const message = 'this port serves another transfer';
-      const refusal = encodeTftp({ type: 'error', code: TFTP_ERROR.unknownTransferId, message });
-      this.#socket.send(refusal, from.port, from.address);
-      return;
-    }
-    this.heard = true;
-    try {
-      this.#inbox.push(decodeTftp(bytes));
-    } catch {
-      // Not TFTP, so neither an ACK nor an error: as good as lost.
-      return;
-    }
-    this.#wake();
-  }
-}
 
 export interface TransferOptions {
   /** How long to wait for an ACK, where the client did not ask for another time. */
@@ -94,57 +24,173 @@ export async function sendFile(
   terms: TftpTerms,
   options: TransferOptions,
 ): Promise<void> {
-  const { blksize, windowsize, oack } = terms;
-  const waits = { ...options, timeoutMs: terms.timeoutMs ?? options.timeoutMs };
-  // The OACK is acknowledged as block 0.
-  if (oack.size > 0) await acknowledged(peer, [{ type: 'oack', options: oack }], -1, waits);
-  // The last block is always shorter than a full one, so it is empty when the blocks come out even.
-  const last = Math.floor(file.size / blksize) + 1;
-  for (let done = 0; done < last;) {
-    const count = Math.min(windowsize, last - done);
-    const bytes = await file.read(done * blksize, count * blksize);
-    const window = Array.from({ length: count }, (_, index): TftpPacket => {
-      const data = bytes.subarray(index * blksize, (index + 1) * blksize);
-      return { type: 'data', block: (done + 1 + index) & 0xffff, data };
-    });
-    try {
-      done = await acknowledged(peer, window, done, waits);
-    } catch (error) {
-      // Most likely the client has all and is gone, and only its last ACK was lost.
-      const gone = error instanceof BladerootError && error.code === 'TFTP_TIMEOUT';
-      if (!gone || done + count < last || !peer.heard) throw error;
-      return;
-    }
+  const { signal } = options;
+  signal.throwIfAborted();
+  const sending = new Sending(peer, file, terms, options);
+  const abort = (): void => sending.end(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    await sending.ended;
+  } finally {
+    signal.removeEventListener('abort', abort);
   }
 }
 
-/**
- * Sends the packets until the client acknowledges one of them, and returns that block's number, counted from the start of
- * the file and not from the last wrap of 16 bits. `before` is the block before the first packet. An ACK of that one, or
- * of an older one, is a duplicate: answering it would send everything after it twice (the Sorcerer's Apprentice).
- */
-async function acknowledged(
-  peer: TftpPeer,
-  packets: TftpPacket[],
-  before: number,
-  { timeoutMs, tries, signal }: TransferOptions,
-): Promise<number> {
-  for (let attempt = 0; attempt < tries; attempt++) {
-    for (const packet of packets) await peer.send(packet);
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-      const packet = await peer.receive(deadline, signal);
-      if (packet === undefined) break;
-      if (packet.type === 'error') {
-        throw new BladerootError(
-          'TFTP_CANCELLED',
-          `the client said: ${packet.message} (error ${packet.code})`,
-        );
-      }
-      if (packet.type !== 'ack') continue;
-      const ahead = (packet.block - before) & 0xffff;
-      if (ahead >= 1 && ahead <= packets.length) return before + ahead;
+/** Bytes that are read at once, about: a block at a time would be a wait for each. */
+const SLICE = 65536;
+
+/** Blocks are counted from the start of the file, from 1, and not from the last wrap of 16 bits; the OACK is block 0. */
+class Sending {
+  readonly ended: Promise<void>;
+  readonly #settle: PromiseWithResolvers<void>;
+  readonly #peer: TftpPeer;
+  readonly #file: TftpFile;
+  readonly #terms: TftpTerms;
+  readonly #timeoutMs: number;
+  readonly #tries: number;
+  readonly #last: number;
+  /** A file is read in slices of this many blocks; those that the window lies in are here by number. */
+  readonly #sliceBlocks: number;
+  #slices = new Map<number, Buffer>();
+  /** The block up to which the client has all. */
+  #done: number;
+  /** The last block that is on its way. */
+  #sent: number;
+  #attempts = 0;
+  /** When the window was sent, as `performance.now()` counts, and how long the last whole one took to be acknowledged. */
+  #sentAt = 0;
+  #turnaroundMs = 0;
+  #hurried = false;
+  #over = false;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(peer: TftpPeer, file: TftpFile, terms: TftpTerms, { timeoutMs, tries }: TransferOptions) {
+    this.#settle = Promise.withResolvers();
+    this.ended = this.#settle.promise;
+    this.#peer = peer;
+    this.#file = file;
+    this.#terms = terms;
+    this.#timeoutMs = terms.timeoutMs ?? timeoutMs;
+    this.#tries = tries;
+    // The last block is always shorter than a full one, so it is empty when the blocks come out even.
+    this.#last = Math.floor(file.size / terms.blksize) + 1;
+    this.#sliceBlocks = Math.max(terms.windowsize, Math.ceil(SLICE / terms.blksize));
+    this.#done = terms.oack.size > 0 ? -1 : 0;
+    this.#sent = this.#done;
+    peer.onPacket = (packet) => this.#take(packet);
+    this.#sendNext();
+  }
+
+  /** Without an error: all has arrived. */
+  end(error?: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#peer.onPacket = () => undefined;
+    if (error === undefined) this.#settle.resolve();
+    else this.#settle.reject(error);
+  }
+
+  #take(packet: TftpPacket): void {
+    if (packet.type === 'error') {
+      const said = `the client said: ${packet.message} (error ${packet.code})`;
+      this.end(new BladerootError('TFTP_CANCELLED', said));
+    } else if (packet.type === 'ack') {
+      const ahead = (packet.block - this.#done) & 0xffff;
+      if (ahead === 0) this.#hurry();
+      // Beyond what was sent, or behind: invented, or from long ago.
+      else if (ahead <= this.#sent - this.#done) this.#advance(ahead);
     }
   }
-  throw new BladerootError('TFTP_TIMEOUT', `the client did not answer ${tries} times`);
+
+  #advance(blocks: number): void {
+    if (this.#done + blocks === this.#sent) this.#turnaroundMs = performance.now() - this.#sentAt;
+    this.#done += blocks;
+    this.#attempts = 0;
+    this.#sent = this.#done;
+    if (this.#done === this.#last) this.end();
+    else this.#sendNext();
+  }
+
+  /**
+   * The block before the window was acknowledged once more. Either the first block of the window is lost, or this ACK is
+   * a duplicate; to answer it would send everything after it twice, and again for each of those (the Sorcerer's
+   * Apprentice). If it is a duplicate, the window's own ACK comes after one turnaround: so there is a repetition after
+   * two. With windows of one block nobody sends such ACKs for a lost block.
+   */
+  #hurry(): void {
+    if (this.#terms.windowsize === 1 || this.#done < 0 || this.#sent === this.#done || this.#hurried) return;
+    this.#hurried = true;
+    const due = this.#sentAt + 2 * this.#turnaroundMs + 1;
+    this.#waitFor(Math.min(this.#timeoutMs, Math.max(1, due - performance.now())));
+  }
+
+  #sendNext(): void {
+    if (this.#done >= 0 && !this.#loaded()) {
+      this.#load().then(
+        () => this.#send(),
+        (error: unknown) => this.end(error),
+      );
+    } else this.#send();
+  }
+
+  #send(): void {
+    if (this.#over) return;
+    const { blksize, oack } = this.#terms;
+    this.#attempts++;
+    this.#hurried = false;
+    this.#sentAt = performance.now();
+    if (this.#done < 0) {
+      this.#peer.post({ type: 'oack', options: oack });
+      this.#sent = 0;
+    } else {
+      this.#sent = this.#windowEnd();
+      for (let block = this.#done + 1; block <= this.#sent; block++) {
+        const slice = this.#slices.get(this.#sliceOf(block)) ?? NOTHING;
+        const at = ((block - 1) % this.#sliceBlocks) * blksize;
+        this.#peer.post({ type: 'data', block: block & 0xffff, data: slice.subarray(at, at + blksize) });
+      }
+    }
+    this.#waitFor(this.#timeoutMs);
+  }
+
+  #waitFor(milliseconds: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#onTimeout(), milliseconds);
+  }
+
+  #onTimeout(): void {
+    if (this.#attempts < this.#tries) this.#send();
+    // Most likely the client has all and is gone, and only its last ACK was lost.
+    else if (this.#sent === this.#last && this.#peer.heard) this.end();
+    else this.end(new BladerootError('TFTP_TIMEOUT', `the client did not answer ${this.#tries} times`));
+  }
+
+  #windowEnd(): number {
+    return Math.min(this.#done + this.#terms.windowsize, this.#last);
+  }
+
+  #sliceOf(block: number): number {
+    return Math.floor((block - 1) / this.#sliceBlocks);
+  }
+
+  #loaded(): boolean {
+    return (
+      this.#slices.has(this.#sliceOf(this.#done + 1)) && this.#slices.has(this.#sliceOf(this.#windowEnd()))
+    );
+  }
+
+  /** Reads the slices that the next window lies in, and lets go of those before it. */
+  async #load(): Promise<void> {
+    clearTimeout(this.#timer);
+    const bytes = this.#sliceBlocks * this.#terms.blksize;
+    const wanted = new Set([this.#sliceOf(this.#done + 1), this.#sliceOf(this.#windowEnd())]);
+    const slices = new Map<number, Buffer>();
+    for (const slice of wanted) {
+      slices.set(slice, this.#slices.get(slice) ?? (await this.#file.read(slice * bytes, bytes)));
+    }
+    this.#slices = slices;
+  }
 }
+
+const NOTHING = Buffer.alloc(0);

@@ -1,19 +1,20 @@
 /** The TFTP server: read-only, each transfer on a socket of its own. It prints nothing; see `onEvent`. */
-import { createSocket, type Socket } from 'node:dgram';
+import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { once } from 'node:events';
 import { describeError, errorCode } from '../errors.ts';
-import { decodeTftp, TFTP_ERROR, type TftpPacket, type TftpRequest } from '../net/tftp.ts';
+import { decodeTftp, encodeTftp, TFTP_ERROR, type TftpPacket, type TftpRequest } from '../net/tftp.ts';
 import { bindError } from './bind-error.ts';
 import { asNetascii, type TftpFiles } from './tftp-files.ts';
 import { agreeTerms } from './tftp-terms.ts';
-import { sendFile, TftpPeer, type Endpoint } from './tftp-transfer.ts';
+import { TftpPeer, type Endpoint } from './tftp-peer.ts';
+import { sendFile } from './tftp-transfer.ts';
 
 /** `client` is an address; `file` a name as the client sent it, without leading slashes. */
 export type TftpEvent =
   | { type: 'tftp.start'; client: string; file: string; size: number }
   | { type: 'tftp.done'; client: string; file: string; size: number }
   | { type: 'tftp.missing'; client: string; file: string }
-  /** It wanted to write, or in a mode that there is not. */
+  /** It wanted to write, or in a mode that there is not, or too much at once. */
   | { type: 'tftp.refused'; client: string; file: string; reason: string }
   /** The client ended it, which is its good right: EDK2 first asks for the size only. */
   | { type: 'tftp.cancelled'; client: string; file: string; reason: string }
@@ -34,6 +35,8 @@ export interface TftpServerOptions {
   timeoutMs?: number;
   /** How often a packet is sent before the client is given up; 6 when left out. */
   tries?: number;
+  /** Transfers at once; 5000 when left out. One address has a quarter of them at most. */
+  limit?: number;
 }
 
 interface Transfer {
@@ -47,10 +50,14 @@ export class TftpServer {
   readonly #options: Required<TftpServerOptions>;
   /** By the client's address and port. */
   readonly #transfers = new Map<string, Transfer>();
+  /** How many of them each address has. */
+  readonly #counts = new Map<string, number>();
+  /** Those whose client has not said anything since its request, the oldest first. */
+  readonly #unheard = new Set<Transfer>();
   #socket: Socket | undefined;
 
   constructor(options: TftpServerOptions) {
-    this.#options = { port: 69, mtu: 1500, timeoutMs: 1000, tries: 6, ...options };
+    this.#options = { port: 69, mtu: 1500, timeoutMs: 1000, tries: 6, limit: 5000, ...options };
   }
 
   /** The port that it listens at, once it has started. */
@@ -95,22 +102,55 @@ export class TftpServer {
     if (running !== undefined && running.peer?.heard !== true) return;
     running?.abort.abort(new Error('the client began another transfer'));
 
+    if (!this.#makeRoomFor(client)) {
+      const reason = 'too many transfers at once';
+      const refusal = encodeTftp({ type: 'error', code: TFTP_ERROR.undefined, message: reason });
+      this.#socket?.send(refusal, client.port, client.address, () => undefined);
+      const about = { client: client.address, file: nameOf(request) };
+      this.#options.onEvent({ type: 'tftp.refused', ...about, reason });
+      return;
+    }
     const transfer: Transfer = { peer: undefined, abort: new AbortController(), ended: Promise.resolve() };
     this.#transfers.set(key, transfer);
+    this.#unheard.add(transfer);
+    this.#count(client, 1);
     transfer.ended = this.#serve(request, client, transfer).finally(() => {
       if (this.#transfers.get(key) === transfer) this.#transfers.delete(key);
+      this.#unheard.delete(transfer);
+      this.#count(client, -1);
     });
+  }
+
+  /**
+   * Whether one more may begin. Where there are too many, the oldest client that never answered gives way: requests under
+   * invented addresses must not keep out those who are there.
+   */
+  #makeRoomFor({ address }: Endpoint): boolean {
+    const { limit } = this.#options;
+    if ((this.#counts.get(address) ?? 0) >= Math.ceil(limit / 4)) return false;
+    if (this.#transfers.size < limit) return true;
+    const [oldest] = this.#unheard;
+    if (oldest === undefined) return false;
+    this.#unheard.delete(oldest);
+    oldest.abort.abort(new Error('others need the room, and the client never answered'));
+    return true;
+  }
+
+  #count({ address }: Endpoint, change: number): void {
+    const count = (this.#counts.get(address) ?? 0) + change;
+    if (count === 0) this.#counts.delete(address);
+    else this.#counts.set(address, count);
   }
 
   /** Never rejects: how it ended is an event. */
   async #serve(request: TftpRequest, client: Endpoint, transfer: Transfer): Promise<void> {
-    const file = request.file.replaceAll('\\', '/').replace(/^\/+/, '');
+    const file = nameOf(request);
     const { onEvent } = this.#options;
     const about = { client: client.address, file };
     let socket: Socket | undefined;
     try {
       socket = await listen(this.#options.address, 0);
-      transfer.peer = new TftpPeer(socket, client);
+      transfer.peer = new TftpPeer(socket, client, () => this.#unheard.delete(transfer));
       await this.#answer({ ...request, file }, about, transfer.peer, transfer.abort.signal);
     } catch (error) {
       const reason = describeError(error);
@@ -160,8 +200,14 @@ export class TftpServer {
   }
 }
 
+function nameOf({ file }: TftpRequest): string {
+  return file.replaceAll('\\', '/').replace(/^\/+/, '');
+}
+
 async function listen(address: string, port: number): Promise<Socket> {
-  const socket = createSocket('udp4');
+  // Addresses are given as numbers: Node's own way to "resolve" them costs each packet a turn of the event loop.
+  const lookup: SocketOptions['lookup'] = (host, _options, done) => done(null, host, 4);
+  const socket = createSocket({ type: 'udp4', lookup });
   try {
     const listening = once(socket, 'listening');
     socket.bind(port, address);
