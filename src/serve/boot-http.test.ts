@@ -196,7 +196,8 @@ test("a blade that another DHCP server has sent here is known by its card's addr
     events.map((event) => 'blade' in event && event.blade),
     ['web01', 'web01'],
   );
-  assert.equal((await curl(`${url}/boot/52-54-00-77-00-99/script.ipxe`)).status, 404);
+  const stranger = (await curl(`${url}/boot/52-54-00-77-00-99/script.ipxe`)).body;
+  assert.equal(stranger, (await curl(scriptUrl(url, 'unknown'))).body, 'who is no blade comes to be adopted');
 });
 
 test('a blade that the release does not know is told so', async (t) => {
