@@ -12,7 +12,7 @@ import { LEVEL } from '../src/store/frame.ts';
 import { writeFileAtomic } from '../src/system/write-file.ts';
 import { lockTree } from '../src/tree/lock.ts';
 import { empty, remove } from './folder.ts';
-import { machineHere } from './machine.ts';
+import { IMAGE_PACKAGES, machineHere } from './machine.ts';
 import { benchPack } from './pack.ts';
 import { requirePeers } from './peers.ts';
 import { markdownTable, ratioOf, type PartReport } from './report.ts';
@@ -89,7 +89,7 @@ async function bench(options: Options, output: Output, signal: AbortSignal): Pro
     const rows = options.only.flatMap((part) => parts[part]?.rows ?? []);
     const report = {
       date: date.toISOString(),
-      machine: await machineHere(LAB),
+      machine: await machineHere(LAB, IMAGE_PACKAGES),
       level: LEVEL,
       rounds: options.rounds,
       trees,

@@ -16,12 +16,23 @@ export interface Machine {
   commit: string;
 }
 
-const PACKAGES = ['tar', 'zstd', 'squashfs-tools', 'casync', 'zchunk'];
+/** The peers of the bench of images. */
+export const IMAGE_PACKAGES = ['tar', 'zstd', 'squashfs-tools', 'casync', 'zchunk'];
+/** The peers, and the clients, of the bench of boot services. */
+export const BOOT_PACKAGES = [
+  'kea-dhcp4-server',
+  'kea-admin',
+  'dnsmasq-base',
+  'tftpd-hpa',
+  'nginx-light',
+  'atftp',
+  'curl',
+];
 
 /** @param directory the folder that the bench works in, within the checkout */
-export async function machineHere(directory: string): Promise<Machine> {
+export async function machineHere(directory: string, peers: string[]): Promise<Machine> {
   const fileSystem = await run('stat', ['--file-system', '--format=%T', directory]);
-  const packages = await run('dpkg-query', ['-W', '-f', '${Package} ${Version}\\n', ...PACKAGES]);
+  const packages = await run('dpkg-query', ['-W', '-f', '${Package} ${Version}\\n', ...peers]);
   const commit = await run('git', ['describe', '--always', '--dirty'], { cwd: directory });
   return {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',

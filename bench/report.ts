@@ -5,13 +5,15 @@ import type { Contest } from './contest.ts';
 /** One comparison. */
 export interface Row {
   what: string;
-  unit: 'seconds' | 'bytes' | 'files';
+  unit: 'seconds' | 'bytes' | 'files' | 'per second' | 'bytes per second';
   ours: number;
   /** What ours is put beside: a peer, a limit, another figure of our own. */
   beside: string;
   theirs: number;
   /** The most that ours may be, as a multiple of theirs. */
   goal?: number | undefined;
+  /** The least that it must be, where more is better. */
+  least?: number | undefined;
 }
 
 export interface PartReport {
@@ -46,7 +48,7 @@ export function markdownTable(rows: Row[]): string {
     row.beside,
     amount(row.theirs, row.unit),
     ratioOf(row).toFixed(3),
-    row.goal === undefined ? '' : `≤ ${row.goal}`,
+    wanted(row),
     verdict(row),
   ]);
   const headings = ['what', 'ours', 'beside', 'theirs', 'ratio', 'goal', ''];
@@ -63,11 +65,19 @@ export function markdownTable(rows: Row[]): string {
 }
 
 function verdict(row: Row): string {
-  if (row.goal === undefined) return '';
-  return ratioOf(row) <= row.goal ? 'reached' : 'missed';
+  if (row.goal === undefined && row.least === undefined) return '';
+  const ratio = ratioOf(row);
+  return ratio <= (row.goal ?? Infinity) && ratio >= (row.least ?? 0) ? 'reached' : 'missed';
+}
+
+function wanted({ goal, least }: Row): string {
+  if (goal !== undefined) return `≤ ${goal}`;
+  return least === undefined ? '' : `≥ ${least}`;
 }
 
 function amount(value: number, unit: Row['unit']): string {
   if (unit === 'seconds') return `${value.toFixed(2)} s`;
+  if (unit === 'bytes per second') return `${bytes(value)}/s`;
+  if (unit === 'per second') return `${Math.round(value)}/s`;
   return unit === 'bytes' ? bytes(value) : `${value}`;
 }

@@ -11,7 +11,7 @@ import { decodeDhcp, encodeDhcp, type DhcpPacket } from '../src/net/dhcp.ts';
 import { DHCP_OPTION, readSubOptions, readUserClass } from '../src/net/dhcp-options.ts';
 import { replyAddress } from '../src/net/reply-address.ts';
 import { decodeTftp, encodeTftp } from '../src/net/tftp.ts';
-import { answerDhcp, maxReplySize, type DhcpOffer } from '../src/serve/dhcp-answer.ts';
+import { answerDhcp, maxReplySize, type DhcpFacts, type DhcpOffer } from '../src/serve/dhcp-answer.ts';
 import { agreeTerms } from '../src/serve/tftp-terms.ts';
 
 export interface FuzzOptions {
@@ -85,7 +85,7 @@ function pass(bytes: Buffer, read: FuzzResult['read']): void {
 
 /** Whether there is one; it must be a packet that can be sent, and no longer than the client can take. */
 function answer(request: DhcpPacket): boolean {
-  const said = answerDhcp(request, SERVER, () => OFFER);
+  const said = answerDhcp(request, FACTS, () => OFFER);
   if (!('reply' in said)) return false;
   replyAddress(said.reply);
   const maxSize = maxReplySize(request);
@@ -103,7 +103,7 @@ function unless<T>(code: string, read: () => T): T | undefined {
   }
 }
 
-const SERVER = '10.99.0.1';
+const FACTS: DhcpFacts = { addresses: ['10.99.0.1'], port: 67 };
 const OFFER: DhcpOffer = {
   address: '10.99.0.11',
   subnetMask: '255.255.255.0',

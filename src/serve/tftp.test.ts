@@ -108,6 +108,14 @@ test('TFTP-21: a missing file is error 1 at once, ways out of the served names t
   assert.equal(events.seen.filter(({ type }) => type === 'tftp.missing').length, 4);
 });
 
+test('PXE-25: what shim asks for beside itself is error 1 at once: there is no second stage and no list of revocations', async (t) => {
+  const { server } = await serve(t, { 'snponly.efi': Buffer.from('x') });
+  for (const name of ['grubx64.efi', '/grubx64.efi', 'revocations.efi', 'efi\\boot\\revocations.efi']) {
+    const packet = await (await Client.request(t, server, name, { tsize: '0', blksize: '1468' })).next();
+    assert.ok(packet.type === 'error' && packet.code === 1, name);
+  }
+});
+
 test('TFTP-21: writing is refused', async (t) => {
   const { server } = await serve(t, {});
   const client = await Client.open(t, { address: '127.0.0.1', port: server.port });
