@@ -23,7 +23,10 @@ import { place, type Ended, type Place } from './bladeroot.fixture.ts';
 
 const FLEET = `# the lab
 name: lab
-network: { subnet: 10.77.0.0/24, gateway: 10.77.0.13 } # no DNS here
+network: # no DNS here
+  subnet: 10.77.0.0/24
+  gateway: 10.77.0.13
+  pool: { from: 10.77.0.14, to: 10.77.0.30 }
 profiles:
   web: { vars: { role: web } }
 blades:
@@ -159,22 +162,22 @@ test('a machine that waits goes on by itself as soon as somebody has given it a 
     /^MAC +SERIAL +MODEL +CPUS +MEMORY +DISKS +SEEN\n52:54:00:77:00:99 +4QX0P33 +QEMU Standard PC +2 +1\.1 GB +8\.6 GB +now\n$/,
   );
   const json = await succeeds(where, 'blade', 'adopt', '4qx0p33', 'web03', '--profile', 'web', '--json');
-  // .13 is the router.
+  // .13 is the router, the pool begins behind it.
   assert.deepEqual(adopted.parse(JSON.parse(json)), {
     blade: 'web03',
     mac: MAC,
-    address: '10.77.0.14',
+    address: '10.77.0.31',
     release: 2,
   });
 
   const { blade, release } = await found;
-  assert.deepEqual([blade.name, blade.address, release.statement.sequence], ['web03', '10.77.0.14', 2]);
+  assert.deepEqual([blade.name, blade.address, release.statement.sequence], ['web03', '10.77.0.31', 2]);
   assert.equal(release.statement.message, 'web03 is adopted');
   assert.deepEqual(
     events.since(0).map(({ type }) => type),
     ['machine.pending', 'machine.adopted'],
   );
-  const line = '  web03: { mac: "52:54:00:77:00:99", address: 10.77.0.14, profile: web }\n';
+  const line = '  web03: { mac: "52:54:00:77:00:99", address: 10.77.0.31, profile: web }\n';
   assert.equal(await readFile(join(where.fleet, 'fleet.yaml'), 'utf8'), FLEET + line);
   assert.equal(await succeeds(where, 'blade', 'list', '--pending'), 'no machine waits for a name\n');
 });
@@ -215,7 +218,7 @@ test('without publishing, only fleet.yaml changes, and it stays whose and what i
   await chmod(real, 0o600);
   const said = await succeeds(where, 'blade', 'adopt', machine.guid ?? '', 'db01', '--no-publish');
   assert.match(said, /db01 goes on after the next `bladeroot release publish`/);
-  assert.match(await readFile(real, 'utf8'), /^ {2}db01: .*10\.77\.0\.14 \}$/m);
+  assert.match(await readFile(real, 'utf8'), /^ {2}db01: .*10\.77\.0\.31 \}$/m);
   assert.equal((await stat(real)).mode & 0o777, 0o600);
   const { length } = JSON.parse(await succeeds(where, 'release', 'list', '--json'));
   assert.equal(length, 1);

@@ -136,7 +136,7 @@ test('when the root is gone the others are asked, less and less often, and the s
   assert.deepEqual([from, blade.name], [root.url, 'web02']);
   assert.deepEqual(pauses.length, 1);
   assert.ok((pauses[0] ?? 0) >= 3000, 'longer than when somebody answers');
-  assert.match(screens[0] ?? '', new RegExp(`${dead} does not answer: .*ECONNREFUSED`));
+  assert.match(screens[0] ?? '', new RegExp(`${dead} was asked in vain: .*ECONNREFUSED`));
 });
 
 test('a root that nobody replaces is asked ever less often, up to half a minute', async (t) => {

@@ -60,7 +60,7 @@ export async function awaitAdoption(options: AwaitOptions): Promise<FoundRelease
       show(`${root} knows of it`);
     } catch (error) {
       failures++;
-      show(`${root} does not answer: ${describeError(error)}`);
+      show(`${root} was asked in vain: ${describeError(error)}`);
     }
     const pause = Math.min(EVERY_MS * 2 ** Math.min(failures, 10), LONGEST_MS);
     // Longer or shorter by chance, so that a rack that was switched on together does not ask in step.
