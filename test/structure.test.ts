@@ -27,6 +27,7 @@ const ENTRIES = [
   'bench/boot/tftp-crowd.ts',
   'bench/boot/storm-blades.ts',
   'test/fuzz-boot.ts',
+  'lab/cable-program.ts',
 ];
 
 /** These compute, and nothing else: neither they nor what they import does any I/O. */
