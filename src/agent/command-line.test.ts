@@ -29,3 +29,14 @@ test('a command line without a root is refused, with an example of a right one',
     });
   }
 });
+
+function macOf(word: string): string | undefined {
+  return parseCommandLine(`bladeroot.root=http://10.0.0.1 ${word} quiet`).bootMac;
+}
+
+test('BOOTIF says which card it booted from; one that the loader left empty says nothing', () => {
+  assert.equal(macOf('BOOTIF=01-52-54-00-AB-00-11'), '52:54:00:ab:00:11');
+  for (const word of ['', 'BOOTIF=01-', 'BOOTIF=01-${netX/mac:hexhyp}', 'BOOTIF=52-54-00-ab-00-11']) {
+    assert.equal(macOf(word), undefined, word);
+  }
+});

@@ -54,7 +54,8 @@ UUID=9abc none swap sw 0 0
 nfs:/home /home nfs defaults 0 0
 `,
   );
-  const request = { directory, slot: 'b', overlay, identityDirectory: join(base, 'identity') } as const;
+  const mac = '52:54:00:77:00:11';
+  const request = { mac, directory, slot: 'b', overlay, identityDirectory: join(base, 'identity') } as const;
   await configure(request);
   const fstab = await readFile(join(directory, 'etc/fstab'), 'utf8');
   assert.equal(
@@ -80,7 +81,13 @@ test('a tree without fstab and ssh gets just the mounts and a machine-id', async
   const base = await scratch(t);
   const directory = join(base, 'slot');
   await mkdir(join(directory, 'etc'), { recursive: true });
-  await configure({ directory, slot: 'a', overlay, identityDirectory: join(base, 'identity') });
+  await configure({
+    mac: '52:54:00:77:00:11',
+    directory,
+    slot: 'a',
+    overlay,
+    identityDirectory: join(base, 'identity'),
+  });
   assert.equal((await readFile(join(directory, 'etc/fstab'), 'utf8')).split('\n').length, 5);
   assert.match(await readFile(join(directory, 'etc/machine-id'), 'utf8'), /^[0-9a-f]{32}\n$/);
   assert.deepEqual(await readdir(join(base, 'identity')), ['machine-id']);
@@ -98,7 +105,7 @@ test('what a blade is known by is made at its first deployment, and is the same 
   for (const slot of slots) {
     const directory = join(base, slot);
     await makeTree(directory);
-    await configure({ directory, slot, overlay, identityDirectory });
+    await configure({ mac: '52:54:00:77:00:11', directory, slot, overlay, identityDirectory });
     assert.deepEqual(await readdir(join(directory, 'dev')), [], 'nothing stays mounted');
   }
   const keys = (await readdir(join(base, 'a/etc/ssh'))).sort();
@@ -126,7 +133,13 @@ test('two blades are known by different things', async (t) => {
   for (const blade of ['one', 'two']) {
     const directory = join(base, blade);
     await mkdir(join(directory, 'etc'), { recursive: true });
-    await configure({ directory, slot: 'a', overlay, identityDirectory: join(base, `${blade}-identity`) });
+    await configure({
+      mac: '52:54:00:77:00:11',
+      directory,
+      slot: 'a',
+      overlay,
+      identityDirectory: join(base, `${blade}-identity`),
+    });
     ids.push(await readFile(join(directory, 'etc/machine-id'), 'utf8'));
   }
   assert.notEqual(ids[0], ids[1]);

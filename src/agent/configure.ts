@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { applyOverlay } from '../overlay/apply.ts';
+import { nameBootCard } from '../overlay/network.ts';
 import { run } from '../system/run.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
 import { PARTITIONS } from './disk-layout.ts';
@@ -15,12 +16,15 @@ export interface ConfigureRequest {
   slot: Slot;
   /** The blade's overlay archive. */
   overlay: Uint8Array;
+  /** Of the card that it booted from. */
+  mac: string;
   /** On the persistent partition: what the blade is known by, over all deployments. */
   identityDirectory: string;
 }
 
 export async function configure(request: ConfigureRequest): Promise<void> {
   await applyOverlay(request.overlay, request.directory);
+  await nameBootCard(request.directory, request.mac);
   await writeFstab(request.directory, request.slot);
   await giveIdentity(request.directory, request.identityDirectory);
 }

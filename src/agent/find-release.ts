@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto';
-import { networkInterfaces } from 'node:os';
 import { BladerootError, describeError } from '../errors.ts';
+import type { MachineIdentity } from '../fleet/machine.ts';
+import { identifyBlade } from '../release/identify.ts';
 import { openRelease } from '../release/repository.ts';
 import type { SignedRelease } from '../release/repository.ts';
 import type { ReleaseBlade } from '../release/statement.ts';
@@ -13,45 +14,44 @@ export interface FoundRelease {
   blade: ReleaseBlade;
 }
 
+/** A release that is good, and knows nothing of this machine. */
+export interface UnclaimedRelease {
+  root: string;
+  release: SignedRelease;
+  blade: undefined;
+}
+
 /**
  * Asks the roots one after the other for the release; the first with one that the fleet's key has signed, and that
- * knows this machine, is it.
+ * knows this machine, is it. If none knows it, the first with a good release is.
  * @throws BladerootError `NO_ROOT` that says of each root what was wrong
  */
-export async function findRelease(roots: string[], publicKey: KeyObject): Promise<FoundRelease> {
+export async function findRelease(
+  roots: string[],
+  publicKey: KeyObject,
+  machine: MachineIdentity,
+): Promise<FoundRelease | UnclaimedRelease> {
   const reasons: string[] = [];
+  let unclaimed: UnclaimedRelease | undefined;
   for (const root of roots) {
     try {
-      const response = await fetch(`${root}/releases/current`, {
-        signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-      });
-      if (!response.ok) throw new Error(`it answers ${response.status}`);
-      const release = openRelease(
-        new Uint8Array(await response.arrayBuffer()),
-        publicKey,
-        `the release of ${root}`,
-      );
-      return { root, release, blade: identify(release) };
+      const release = await fetchRelease(root, publicKey);
+      const blade = identifyBlade(release.statement.blades, machine);
+      if (blade !== undefined) return { root, release, blade };
+      unclaimed ??= { root, release, blade };
     } catch (error) {
       reasons.push(`${root}: ${describeError(error)}`);
     }
   }
+  if (unclaimed !== undefined) return unclaimed;
   throw new BladerootError('NO_ROOT', `no root has a release for this machine: ${reasons.join('; ')}`);
 }
 
-/** The blade that this machine is, by the MAC addresses of its NICs. */
-function identify({ statement }: SignedRelease): ReleaseBlade {
-  const macs = Object.values(networkInterfaces()).flatMap((addresses) =>
-    (addresses ?? []).map(({ mac }) => mac),
-  );
-  const blade = statement.blades.find(({ mac }) => macs.includes(mac));
-  if (blade !== undefined) return blade;
-  const own = [...new Set(macs)].filter((mac) => mac !== '00:00:00:00:00:00');
-  throw new BladerootError(
-    'UNKNOWN_BLADE',
-    `release ${statement.sequence} has no blade with ${own.join(' or ')}`,
-    {
-      hint: 'add the machine to fleet.yaml and publish',
-    },
-  );
+/** The current release of a root. @throws BladerootError `SIGNATURE_INVALID`, and what fetch throws */
+export async function fetchRelease(root: string, publicKey: KeyObject): Promise<SignedRelease> {
+  const response = await fetch(`${root}/releases/current`, {
+    signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+  });
+  if (!response.ok) throw new Error(`it answers ${response.status}`);
+  return openRelease(new Uint8Array(await response.arrayBuffer()), publicKey, `the release of ${root}`);
 }

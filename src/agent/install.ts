@@ -40,6 +40,8 @@ export interface InstallRequest extends FoundRelease {
   publicKey: KeyObject;
   source: Source;
   reporter: Reporter;
+  /** Of the card that it booted from. */
+  mac: string;
 }
 
 /**
@@ -105,6 +107,7 @@ async function configureSlot(request: InstallRequest, slot: Slot): Promise<void>
     directory: SLOT_MOUNT,
     slot,
     overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes),
+    mac: request.mac,
     identityDirectory: join(STATE, 'identity'),
   });
   reporter.done('configure');

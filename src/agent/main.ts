@@ -7,23 +7,32 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { bootId } from '../blade/report.ts';
 import { describeError } from '../errors.ts';
 import { HttpSource } from '../store/http-source.ts';
+import { identityOf } from '../fleet/machine.ts';
 import { attempt } from './attempt.ts';
 import { parseCommandLine } from './command-line.ts';
+import { claim } from './claim.ts';
 import { findRelease } from './find-release.ts';
 import { install } from './install.ts';
+import { inspectMachine } from './machine.ts';
 import { Reporter } from './reporter.ts';
 
 const PUBLIC_KEY = '/etc/bladeroot/release.pub';
 const SWITCH_ROOT = '/run/bladeroot';
+
+const show = (screen: string): void => void process.stdout.write(screen);
 
 async function main(): Promise<void> {
   const reporter = new Reporter(await bootId(), (line) => void process.stdout.write(`bladeroot: ${line}\n`));
   try {
     reporter.done('agent', 'the agent runs');
     const publicKey = createPublicKey(await readFile(PUBLIC_KEY));
-    const { roots, deploy } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
+    const { roots, bootMac, deploy } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
     reporter.started('release', `asking ${roots.join(', ')} for the release`);
-    const found = await attempt('release', reporter, () => findRelease(roots, publicKey));
+    const machine = await inspectMachine(bootMac);
+    const asked = await attempt('release', reporter, () =>
+      findRelease(roots, publicKey, identityOf(machine)),
+    );
+    const found = await claim(asked, { machine, roots, publicKey, reporter, show });
     reporter.setTarget({ root: found.root, blade: found.blade.name });
     const { sequence, fleet } = found.release.statement;
     reporter.done('release', `this is ${found.blade.name} of ${fleet}, to run release ${sequence}`);
@@ -33,6 +42,7 @@ async function main(): Promise<void> {
       deploy,
       publicKey,
       source: new HttpSource(`${found.root}/store`),
+      mac: machine.mac,
       reporter,
     });
     await mkdir(SWITCH_ROOT, { recursive: true });

@@ -35,6 +35,11 @@ export class Reporter {
     for (const report of this.#unsent.splice(0)) this.#send(report);
   }
 
+  /** For the console alone. */
+  say(line: string): void {
+    this.#print(line);
+  }
+
   started(step: BootStep, message: string): void {
     this.#print(message);
     this.#report(step, { state: 'started', message });

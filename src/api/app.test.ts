@@ -8,6 +8,7 @@ import { sampleStatement } from '../release/release.fixture.ts';
 import { curl } from '../serve/http-server.fixture.ts';
 import { openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
+import { MachineRepository } from '../state/machines.ts';
 import { startPiped } from '../system/run.ts';
 import { createApp } from './app.ts';
 
@@ -38,6 +39,7 @@ async function startApi(t: TestContext) {
   const app = createApp({
     bus,
     events,
+    machines: new MachineRepository(database),
     current: () => sampleStatement({ sequence: 7 }),
     answerFirst: async (request) => {
       if (request.url === '/boot/broken') throw new Error('no such disk');

@@ -6,13 +6,16 @@ import { errorCode } from '../errors.ts';
 import type { EventBus } from '../events/bus.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
 import type { EventRepository } from '../state/events.ts';
+import type { MachineRepository } from '../state/machines.ts';
 import { eventRoutes } from './events.ts';
+import { machineRoutes } from './machines.ts';
 import { reportRoutes } from './reports.ts';
 import { statusRoutes } from './status.ts';
 
 export interface ApiOptions {
   bus: EventBus;
   events: EventRepository;
+  machines: MachineRepository;
   current(): ReleaseStatement;
   /** Asked before the API: what is a boot's is answered there, without a framework in between. */
   answerFirst(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
@@ -41,6 +44,7 @@ export function createApp(options: ApiOptions): FastifyInstance {
   });
   eventRoutes(app, options.bus, options.events);
   reportRoutes(app, options.bus, (name) => options.current().blades.some((blade) => blade.name === name));
+  machineRoutes(app, options.bus, options.machines, options.current);
   statusRoutes(app, options.current);
   return app;
 }

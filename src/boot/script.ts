@@ -5,8 +5,8 @@ import type { BootPlan } from './plan.ts';
 /** What the script needs to know; URLs have literal addresses, so that no name needs to be looked up. */
 export interface ScriptFacts {
   blade: string;
-  /** The blade's NIC, `52:54:00:12:34:56`: it tells the agent which of its NICs is meant. */
-  mac: string;
+  /** The blade's NIC, `52:54:00:12:34:56`: it tells the agent which of its NICs is meant. Undefined where nobody knows. */
+  mac: string | undefined;
   /** The root's base URL, without a slash at its end. */
   root: string;
   release: number;
@@ -17,6 +17,12 @@ export interface ScriptFacts {
   /** Where the memory tests are; absent: the menu has none. */
   memoryTest?: { bios: string; uefi: string };
 }
+
+/**
+ * iPXE puts in the card that it has opened last (ipxe.org/cfg/netX), as `52-54-00-12-34-56`; where it does not know that
+ * word, nothing, and `/init` takes the first card with a carrier.
+ */
+const OWN_CARD = '${netX/mac:hexhyp}';
 
 export interface BootMenu {
   /** What happens by itself. */
@@ -110,7 +116,7 @@ function agent(title: string, action: Exclude<Action, 'local-disk'> | 'menu', fa
   // UEFI's kernel stub finds the initrd by name, on the command line; on BIOS the word does no harm.
   const args = [
     'initrd=initrd',
-    `BOOTIF=01-${facts.mac.replaceAll(':', '-')}`,
+    `BOOTIF=01-${facts.mac?.replaceAll(':', '-') ?? OWN_CARD}`,
     `bladeroot.root=${facts.root}`,
     ...mode[action],
     ...facts.kernelArgs,

@@ -71,7 +71,12 @@ function chosenNetworks(fleet: Fleet, names: string[]): ForeignNetwork[] {
     ...(gateway === undefined ? {} : { gateway }),
     dns,
     ...(domain === undefined ? {} : { domain }),
-    blades: blades.filter(({ address }) => inSubnet(address, parseSubnet(subnet))),
+    // No other server can know a blade by its serial number: that one gets an address of the pool, and names itself.
+    blades: blades.flatMap((blade) =>
+      blade.mac !== undefined && inSubnet(blade.address, parseSubnet(subnet))
+        ? [{ name: blade.name, mac: blade.mac, address: blade.address }]
+        : [],
+    ),
   }));
 }
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { loadFleet } from '../fleet/load.ts';
 import { readPrivateKey, readPublicKey } from '../release/keys.ts';
-import { publishRelease, type PublishRequest } from '../release/publish.ts';
+import { publishRelease, type Published, type PublishRequest } from '../release/publish.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { findSnapshot } from '../release/find-snapshot.ts';
 import { readSnapshots } from '../release/snapshots.ts';
@@ -32,20 +32,29 @@ function publish(signal: AbortSignal): Command {
       const key = await readPrivateKey(stateDirectory);
       const fleet = await loadFleet(fleetDirectory);
       const store = await openStore(context);
-      await locked(context, store, 'shared', () => publishFrom(context, { store, key, fleet }, options));
+      const { release, isNew } = await locked(context, store, 'shared', () =>
+        publishFrom(context, { store, key, fleet }, options),
+      );
+      const { sequence, blades, snapshot } = release.statement;
+      const text = isNew
+        ? `release ${sequence}: snapshot ${snapshot.id.slice(0, 12)} of ${snapshot.tree} for ${blades.length} blades`
+        : `nothing has changed since release ${sequence}: no new one was made`;
+      context.output.result({ sequence, isNew }, text);
     });
 }
 
 interface PublishCommandOptions {
+  /** An id or a tree's name; the newest one of all when left out. */
   snapshot?: string;
   message?: string;
 }
 
-async function publishFrom(
+/** Publishes, and tells how far it is. Needs the store's lock, shared. */
+export async function publishFrom(
   { stateDirectory, fleetDirectory, output, signal }: Context,
   { store, key, fleet }: Pick<PublishRequest, 'store' | 'key' | 'fleet'>,
   options: PublishCommandOptions,
-): Promise<void> {
+): Promise<Published> {
   const publicKey = await readPublicKey(stateDirectory);
   const snapshot =
     options.snapshot === undefined
@@ -56,7 +65,7 @@ async function publishFrom(
       hint: 'make one with `bladeroot snapshot pack TREE`',
     });
   }
-  const { release, isNew } = await publishRelease({
+  return await publishRelease({
     store,
     releases: new ReleaseRepository(stateDirectory, publicKey),
     fleet,
@@ -69,11 +78,6 @@ async function publishFrom(
     onInitrd: ({ doneBytes, totalBytes }) =>
       output.progress(() => `building the initrd: ${bytes(doneBytes)} of ${bytes(totalBytes)}`),
   });
-  const { sequence, blades } = release.statement;
-  const text = isNew
-    ? `release ${sequence}: snapshot ${snapshot.id.slice(0, 12)} of ${snapshot.tree} for ${blades.length} blades`
-    : `nothing has changed since release ${sequence}: no new one was made`;
-  output.result({ sequence, isNew }, text);
 }
 
 function list(signal: AbortSignal): Command {
@@ -125,8 +129,8 @@ function describe(release: ReleaseStatement): string {
   const rows = release.blades.map((blade) => [
     blade.name,
     blade.address,
-    blade.mac,
+    blade.mac ?? blade.serial ?? blade.guid ?? '',
     bytes(blade.overlay.bytes),
   ]);
-  return [...head, table(['BLADE', 'ADDRESS', 'MAC', 'OVERLAY'], rows)].join('\n');
+  return [...head, table(['BLADE', 'ADDRESS', 'MACHINE', 'OVERLAY'], rows)].join('\n');
 }

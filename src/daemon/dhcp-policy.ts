@@ -90,7 +90,10 @@ export function dhcpEvent(
 }
 
 /** iPXE says that it is a PXEClient too, so it is looked at first. */
-function kindOf({ isIpxe, vendorClass }: Pick<DhcpQuestion, 'isIpxe' | 'vendorClass'>): 'firmware' | 'ipxe' | 'system' {
+function kindOf({
+  isIpxe,
+  vendorClass,
+}: Pick<DhcpQuestion, 'isIpxe' | 'vendorClass'>): 'firmware' | 'ipxe' | 'system' {
   if (isIpxe) return 'ipxe';
   return /^(PXE|HTTP)Client/.test(vendorClass ?? '') ? 'firmware' : 'system';
 }

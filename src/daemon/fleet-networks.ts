@@ -13,6 +13,7 @@ export interface FleetNetwork extends ReleaseNetwork {
 
 export interface FleetNetworks {
   networks: FleetNetwork[];
+  /** Those that fleet.yaml names by their MAC. */
   blades: Map<string, ReleaseBlade>;
   /** Addresses that no pool lends: those of blades, routers and name servers. */
   reserved: Set<string>;
@@ -26,7 +27,9 @@ export function fleetNetworks(release: ReleaseStatement): FleetNetworks {
     const networks = releaseNetworks(release);
     found = {
       networks: networks.map((network) => ({ ...network, range: parseSubnet(network.subnet) })),
-      blades: new Map(release.blades.map((blade) => [blade.mac, blade])),
+      blades: new Map(
+        release.blades.flatMap((blade) => (blade.mac === undefined ? [] : [[blade.mac, blade]])),
+      ),
       reserved: new Set([
         ...release.blades.map(({ address }) => address),
         ...networks.flatMap(({ gateway, dns }) => (gateway === undefined ? dns : [gateway, ...dns])),

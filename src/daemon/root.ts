@@ -16,12 +16,13 @@ import { servedFiles, type TftpFiles } from '../serve/tftp-files.ts';
 import { TftpServer, type TftpEvent } from '../serve/tftp.ts';
 import { DATABASE, openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
+import { MachineRepository } from '../state/machines.ts';
 import { LeaseRepository } from '../state/leases.ts';
 import { blobPath } from '../store/layout.ts';
 import { CurrentRelease } from './current-release.ts';
 import { startDhcp } from './dhcp-services.ts';
-import { fleetNetworks } from './fleet-networks.ts';
 import { chooseInterfaces } from './interface.ts';
+import { KnownBlades } from './known-blades.ts';
 import { becomeUser, checkReadable, giveDatabase, userToBecome } from './privileges.ts';
 
 /** Where every root answers HTTP: not 80, which belongs to what the blade is for. */
@@ -69,6 +70,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     const database = openDatabase(stateDirectory);
     stops.push(() => database.close());
     const events = new EventRepository(database);
+    const machines = new MachineRepository(database);
     const leases = new LeaseRepository(database);
     stops.push(() => leases.close());
     const bus = new EventBus(events);
@@ -84,6 +86,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         options.onError(error, `recording ${event.type}`);
       }
     };
+    const known = new KnownBlades(release, machines);
     const loaders = loadersOf(release, storeDirectory);
     const bladeAt = (at: string): string =>
       release().blades.find((blade) => blade.address === at)?.name ?? at;
@@ -98,6 +101,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
       const app = createApp({
         bus,
         events,
+        machines,
         current: release,
         answerFirst: (request, response) => answerBootRequest(request, response, boot),
         onError: options.onError,
@@ -120,7 +124,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
       await startDhcp({
         interfaces,
         release,
-        bladeOf: (mac) => fleetNetworks(release()).blades.get(mac),
+        bladeOf: (mac) => known.of(mac),
         leases,
         urlAt,
         onEvent: emit,

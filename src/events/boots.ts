@@ -75,7 +75,7 @@ export function isBrokenOff(event: { done?: number | undefined; total?: number |
 export function bootsOf(events: readonly RecordedEvent[]): Boot[] {
   const names = new Map<string, string>();
   for (const event of events) {
-    if ('mac' in event && event.blade !== undefined) names.set(event.mac, event.blade);
+    if ('mac' in event && 'blade' in event && event.blade !== undefined) names.set(event.mac, event.blade);
   }
   const boots: OpenBoot[] = [];
   const newest = new Map<string, OpenBoot>();

@@ -83,6 +83,17 @@ const servedSchema = z.strictObject({
   total: z.number().nonnegative().optional(),
 });
 
+/** A machine that is no blade yet, and one that has become one; `message` says what machine it is. */
+const machineSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('machine.pending'), mac: z.string(), message: z.string() }),
+  z.strictObject({
+    type: z.literal('machine.adopted'),
+    mac: z.string(),
+    blade: z.string(),
+    message: z.string(),
+  }),
+]);
+
 const rootSchema = z.strictObject({
   type: z.literal('root.started'),
   url: z.string(),
@@ -94,6 +105,7 @@ export const eventSchema = z.discriminatedUnion('type', [
   upReportSchema,
   dhcpSchema,
   servedSchema,
+  machineSchema,
   rootSchema,
 ]);
 

@@ -15,6 +15,8 @@ export interface Surroundings {
   overlays: readonly string[];
   /** The names of all profiles, of those with other faults as well. */
   profiles: readonly string[];
+  /** Whether something has a fault of its own, and so is not there to be looked at. */
+  faulty(path: Path): boolean;
   /** Says where something stands, as `line 12` or `profiles/web.yaml:3`. */
   place(path: Path): string;
 }
@@ -33,7 +35,11 @@ export function checkFleet(draft: Draft, around: Surroundings): Fault[] {
     ...checkNetworks(draft, around),
     ...checkAddresses(draft),
     ...checkUnique(draft, 'mac', around),
+    ...checkUnique(draft, 'serial', around),
+    ...checkUnique(draft, 'guid', around),
     ...checkUnique(draft, 'address', around),
+    ...checkNames(draft),
+    ...checkIdentities(draft, around),
     ...checkProfileNames(draft, around),
     ...checkCycles(draft),
     ...layers.flatMap(([path, settings]) => [
@@ -63,7 +69,11 @@ function refusal(subnets: Subnet[], address: string): string | undefined {
   return `${address} is in none of the fleet's subnets (${subnets.map(({ text }) => text).join(', ')}); write an address in one of them, or add its network to networks`;
 }
 
-function checkUnique({ blades }: Draft, field: 'mac' | 'address', { place }: Surroundings): Fault[] {
+function checkUnique(
+  { blades }: Draft,
+  field: 'mac' | 'serial' | 'guid' | 'address',
+  { place }: Surroundings,
+): Fault[] {
   const owners = new Map<string, string>();
   return Object.entries(blades).flatMap(([name, { [field]: value }]) => {
     if (value === undefined) return [];
@@ -150,3 +160,31 @@ function checkServices(path: Path, { services: { start, stop } }: Settings): Fau
       : [],
   );
 }
+
+/** What stands in the URLs of a machine without a name (boot/unknown-script.ts). */
+const NO_BLADE = 'unknown';
+
+function checkNames({ blades }: Draft): Fault[] {
+  if (!Object.hasOwn(blades, NO_BLADE)) return [];
+  const message = `${NO_BLADE} is what machines without a name are called; give the blade another name`;
+  return [{ path: ['blades', NO_BLADE], message }];
+}
+
+/** One word says which machine a blade is: several could mean several machines. */
+function checkIdentities({ blades }: Draft, { faulty }: Surroundings): Fault[] {
+  return Object.entries(blades).flatMap(([name, blade]): Fault[] => {
+    const path = ['blades', name];
+    const words = IDENTITIES.filter((word) => blade[word] !== undefined || faulty([...path, word]));
+    const [first, second] = words;
+    if (first === undefined) {
+      const message = 'does not say which machine it is; write its mac, or its serial or guid';
+      return [{ path, message }];
+    }
+    if (second === undefined) return [];
+    return [
+      { path: [...path, second], message: `${first} says already which machine it is; leave one of them` },
+    ];
+  });
+}
+
+const IDENTITIES = ['mac', 'serial', 'guid'] as const;

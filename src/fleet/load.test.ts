@@ -68,7 +68,25 @@ test('each fault names file, line and field, what is wrong and what would be rig
     ],
     [
       `${HEAD}blades:\n  web02:\n    address: 10.77.0.12\n`,
-      ['fleet.yaml:4: blades.web02.mac: is missing; write six pairs of hex digits such as 52:54:00:12:34:56'],
+      ['fleet.yaml:4: blades.web02: does not say which machine it is; write its mac, or its serial or guid'],
+    ],
+    [
+      `${HEAD}blades:\n  a:\n    mac: "52:54:00:77:00:11"\n    serial: 4QX0P33\n    address: 10.77.0.11\n`,
+      ['fleet.yaml:6: blades.a.serial: mac says already which machine it is; leave one of them'],
+    ],
+    [
+      `${HEAD}blades:\n  a: { serial: 4711, address: 10.77.0.11 }\n  b: { guid: x, address: 10.77.0.12 }\n`,
+      [
+        'fleet.yaml:4: blades.a.serial: 4711 is not a serial number; write what `bladeroot blade list --pending` shows, in quotes such as "4QX0P33"',
+        'fleet.yaml:5: blades.b.guid: "x" is not a GUID; write the UUID of SMBIOS such as 4c4c4544-0034-3010-8048-b7c04f4e4d32',
+      ],
+    ],
+    [
+      `${HEAD}blades:\n  a: { serial: X7, address: 10.77.0.11 }\n  unknown: { serial: X7, address: 10.77.0.12 }\n`,
+      [
+        'fleet.yaml:5: blades.unknown.serial: X7 stands twice: blade a has it already (line 4); each blade needs its own',
+        'fleet.yaml:5: blades.unknown: unknown is what machines without a name are called; give the blade another name',
+      ],
     ],
     [
       `${HEAD}blades:\n  Web_1: { mac: "52:54:00:77:00:11", address: 10.77.0.12 }\n`,

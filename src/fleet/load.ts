@@ -7,7 +7,7 @@ import { FleetErrors } from './findings.ts';
 import { draftSchema, fleetSchema, type Fleet } from './schema.ts';
 import { YamlSource, type Path } from './source.ts';
 
-const FILE = 'fleet.yaml';
+export const FLEET_FILE = 'fleet.yaml';
 
 /**
  * Reads a fleet folder.
@@ -22,7 +22,7 @@ export async function loadFleet(dir: string): Promise<Fleet> {
  * @throws FleetErrors with every fault in it.
  */
 export function parseFleet(text: string, overlays: readonly string[]): Fleet {
-  const source = new YamlSource(FILE, text);
+  const source = new YamlSource(FLEET_FILE, text);
   if (source.syntaxErrors.length > 0) throw new FleetErrors(source.syntaxErrors);
   const parsed = fleetSchema.safeParse(source.data);
   const faults = [
@@ -30,13 +30,15 @@ export function parseFleet(text: string, overlays: readonly string[]): Fleet {
     ...checkFleet(draftOf(source.data, parsed.error?.issues ?? []), {
       overlays,
       profiles: keysOf(source.data, 'profiles'),
+      faulty: (path) =>
+        parsed.error?.issues.some((issue) => shownPath(pathOf(issue)) === shownPath(path)) === true,
       place: (path) => `line ${source.lineOf(path)}`,
     }),
   ];
   const findings = [
     ...source.duplicateKeys(),
     ...faults.map(({ path, message }) => ({
-      file: FILE,
+      file: FLEET_FILE,
       line: source.lineOf(path),
       message: path.length === 0 ? message : `${shownPath(path)}: ${message}`,
     })),
@@ -47,17 +49,18 @@ export function parseFleet(text: string, overlays: readonly string[]): Fleet {
 
 async function readFleetFile(dir: string): Promise<string> {
   try {
-    return await readFile(join(dir, FILE), 'utf8');
+    return await readFile(join(dir, FLEET_FILE), 'utf8');
   } catch (error) {
     if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'ENOTDIR') throw error;
-    throw new BladerootError('FLEET_MISSING', `there is no ${FILE} in ${dir}`, {
+    throw new BladerootError('FLEET_MISSING', `there is no ${FLEET_FILE} in ${dir}`, {
       hint: 'name the fleet folder with --fleet DIR, or make one with "bladeroot init"',
       cause: error,
     });
   }
 }
 
-async function listOverlays(dir: string): Promise<string[]> {
+/** The names of the folders in overlays/. */
+export async function listOverlays(dir: string): Promise<string[]> {
   try {
     const entries = await readdir(join(dir, 'overlays'), { withFileTypes: true });
     return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);

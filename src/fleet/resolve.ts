@@ -7,8 +7,10 @@ import type { Blade, Fleet, Network, Settings } from './schema.ts';
 /** A blade with everything that it has from defaults, profiles and itself. */
 export interface ResolvedBlade extends Settings {
   name: string;
-  /** Lower case, with colons. */
-  mac: string;
+  /** Lower case, with colons. A blade that has none is known by its serial number or GUID. */
+  mac?: string;
+  serial?: string;
+  guid?: string;
   address: string;
   prefixLength: number;
   /** Such as 255.255.255.0. */
@@ -65,7 +67,9 @@ function resolve(fleet: Fleet, name: string, blade: Blade): ResolvedBlade {
   const profiles = profileChain(fleet, blade.profile ?? []);
   return {
     name,
-    mac: blade.mac,
+    ...(blade.mac === undefined ? {} : { mac: blade.mac }),
+    ...(blade.serial === undefined ? {} : { serial: blade.serial }),
+    ...(blade.guid === undefined ? {} : { guid: blade.guid }),
     address: blade.address,
     prefixLength,
     netmask: ipaddr.IPv4.subnetMaskFromPrefixLength(prefixLength).toString(),

@@ -227,7 +227,23 @@ const blade = strict({
     'six pairs of hex digits such as 52:54:00:12:34:56',
   )
     .transform((mac) => mac.toLowerCase().replaceAll('-', ':'))
+    .optional()
     .describe('The network card that the blade boots from'),
+  serial: text(
+    /^[!-~]([ -~]{0,126}[!-~])?$/,
+    'a serial number',
+    'what `bladeroot blade list --pending` shows, in quotes such as "4QX0P33"',
+  )
+    .optional()
+    .describe('Instead of mac: the serial number that the machine has in SMBIOS'),
+  guid: text(
+    /^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$/,
+    'a GUID',
+    'the UUID of SMBIOS such as 4c4c4544-0034-3010-8048-b7c04f4e4d32',
+  )
+    .transform((guid) => guid.toLowerCase())
+    .optional()
+    .describe('Instead of mac: the UUID that the machine has in SMBIOS'),
   address: address('an IPv4 address', 'four numbers such as 10.77.0.11').describe(
     "The blade's fixed address in the subnet",
   ),
@@ -265,7 +281,7 @@ export const draftSchema = z.object({
   networks: z.record(z.string(), network.partial()).default({}),
   defaults: strict(settings).prefault({}),
   profiles,
-  blades: z.record(z.string(), blade.partial({ mac: true, address: true })).default({}),
+  blades: z.record(z.string(), blade.partial({ address: true })).default({}),
 });
 
 /** Everything that `fleet.yaml` says, with what it leaves out filled in. */

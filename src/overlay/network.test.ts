@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { folderOf } from '../fleet/test-folder.ts';
 import { run } from '../system/run.ts';
-import { render, textOf } from './test-render.ts';
+import { nameBootCard } from './network.ts';
+import { FLEET, IMAGE, render, textOf } from './test-render.ts';
 
 test('every blade has its name, all blades in hosts, its address by MAC, and a resolver that is no link', async (t) => {
   const entries = await render(t, {});
@@ -50,6 +52,23 @@ const IFUPDOWN = {
   'etc/init.d/networking': '#!/sbin/openrc-run\n',
   'etc/runlevels/default/nginx': '->/etc/init.d/nginx',
 };
+
+test('a blade that is known by its serial number gets its card named where it is installed', async (t) => {
+  const fleet = FLEET.replace('mac: "52:54:00:77:00:11"', 'serial: SN7').replace(
+    'mac: "52:54:00:77:00:21"',
+    'guid: 4C4C4544-0034-3010-8048-b7c04f4e4d32',
+  );
+  for (const [blade, path, image, line] of [
+    ['web01', 'etc/systemd/network/10-bladeroot.network', IMAGE, /^MACAddress=3c:ec:ef:00:00:01$/m],
+    ['mail01', 'etc/network/interfaces', IFUPDOWN, /^auto mac\/3c:ec:ef:00:00:01=bladeroot$/m],
+  ] as const) {
+    const said = textOf((await render(t, { fleet, blade, image })).get(path));
+    assert.doesNotMatch(said, /undefined|([0-9a-f]{2}:){5}/);
+    const slot = await folderOf(t, { [path]: said });
+    await nameBootCard(slot, '3c:ec:ef:00:00:01');
+    assert.match(await readFile(join(slot, path), 'utf8'), line);
+  }
+});
 
 test('an image with OpenRC and ifupdown is configured by these', async (t) => {
   const entries = await render(t, { blade: 'mail01', image: IFUPDOWN });

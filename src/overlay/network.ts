@@ -1,11 +1,20 @@
-import { posix } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { join, posix } from 'node:path';
 import { BladerootError } from '../errors.ts';
 import type { ResolvedBlade } from '../fleet/resolve.ts';
 import { followLinks, type ImageFiles } from '../image/files.ts';
 import type { ServiceManager } from '../tree/services/service-manager.ts';
+import { readIfThere } from '../system/read-file.ts';
 import { fileEntry, type BuiltIn } from './entry.ts';
 
 const ORIGIN = 'built in: network';
+
+/** Files that name the card. */
+const NETWORKD_FILE = 'etc/systemd/network/10-bladeroot.network';
+const IFUPDOWN_FILE = 'etc/network/interfaces';
+
+/** Instead of the MAC of a blade that fleet.yaml names by serial number or GUID: only on the blade it is known. */
+const BOOT_CARD = '@card that it booted from@';
 
 /**
  * The fixed address of the blade, for what the image configures networks with. The card is known by its MAC address, as
@@ -49,7 +58,7 @@ const ONLINE_TIMEOUT = 10;
 async function systemdNetworkd(blade: ResolvedBlade, image: ImageFiles, networkd: string): Promise<BuiltIn> {
   const lines = [
     '[Match]',
-    `MACAddress=${blade.mac}`,
+    `MACAddress=${blade.mac ?? BOOT_CARD}`,
     // A bridge or VLAN on the card has its MAC address, too.
     'Type=ether',
     '',
@@ -59,7 +68,7 @@ async function systemdNetworkd(blade: ResolvedBlade, image: ImageFiles, networkd
     ...blade.dns.map((server) => `DNS=${server}`),
     ...(blade.domain === undefined ? [] : [`Domains=${blade.domain}`]),
   ];
-  const entries = [fileEntry('etc/systemd/network/10-bladeroot.network', `${lines.join('\n')}\n`, ORIGIN)];
+  const entries = [fileEntry(NETWORKD_FILE, `${lines.join('\n')}\n`, ORIGIN)];
   const waitOnline = `${networkd}-wait-online`;
   if ((await image.stat(waitOnline)) !== undefined) {
     const text = `[Service]\nExecStart=\nExecStart=-/${waitOnline} --any --timeout=${ONLINE_TIMEOUT}\n`;
@@ -75,13 +84,25 @@ function ifupdown(blade: ResolvedBlade): BuiltIn {
     'auto lo',
     'iface lo inet loopback',
     '',
-    `auto mac/${blade.mac}=bladeroot`,
+    `auto mac/${blade.mac ?? BOOT_CARD}=bladeroot`,
     'iface bladeroot inet static',
     `    address ${blade.address}/${blade.prefixLength}`,
     ...(blade.gateway === undefined ? [] : [`    gateway ${blade.gateway}`]),
   ];
   return {
-    entries: [fileEntry('etc/network/interfaces', `${lines.join('\n')}\n`, ORIGIN)],
+    entries: [fileEntry(IFUPDOWN_FILE, `${lines.join('\n')}\n`, ORIGIN)],
     start: ['networking'],
   };
+}
+
+/**
+ * Names the card in the network configuration of an unpacked image, where the overlay could not.
+ * @param mac of the card that the blade booted from
+ */
+export async function nameBootCard(directory: string, mac: string): Promise<void> {
+  for (const file of [NETWORKD_FILE, IFUPDOWN_FILE]) {
+    const path = join(directory, file);
+    const text = await readIfThere(path);
+    if (text?.includes(BOOT_CARD) === true) await writeFile(path, text.replaceAll(BOOT_CARD, mac));
+  }
 }

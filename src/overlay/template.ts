@@ -28,7 +28,8 @@ export function templateData(
 }
 
 function forTemplates(blade: ResolvedBlade): Record<string, unknown> {
-  return { gateway: null, domain: null, ...blade, disk: { slot: null, ...blade.disk } };
+  const identity = { mac: null, serial: null, guid: null };
+  return { gateway: null, domain: null, ...identity, ...blade, disk: { slot: null, ...blade.disk } };
 }
 
 /** A template is given all that it needs, and reads no other files; the same blade gives the same text anywhere. */

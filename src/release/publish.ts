@@ -125,10 +125,12 @@ function releaseNetwork(name: string, network: Network): ReleaseNetwork {
 }
 
 function releaseBlade(blade: ResolvedBlade, overlay: Blob): ReleaseBlade {
-  const { name, mac, address, netmask, gateway, dns, domain, kernelArgs, disk, boot } = blade;
+  const { name, mac, serial, guid, address, netmask, gateway, dns, domain, kernelArgs, disk, boot } = blade;
   return {
     name,
-    mac,
+    ...(mac === undefined ? {} : { mac }),
+    ...(serial === undefined ? {} : { serial }),
+    ...(guid === undefined ? {} : { guid }),
     address,
     netmask,
     ...(gateway === undefined ? {} : { gateway }),

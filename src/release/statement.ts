@@ -8,7 +8,10 @@ const blobSchema = z.strictObject({ digest: digestSchema, bytes: z.number().int(
 
 const releaseBladeSchema = z.strictObject({
   name: z.string(),
-  mac: z.string(),
+  /** A blade has a MAC, or else a serial number or a GUID (SMBIOS) by which its machine is known. */
+  mac: z.string().optional(),
+  serial: z.string().optional(),
+  guid: z.string().optional(),
   address: z.ipv4(),
   netmask: z.ipv4(),
   gateway: z.ipv4().optional(),

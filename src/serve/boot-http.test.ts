@@ -197,7 +197,8 @@ test("a blade that another DHCP server has sent here is known by its card's addr
     events.map((event) => 'blade' in event && event.blade),
     ['web01', 'web01'],
   );
-  assert.equal((await curl(`${url}/boot/52-54-00-77-00-99/script.ipxe`)).status, 404);
+  const stranger = (await curl(`${url}/boot/52-54-00-77-00-99/script.ipxe`)).body;
+  assert.equal(stranger, (await curl(scriptUrl(url, 'unknown'))).body, 'who is no blade comes to be adopted');
 });
 
 test('a blade that the release does not know is told so', async (t) => {
@@ -205,6 +206,20 @@ test('a blade that the release does not know is told so', async (t) => {
   const answer = await curl(`${url}/boot/db01/script.ipxe`);
   assert.deepEqual([answer.status, answer.body], [404, 'release 3 has no blade db01\n']);
   assert.deepEqual(events, []);
+});
+
+test('a machine without a name gets a script, kernel and initrd of the current release, by its address', async (t) => {
+  const { url, events } = await serveBoots(t);
+  const { body } = await curl(scriptUrl(url, 'unknown'));
+  const kernel = /kernel .*:8067\/boot\/unknown\/vmlinuz .*BOOTIF=01-\$\{netX\/mac:hexhyp\} .* quiet /;
+  assert.match(body, kernel);
+  assert.equal((await curl(`${url}/boot/unknown/vmlinuz`)).body, 'kernel');
+  assert.equal((await curl(`${url}/boot/unknown/initrd`)).body, 'initrd');
+  assert.deepEqual(events, [
+    { type: 'boot.script', blade: '127.0.0.1', message: 'unknown' },
+    { type: 'boot.kernel', blade: '127.0.0.1' },
+    { type: 'boot.initrd', blade: '127.0.0.1' },
+  ]);
 });
 
 test('only GET and HEAD, as Allow says', async (t) => {

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { LOADERS_PATH, type BootPlan } from '../boot/plan.ts';
 import { ipxeScript, NO_MENU, type ScriptFacts } from '../boot/script.ts';
+import { UNKNOWN, unknownScript } from '../boot/unknown-script.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import type { SignedRelease } from '../release/repository.ts';
 import type { Blob, ReleaseBlade, ReleaseStatement } from '../release/statement.ts';
@@ -72,10 +73,15 @@ function loaderEvent(request: IncomingMessage, path: string, release: ReleaseSta
   return { type: 'boot.loader', blade, message: path.slice(LOADERS_PATH.length) };
 }
 
+/** The word for machines without a name, and a MAC, by which other DHCP servers send them here. */
+function isNobody(wanted: string): boolean {
+  return wanted === UNKNOWN || /^[0-9a-f]{2}(-[0-9a-f]{2}){5}$/.test(wanted);
+}
+
 /** Also by its MAC, `52-54-00-12-34-56`: all that iPXE can say of itself where another DHCP server has sent it here. */
 function bladeCalled(wanted: string, blades: ReleaseBlade[]): ReleaseBlade | undefined {
   const named = blades.find(({ name }) => name === wanted);
-  return named ?? blades.find(({ mac }) => mac.replaceAll(':', '-') === wanted);
+  return named ?? blades.find(({ mac }) => mac?.replaceAll(':', '-') === wanted);
 }
 
 async function answerBlade(
@@ -87,24 +93,36 @@ async function answerBlade(
 ): Promise<void> {
   const release = options.current().statement;
   const blade = bladeCalled(bladeName, release.blades);
-  if (blade === undefined) {
+  if (blade === undefined && !isNobody(bladeName)) {
     sendText(response, 404, `release ${release.sequence} has no blade ${bladeName}\n`);
     return;
   }
+  // A machine without a name is called by its address, as when it fetches its loader.
+  const who = blade?.name ?? request.socket.remoteAddress ?? UNKNOWN;
   const send = async (type: 'boot.kernel' | 'boot.initrd', digest: Digest): Promise<void> => {
     const sent = await sendFile(request, response, join(options.storeDirectory, blobPath(digest)));
-    if (sent !== undefined) options.onEvent({ type, blade: blade.name, ...sent });
+    if (sent !== undefined) options.onEvent({ type, blade: who, ...sent });
   };
-  if (file === 'script.ipxe') {
+  const scriptSent = (message: string): void => {
+    if (request.method === 'GET') options.onEvent({ type: 'boot.script', blade: who, message });
+  };
+  if (file === 'script.ipxe' && blade === undefined) {
+    scriptSent(UNKNOWN);
+    sendText(response, 200, scriptForUnknown(options.url, release));
+  } else if (file === 'script.ipxe' && blade !== undefined) {
     const plan = options.plan(blade);
-    if (request.method === 'GET')
-      options.onEvent({ type: 'boot.script', blade: blade.name, message: plan.kind });
+    scriptSent(plan.kind);
     sendText(response, 200, ipxeScript(plan, scriptFacts(options.url, release, blade)));
   } else if (file === 'vmlinuz') {
     await send('boot.kernel', release.kernel.digest);
   } else {
     await send('boot.initrd', release.initrd.digest);
   }
+}
+
+function scriptForUnknown(root: string, release: ReleaseStatement): string {
+  const kernelArgs = release.blades.map((blade) => blade.kernelArgs);
+  return unknownScript({ root, release: release.sequence, kernelArgs });
 }
 
 function scriptFacts(root: string, release: ReleaseStatement, blade: ReleaseBlade): ScriptFacts {

@@ -1,4 +1,4 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { BladerootError } from '../errors.ts';
@@ -27,6 +27,13 @@ const MIGRATIONS = [
   `ALTER TABLE events ADD COLUMN mac TEXT;
    UPDATE events SET mac = json_extract(event, '$.mac');
    CREATE INDEX events_of_mac ON events (mac, id);`,
+  `CREATE TABLE machines (
+     mac TEXT PRIMARY KEY,        -- of the card that it booted from
+     first_seen INTEGER NOT NULL, -- milliseconds since 1970
+     last_seen INTEGER NOT NULL,
+     blade TEXT UNIQUE,           -- NULL while it is pending
+     machine TEXT NOT NULL        -- JSON, as in fleet/machine.ts
+   ) WITHOUT ROWID;`,
 ];
 
 /**
@@ -39,15 +46,35 @@ export function openDatabase(stateDirectory: string): DatabaseSync {
   const path = join(stateDirectory, DATABASE);
   const database = new DatabaseSync(path);
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;');
-  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
-  if (version > MIGRATIONS.length) {
-    database.close();
-    throw new BladerootError('STATE_NEWER', `${path} was written by a newer bladeroot`, {
-      hint: 'install that version, or move the file away: it is made again from what the blades report',
-    });
-  }
+  const version = versionOf(database, path);
   for (const [index, sql] of MIGRATIONS.entries()) {
     if (index >= version) database.exec(`BEGIN; ${sql} PRAGMA user_version = ${index + 1}; COMMIT;`);
   }
   return database;
+}
+
+/**
+ * The same for who only looks, also while a root is at work on it; undefined where no root has been at work yet.
+ * @throws BladerootError `STATE_NEWER`, `STATE_OLDER`
+ */
+export function openDatabaseToRead(stateDirectory: string): DatabaseSync | undefined {
+  const path = join(stateDirectory, DATABASE);
+  if (!existsSync(path)) return undefined;
+  const database = new DatabaseSync(path, { readOnly: true });
+  database.exec('PRAGMA busy_timeout = 5000;');
+  if (versionOf(database, path) === MIGRATIONS.length) return database;
+  database.close();
+  throw new BladerootError('STATE_OLDER', `${path} was written by an older bladeroot`, {
+    hint: 'start `bladeroot serve` of this version once: it brings the file up to date',
+  });
+}
+
+/** Closes the database where it is too new. */
+function versionOf(database: DatabaseSync, path: string): number {
+  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+  if (version <= MIGRATIONS.length) return version;
+  database.close();
+  throw new BladerootError('STATE_NEWER', `${path} was written by a newer bladeroot`, {
+    hint: 'install that version, or move the file away: it is made again from what the blades report',
+  });
 }

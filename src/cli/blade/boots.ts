@@ -1,15 +1,15 @@
 import { InvalidArgumentError, type Command } from 'commander';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { BladerootError, errorCode } from '../errors.ts';
-import { bootsOf, type Boot } from '../events/boots.ts';
-import type { RecordedEvent } from '../events/catalogue.ts';
-import { outcomeOf, type Outcome } from '../events/stopped.ts';
-import { describeEvent } from '../events/wording.ts';
-import { parseMac } from '../net/mac.ts';
-import { DATABASE, openDatabase } from '../state/database.ts';
-import { EventRepository } from '../state/events.ts';
-import { contextOf, leaf } from './command.ts';
+import { BladerootError, errorCode } from '../../errors.ts';
+import { bootsOf, type Boot } from '../../events/boots.ts';
+import type { RecordedEvent } from '../../events/catalogue.ts';
+import { outcomeOf, type Outcome } from '../../events/stopped.ts';
+import { describeEvent } from '../../events/wording.ts';
+import { parseMac } from '../../net/mac.ts';
+import { DATABASE, openDatabase } from '../../state/database.ts';
+import { EventRepository } from '../../state/events.ts';
+import { contextOf, leaf } from '../command.ts';
 
 const SHOWN = 5;
 

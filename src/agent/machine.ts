@@ -1,0 +1,136 @@
+/** What this machine is, as the kernel shows it in sysfs and procfs. Only reads, and no disk. */
+import { readFile, readlink } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { BladerootError } from '../errors.ts';
+import type { Machine } from '../fleet/machine.ts';
+import { exists, namesIn } from '../system/read-file.ts';
+
+/** ARPHRD_ETHER (linux/if_arp.h): other cards have no MAC that DHCP would know them by. */
+const ETHERNET = '1';
+const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
+/** Of /sys/block/NAME/size, whatever the disk's own sectors are. */
+const SECTOR_BYTES = 512;
+const LONGEST_WORD = 128;
+
+/** What makers leave in SMBIOS instead of a number of their own; many machines would share it. */
+const PLACEHOLDERS =
+  /^(none|n\/?a|null|unknown|default( string)?|not (specified|applicable|available|present)|to be filled( by o\.?e\.?m\.?)?|o\.?e\.?m\.?|(system|chassis|base board) serial number|system (product name|manufacturer)|invalid|[0x.\- ]+|0?123456789(abc.*)?)$/i;
+/** Nothing set, and what AMI's firmware is delivered with. */
+const NO_GUIDS = /^(0{8}-.*|f{8}-.*|03000200-0400-0500-0006-000700080009)$/;
+
+/**
+ * @param bootMac of the card that it booted from, where that is known; else the first card with a link is it
+ * @param root where /sys and /proc are
+ * @throws BladerootError `NO_CARD`
+ */
+export async function inspectMachine(bootMac: string | undefined, root = '/'): Promise<Machine> {
+  const nics = await inspectNics(join(root, 'sys/class/net'));
+  const nic =
+    nics.find(({ mac }) => mac === bootMac) ?? nics.find(({ link }) => link) ?? nics.find(() => true);
+  if (nic === undefined) throw new BladerootError('NO_CARD', 'this machine has no Ethernet card');
+  return {
+    mac: nic.mac,
+    ...(await inspectSystem(join(root, 'sys/class/dmi/id'))),
+    firmware: (await exists(join(root, 'sys/firmware/efi'))) ? 'uefi' : 'bios',
+    cpu: await inspectCpus(join(root, 'proc/cpuinfo')),
+    memoryBytes: await inspectMemory(join(root, 'proc/meminfo')),
+    nics: nics.slice(0, 64),
+    disks: (await inspectDisks(join(root, 'sys/block'))).slice(0, 256),
+  };
+}
+
+/** A number of SMBIOS that says something; cut to what a root takes. */
+export function meaningful(text: string | undefined): string | undefined {
+  const word = cut(text);
+  return word === undefined || PLACEHOLDERS.test(word) ? undefined : word;
+}
+
+async function inspectSystem(dmi: string): Promise<Pick<Machine, 'serial' | 'guid' | 'vendor' | 'model'>> {
+  const guid = (await textOf(join(dmi, 'product_uuid')))?.trim().toLowerCase();
+  const isGuid = guid !== undefined && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(guid);
+  return {
+    ...given('serial', meaningful(await textOf(join(dmi, 'product_serial')))),
+    ...given('guid', isGuid && !NO_GUIDS.test(guid) ? guid : undefined),
+    ...given('vendor', meaningful(await textOf(join(dmi, 'sys_vendor')))),
+    ...given('model', meaningful(await textOf(join(dmi, 'product_name')))),
+  };
+}
+
+async function inspectNics(folder: string): Promise<Machine['nics']> {
+  const nics: Machine['nics'] = [];
+  for (const name of (await namesIn(folder)).sort()) {
+    const nic = join(folder, name);
+    // Bridges, tunnels and the loopback have no device.
+    if (!(await exists(join(nic, 'device')))) continue;
+    const mac = (await textOf(join(nic, 'address')))?.trim() ?? '';
+    if ((await textOf(join(nic, 'type')))?.trim() !== ETHERNET || !MAC.test(mac)) continue;
+    const driver = await readlink(join(nic, 'device/driver')).catch(() => undefined);
+    const speed = Number(await textOf(join(nic, 'speed')));
+    nics.push({
+      name,
+      mac,
+      ...given('driver', driver === undefined ? undefined : cut(basename(driver))),
+      // -1 and errors: there is no link, or the card, as virtual ones, has none to tell.
+      ...given('speed', Number.isSafeInteger(speed) && speed > 0 ? speed : undefined),
+      link: (await textOf(join(nic, 'carrier')))?.trim() === '1',
+    });
+  }
+  return nics;
+}
+
+async function inspectDisks(folder: string): Promise<Machine['disks']> {
+  const disks: Machine['disks'] = [];
+  for (const name of (await namesIn(folder)).sort()) {
+    const disk = join(folder, name);
+    const bytes = SECTOR_BYTES * Number(await textOf(join(disk, 'size')));
+    // Loop devices and the like have no device; optical drives and empty readers are nothing to install on.
+    if (!(bytes > 0) || /^(sr|fd)\d/.test(name) || !(await exists(join(disk, 'device')))) continue;
+    const serial =
+      (await textOf(join(disk, 'serial'))) ??
+      (await textOf(join(disk, 'device/serial'))) ??
+      // SCSI's own page of it (SPC-4, 7.8.15) has a header of 4 bytes.
+      (await textOf(join(disk, 'device/vpd_pg80')))?.slice(4);
+    disks.push({
+      path: `/dev/${name.replaceAll('!', '/')}`,
+      bytes,
+      ...given('model', cut(await textOf(join(disk, 'device/model')))),
+      ...given('serial', cut(serial)),
+      rotational: (await textOf(join(disk, 'queue/rotational')))?.trim() === '1',
+    });
+  }
+  return disks;
+}
+
+async function inspectCpus(path: string): Promise<Machine['cpu']> {
+  const text = (await textOf(path)) ?? '';
+  const model = cut(/^model name\s*: (.*)$/m.exec(text)?.[1]);
+  return { ...given('model', model), count: text.match(/^processor\s*:/gm)?.length ?? 0 };
+}
+
+async function inspectMemory(path: string): Promise<number> {
+  return 1024 * Number(/^MemTotal: +(\d+) kB$/m.exec((await textOf(path)) ?? '')?.[1] ?? 0);
+}
+
+/** A file of sysfs that is not there, or cannot be read just now (the carrier of a card that is down), says nothing. */
+async function textOf(path: string): Promise<string | undefined> {
+  return await readFile(path, 'latin1').catch(() => undefined);
+}
+
+/** Printable, on one line, not too long; undefined where nothing is left. */
+function cut(text: string | undefined): string | undefined {
+  const word = text
+    ?.replaceAll(/[^\x20-\x7e]+/g, ' ')
+    .replaceAll(/ +/g, ' ')
+    .trim()
+    .slice(0, LONGEST_WORD);
+  return word === '' ? undefined : word;
+}
+
+function given<Name extends string, Value>(
+  name: Name,
+  value: Value | undefined,
+): Partial<Record<Name, Value>> {
+  const field: Partial<Record<Name, Value>> = {};
+  if (value !== undefined) field[name] = value;
+  return field;
+}

@@ -1,0 +1,78 @@
+/** What a machine says of itself before it is a blade: enough for a person to tell it from its neighbours in the rack. */
+import { z } from 'zod';
+
+/** What stands in SMBIOS or in a disk's label; cut by the agent, so that nobody has to store a novel. */
+const word = z.string().min(1).max(128);
+
+const mac = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, 'a MAC is written like 52:54:00:12:34:56');
+
+/** Fields that a newer agent has and this root does not know are left out, so that the machine still gets its name. */
+export const machineSchema = z.object({
+  /** Of the card that it booted from: by this it is known to DHCP. */
+  mac,
+  /** From SMBIOS; absent where the maker has left it empty or as it was delivered to him. */
+  serial: word.optional(),
+  /** Lower case, such as 4c4c4544-0034-3010-8048-b7c04f4e4d32. */
+  guid: z
+    .string()
+    .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
+    .optional(),
+  vendor: word.optional(),
+  model: word.optional(),
+  firmware: z.enum(['bios', 'uefi']),
+  cpu: z.object({ model: word.optional(), count: z.number().int().nonnegative() }),
+  memoryBytes: z.number().int().nonnegative(),
+  nics: z
+    .array(
+      z.object({
+        name: word,
+        mac,
+        driver: word.optional(),
+        /** Megabits per second, where there is a link. */
+        speed: z.number().int().positive().optional(),
+        link: z.boolean(),
+      }),
+    )
+    .max(64),
+  disks: z
+    .array(
+      z.object({
+        path: word,
+        bytes: z.number().int().nonnegative(),
+        model: word.optional(),
+        serial: word.optional(),
+        rotational: z.boolean(),
+      }),
+    )
+    .max(256),
+});
+
+export type Machine = z.infer<typeof machineSchema>;
+
+/** By what a machine can be named in fleet.yaml. */
+export interface MachineIdentity {
+  macs: readonly string[];
+  serial?: string | undefined;
+  guid?: string | undefined;
+}
+
+export function identityOf({ mac: own, nics, serial, guid }: Machine): MachineIdentity {
+  return { macs: [...new Set([own, ...nics.map((nic) => nic.mac)])], serial, guid };
+}
+
+/** In a few words, such as `QEMU Standard PC, serial X1, 4 CPUs, 16.0 GB, 1 disk`. */
+export function describeMachine(machine: Machine): string {
+  const { vendor, model, serial, cpu, memoryBytes, disks } = machine;
+  const name = [vendor, model].filter((part) => part !== undefined).join(' ');
+  return [
+    ...(name === '' ? [] : [name]),
+    ...(serial === undefined ? [] : [`serial ${serial}`]),
+    counted(cpu.count, 'CPU'),
+    `${(memoryBytes / 1e9).toFixed(1)} GB`,
+    counted(disks.length, 'disk'),
+  ].join(', ');
+}
+
+function counted(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`;
+}
