@@ -75,7 +75,7 @@ export async function makeRoot(setting: BootSetting): Promise<string> {
 export async function startRoot(setting: BootSetting, wrap: string[] = []): Promise<RunningServer> {
   const state = await makeRoot(setting);
   const program = fileURLToPath(new URL('../../bin/bladeroot', import.meta.url));
-  const options = ['--state', state, '--json', 'serve', '--interface', SERVER.device];
+  const options = ['serve', '--state', state, '--json', '--interface', SERVER.device];
   const child = setting.wire.startServer([...wrap, program, ...options], setting.signal);
   const started = Promise.withResolvers<void>();
   // Read to the end: a pipe that is full would make it wait.

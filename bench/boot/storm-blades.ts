@@ -17,6 +17,7 @@ const [blades = '', within = ''] = process.argv.slice(2);
 /** As long as iPXE waits, and then it doubles. */
 const FIRST_WAIT_MS = 1000;
 const TRIES = 6;
+const HTTP_TIMEOUT_MS = 60_000;
 const HEAD_BYTES = 65_536;
 const NONE = '0.0.0.0';
 
@@ -78,7 +79,8 @@ async function http(
   status: number,
   options: { localAddress: string; method?: string; headers?: Record<string, string> },
 ): Promise<number> {
-  const asked = request(`http://${SERVER.address}:8067${path}`, { ...options, agent: false }).end();
+  const signal = AbortSignal.timeout(HTTP_TIMEOUT_MS);
+  const asked = request(`http://${SERVER.address}:8067${path}`, { ...options, agent: false, signal }).end();
   const [response]: IncomingMessage[] = await once(asked, 'response');
   let size = 0;
   for await (const chunk of response ?? []) size += Buffer.byteLength(chunk);
