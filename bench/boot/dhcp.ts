@@ -83,6 +83,8 @@ async function exchange(setting: BootSetting, wanted: number, seconds: number): 
   return result;
 }
 
+const sum = (counts: number[]): number => counts.reduce((total, count) => total + count, 0);
+
 /** What perfdhcp prints: the packets of both halves of the exchange. The rate that it prints counts its last wait, too. */
 export function readExchange(text: string, wanted: number, seconds: number): Exchange {
   const numbers = (name: string): number[] =>
@@ -93,7 +95,6 @@ export function readExchange(text: string, wanted: number, seconds: number): Exc
   if (begun === 0 || ended === undefined) {
     throw new BladerootError('BENCH_PERFDHCP', `perfdhcp tells no packets: ${text.slice(0, 200)}`);
   }
-  const sum = (counts: number[]): number => counts.reduce((total, count) => total + count, 0);
   const drops = sum(numbers('drops'));
   return { wanted, begun: begun / seconds, reached: ended / seconds, drops, dropRatio: drops / sum(sent) };
 }

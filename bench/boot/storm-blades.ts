@@ -55,8 +55,20 @@ async function getAddress(number: number): Promise<string> {
   const chaddr = Buffer.alloc(16);
   chaddr.set(Buffer.from(bladeMac(number).replaceAll(':', ''), 'hex'));
   const packet = (type: number, ...more: [number, Buffer][]): DhcpPacket => ({
-    ...{ op: 1, htype: 1, hlen: 6, hops: 0, xid: 0x1000 + number, secs: 0, flags: BROADCAST_FLAG },
-    ...{ ciaddr: NONE, yiaddr: NONE, siaddr: NONE, giaddr: NONE, chaddr, sname: '', file: '' },
+    op: 1,
+    htype: 1,
+    hlen: 6,
+    hops: 0,
+    xid: 4096 + number,
+    secs: 0,
+    flags: BROADCAST_FLAG,
+    ciaddr: NONE,
+    yiaddr: NONE,
+    siaddr: NONE,
+    giaddr: NONE,
+    chaddr,
+    sname: '',
+    file: '',
     options: new Map([
       [DHCP_OPTION.messageType, Buffer.of(type)],
       [DHCP_OPTION.vendorClass, Buffer.from('PXEClient:Arch:00000:UNDI:002001')],
