@@ -194,8 +194,18 @@ function dhcpSample(options: [code: number, value: Buffer][], fields: Partial<Dh
   const chaddr = Buffer.from('5254000000110000000000000000000000'.slice(0, 32), 'hex');
   const addresses = { ciaddr: none, yiaddr: none, siaddr: none, giaddr: none };
   return encodeDhcp({
-    ...{ op: 1, htype: 1, hlen: 6, hops: 0, xid: 0x1234, secs: 4, flags: 0x8000 },
-    ...{ ...addresses, chaddr, sname: '', file: '', options: new Map(options) },
+    op: 1,
+    htype: 1,
+    hlen: 6,
+    hops: 0,
+    xid: 4660,
+    secs: 4,
+    flags: 32768,
+    ...addresses,
+    chaddr,
+    sname: '',
+    file: '',
+    options: new Map(options),
     ...fields,
   });
 }

@@ -14,7 +14,8 @@ const STEP_SECONDS = 5;
 
 interface Exchange {
   wanted: number;
-  /** Exchanges a second. */
+  /** Exchanges a second that were begun, and that came to their end. */
+  begun: number;
   reached: number;
   drops: number;
   /** Part of the packets sent. */
@@ -64,7 +65,7 @@ async function highest(setting: BootSetting): Promise<{ best: number; steps: Exc
     steps.push(step);
     if (step.dropRatio >= DROPS) break;
     best = Math.max(best, step.reached);
-    if (step.reached < wanted * 0.9) break;
+    if (step.begun < wanted * 0.9) break;
   }
   return { best, steps };
 }
@@ -77,22 +78,25 @@ async function exchange(setting: BootSetting, wanted: number, seconds: number): 
     ['bash', '-c', '"$@" || [ $? = 3 ]', 'bench', ...command],
     setting.signal,
   );
-  const result = readExchange(stdout, wanted);
+  const result = readExchange(stdout, wanted, seconds);
   setting.onProgress(`  ${wanted}/s: ${result.reached.toFixed(0)}/s, ${result.drops} lost`);
   return result;
 }
 
-/** What perfdhcp prints: its rate, and the packets of both halves of the exchange. */
-export function readExchange(text: string, wanted: number): Exchange {
-  const reached = Number(/^Rate: ([\d.e+]+) 4-way exchanges\/second/m.exec(text)?.[1] ?? Number.NaN);
-  const sum = (name: string): number =>
-    [...text.matchAll(new RegExp(`^${name}: (\\d+)`, 'gm'))].reduce((total, [, n]) => total + Number(n), 0);
-  const sent = sum('sent packets');
-  if (Number.isNaN(reached) || sent === 0) {
-    throw new BladerootError('BENCH_PERFDHCP', `perfdhcp says nothing of its rate: ${text.slice(0, 200)}`);
+const sum = (counts: number[]): number => counts.reduce((total, count) => total + count, 0);
+
+/** What perfdhcp prints: the packets of both halves of the exchange. The rate that it prints counts its last wait, too. */
+export function readExchange(text: string, wanted: number, seconds: number): Exchange {
+  const numbers = (name: string): number[] =>
+    [...text.matchAll(new RegExp(`^${name}: (\\d+)`, 'gm'))].map(([, number]) => Number(number));
+  const sent = numbers('sent packets');
+  const [begun = 0] = sent;
+  const ended = numbers('received packets')[1];
+  if (begun === 0 || ended === undefined) {
+    throw new BladerootError('BENCH_PERFDHCP', `perfdhcp tells no packets: ${text.slice(0, 200)}`);
   }
-  const drops = sum('drops');
-  return { wanted, reached, drops, dropRatio: drops / sent };
+  const drops = sum(numbers('drops'));
+  return { wanted, begun: begun / seconds, reached: ended / seconds, drops, dropRatio: drops / sum(sent) };
 }
 
 async function startKea(setting: BootSetting): Promise<RunningServer> {

@@ -15,12 +15,12 @@ async function fetchSize(url: string): Promise<number> {
 
 const [clients = '', url = '', bytes = '', script = ''] = process.argv.slice(2);
 const begun = performance.now();
-let fetching = true;
+const fetched = new AbortController();
 const everyone = Promise.allSettled(Array.from({ length: Number(clients) }, () => fetchSize(url)));
-void everyone.then(() => (fetching = false));
+void everyone.then(() => fetched.abort());
 const scripts: number[] = [];
 // By a process of its own, or this one's own work would be in the time.
-while (fetching) {
+while (!fetched.signal.aborted) {
   const { stdout } = await run('curl', ['-sS', '--fail', '-w', '%{time_total}', '-o', '/dev/null', script]);
   scripts.push(Number(stdout));
 }

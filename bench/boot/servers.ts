@@ -52,17 +52,43 @@ export async function makeRoot(setting: BootSetting): Promise<string> {
   const kernel = await blob('kernel');
   const overlay = await blob('loader');
   const statement: ReleaseStatement = {
-    ...{ type: 'bladeroot-release', version: 1, fleet: 'bench', sequence: 1 },
+    type: 'bladeroot-release',
+    version: 1,
+    fleet: 'bench',
+    sequence: 1,
     created: new Date().toISOString(),
-    snapshot: { id: sha256(Buffer.from('snapshot')), tree: 'bench' },
-    kernel: { ...kernel, version: '6' },
+    snapshot: {
+      id: sha256(Buffer.from('snapshot')),
+      tree: 'bench',
+    },
+    kernel: {
+      ...kernel,
+      version: '6',
+    },
     initrd: kernel,
-    loaders: { loader: overlay, big: await blob('big'), small: await blob('small') },
+    loaders: {
+      loader: overlay,
+      big: await blob('big'),
+      small: await blob('small'),
+    },
     config: overlay,
-    networks: [{ name: 'bench', subnet: SUBNET, dns: [], mode: 'server', pool: POOL }],
+    networks: [
+      {
+        name: 'bench',
+        subnet: SUBNET,
+        dns: [],
+        mode: 'server',
+        pool: POOL,
+      },
+    ],
     blades: Array.from({ length: BLADES }, (_, number) => ({
-      ...{ name: `blade${number}`, mac: bladeMac(number), address: bladeAddress(number) },
-      ...{ netmask: NETMASK, dns: [], kernelArgs: [], overlay },
+      name: `blade${number}`,
+      mac: bladeMac(number),
+      address: bladeAddress(number),
+      netmask: NETMASK,
+      dns: [],
+      kernelArgs: [],
+      overlay,
     })),
   };
   await mkdir(join(state, 'releases'), { recursive: true });
@@ -75,7 +101,7 @@ export async function makeRoot(setting: BootSetting): Promise<string> {
 export async function startRoot(setting: BootSetting, wrap: string[] = []): Promise<RunningServer> {
   const state = await makeRoot(setting);
   const program = fileURLToPath(new URL('../../bin/bladeroot', import.meta.url));
-  const options = ['--state', state, '--json', 'serve', '--interface', SERVER.device];
+  const options = ['serve', '--state', state, '--json', '--interface', SERVER.device];
   const child = setting.wire.startServer([...wrap, program, ...options], setting.signal);
   const started = Promise.withResolvers<void>();
   // Read to the end: a pipe that is full would make it wait.

@@ -17,6 +17,7 @@ const [blades = '', within = ''] = process.argv.slice(2);
 /** As long as iPXE waits, and then it doubles. */
 const FIRST_WAIT_MS = 1000;
 const TRIES = 6;
+const HTTP_TIMEOUT_MS = 60_000;
 const HEAD_BYTES = 65_536;
 const NONE = '0.0.0.0';
 
@@ -54,8 +55,20 @@ async function getAddress(number: number): Promise<string> {
   const chaddr = Buffer.alloc(16);
   chaddr.set(Buffer.from(bladeMac(number).replaceAll(':', ''), 'hex'));
   const packet = (type: number, ...more: [number, Buffer][]): DhcpPacket => ({
-    ...{ op: 1, htype: 1, hlen: 6, hops: 0, xid: 0x1000 + number, secs: 0, flags: BROADCAST_FLAG },
-    ...{ ciaddr: NONE, yiaddr: NONE, siaddr: NONE, giaddr: NONE, chaddr, sname: '', file: '' },
+    op: 1,
+    htype: 1,
+    hlen: 6,
+    hops: 0,
+    xid: 4096 + number,
+    secs: 0,
+    flags: BROADCAST_FLAG,
+    ciaddr: NONE,
+    yiaddr: NONE,
+    siaddr: NONE,
+    giaddr: NONE,
+    chaddr,
+    sname: '',
+    file: '',
     options: new Map([
       [DHCP_OPTION.messageType, Buffer.of(type)],
       [DHCP_OPTION.vendorClass, Buffer.from('PXEClient:Arch:00000:UNDI:002001')],
@@ -78,7 +91,8 @@ async function http(
   status: number,
   options: { localAddress: string; method?: string; headers?: Record<string, string> },
 ): Promise<number> {
-  const asked = request(`http://${SERVER.address}:8067${path}`, { ...options, agent: false }).end();
+  const signal = AbortSignal.timeout(HTTP_TIMEOUT_MS);
+  const asked = request(`http://${SERVER.address}:8067${path}`, { ...options, agent: false, signal }).end();
   const [response]: IncomingMessage[] = await once(asked, 'response');
   let size = 0;
   for await (const chunk of response ?? []) size += Buffer.byteLength(chunk);

@@ -159,9 +159,9 @@ test('HTTP-23: a script is answered at once while 100 clients fetch a large file
     sizes.push(size);
   });
   const everyone = Promise.all(clients);
-  let fetching = true;
-  void everyone.then(() => (fetching = false));
-  while (fetching) {
+  const fetched = new AbortController();
+  void everyone.then(() => fetched.abort());
+  while (!fetched.signal.aborted) {
     const { stdout } = await run('curl', ['-sS', '-w', '%{time_total}', '-o', '/dev/null', `${url}/script`]);
     slowest.push(Number(stdout));
   }

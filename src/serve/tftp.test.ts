@@ -90,6 +90,44 @@ test('a lost block is sent again after the time that the client asked for, from 
   for (const block of [3, 4, 5, 6]) assert.deepEqual(blockOf(await client.next()), block);
 });
 
+test('TFTP-20: the first block of a window is lost: it comes again after two turnarounds, not after the timeout', async (t) => {
+  const { server } = await serve(t, { loader: Buffer.alloc(8 * 12, 'a') }, { timeoutMs: 600_000 });
+  const client = await Client.request(t, server, 'loader', { blksize: '8', windowsize: '4' });
+  await client.next();
+  client.answer({ type: 'ack', block: 0 });
+  for (const block of [1, 2, 3, 4]) assert.equal(blockOf(await client.next()), block);
+  client.answer({ type: 'ack', block: 4 });
+  for (const block of [5, 6, 7, 8]) assert.equal(blockOf(await client.next()), block);
+  // As if 5 had been lost.
+  client.answer({ type: 'ack', block: 4 });
+  for (const block of [5, 6, 7, 8]) assert.equal(blockOf(await client.next()), block);
+});
+
+test('TFTP-20: an ACK of what was never sent moves nothing', async (t) => {
+  const { server } = await serve(t, { loader: Buffer.alloc(2000, 'a') }, { timeoutMs: 600_000 });
+  const client = await Client.request(t, server, 'loader');
+  assert.equal(blockOf(await client.next()), 1);
+  for (const block of [2, 3, 40_000, 65_535]) client.answer({ type: 'ack', block });
+  client.answer({ type: 'ack', block: 1 });
+  assert.equal(blockOf(await client.next()), 2);
+  assert.equal(client.pending, 0);
+});
+
+test('TFTP-22: one address has a quarter of all transfers at most, and is told so', async (t) => {
+  const { server, events } = await serve(t, { loader: Buffer.alloc(2000) }, { limit: 8, timeoutMs: 60_000 });
+  const first = await Client.request(t, server, 'loader');
+  await first.next();
+  const second = await Client.request(t, server, 'loader');
+  await second.next();
+  const third = await Client.request(t, server, 'loader');
+  const refused = await third.next();
+  assert.ok(refused.type === 'error' && refused.message === 'too many transfers at once');
+  await events.until('tftp.refused');
+  first.answer({ type: 'error', code: 0, message: 'enough' });
+  await events.until('tftp.cancelled');
+  assert.equal((await (await Client.request(t, server, 'loader')).fetch()).length, 2000);
+});
+
 test('TFTP-20: backslashes and leading slashes in names are accepted', async (t) => {
   const { server } = await serve(t, { 'boot/loader': Buffer.from('here') });
   for (const name of ['boot/loader', '/boot/loader', '\\boot\\loader', '//boot\\loader']) {

@@ -205,9 +205,10 @@ function nameOf({ file }: TftpRequest): string {
   return file.replaceAll('\\', '/').replace(/^\/+/, '');
 }
 
+/** Addresses are given as numbers: Node's own way to "resolve" them costs each packet a turn of the event loop. */
+const lookup: SocketOptions['lookup'] = (host, _options, done) => done(null, host, 4);
+
 async function listen(address: string, port: number): Promise<Socket> {
-  // Addresses are given as numbers: Node's own way to "resolve" them costs each packet a turn of the event loop.
-  const lookup: SocketOptions['lookup'] = (host, _options, done) => done(null, host, 4);
   const socket = createSocket({ type: 'udp4', lookup });
   try {
     const listening = once(socket, 'listening');
