@@ -77,11 +77,13 @@ test('events bear the name of the blade, and the address or the reason', () => {
   });
 });
 
+/** Who asks, by the event of a DISCOVER. */
+function asked(client: Partial<typeof bios> & { vendorClass?: string }): unknown {
+  const event = dhcpEvent({ type: 'dhcp.discover', mac: bios.mac, client: { ...bios, ...client } }, blades);
+  return event !== undefined && 'client' in event ? event.client : undefined;
+}
+
 test('events say who asks: the firmware, iPXE (which says that it is firmware too), or a system', () => {
-  const asked = (client: Partial<typeof bios> & { vendorClass?: string }): unknown => {
-    const event = dhcpEvent({ type: 'dhcp.discover', mac: bios.mac, client: { ...bios, ...client } }, blades);
-    return event !== undefined && 'client' in event ? event.client : undefined;
-  };
   assert.equal(asked({ vendorClass: 'PXEClient:Arch:00007:UNDI:003016' }), 'firmware');
   assert.equal(asked({ vendorClass: 'HTTPClient:Arch:00016:UNDI:003001' }), 'firmware');
   assert.equal(asked({ vendorClass: 'PXEClient:Arch:00000:UNDI:002001', isIpxe: true }), 'ipxe');
