@@ -65,7 +65,7 @@ test(
     };
     // Each is held while the other one does its part.
     process.kill(before.pid, 'SIGSTOP');
-    const options = ['-f', '-q', '-n', '-t', '20', '-T', '2', '-i', WIRE.client, '-s', '/bin/true'];
+    const options = ['-f', '-q', '-t', '20', '-T', '2', '-A', '1', '-i', WIRE.client, '-s', '/bin/true'];
     const client = startPiped('ip', ['netns', 'exec', wire.client, 'busybox', 'udhcpc', ...options], {
       onStderr,
     });
