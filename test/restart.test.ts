@@ -13,8 +13,8 @@ test(
   'serve restarted in the middle of a TFTP transfer: the client is told at once, asks again, and has the whole file',
   { skip: needsRoot, timeout: 60_000 },
   async (t) => {
-    // 60,000 blocks: seconds.
-    const loader = 'a loader. '.repeat(3_000_000);
+    // 24,000 blocks: seconds.
+    const loader = 'a loader. '.repeat(1_200_000);
     const [wire, state] = [await Wire.make(t), await stateWithRelease(t, loader)];
     await wire.inClient('ip', 'address', 'add', '10.99.0.50/24', 'dev', WIRE.client);
     const target = join(await folderOf(t, { loader: '' }), 'loader');
@@ -65,7 +65,7 @@ test(
     };
     // Each is held while the other one does its part.
     process.kill(before.pid, 'SIGSTOP');
-    const options = ['-f', '-q', '-n', '-t', '20', '-T', '2', '-i', WIRE.client, '-s', '/bin/true'];
+    const options = ['-f', '-q', '-t', '20', '-T', '2', '-A', '1', '-i', WIRE.client, '-s', '/bin/true'];
     const client = startPiped('ip', ['netns', 'exec', wire.client, 'busybox', 'udhcpc', ...options], {
       onStderr,
     });

@@ -251,17 +251,30 @@ test('events bear the name of the blade, and the address or the reason', () => {
   });
   assert.deepEqual(
     dhcpEvent({ type: 'dhcp.unknown', mac: STRANGER, client: question({ mac: STRANGER }) }, bladeOf),
-    { type: 'dhcp.unknown', mac: STRANGER },
+    { type: 'dhcp.unknown', mac: STRANGER, client: 'system' },
   );
   assert.deepEqual(
     dhcpEvent({ type: 'dhcp.decline', mac, client: question(), address: '10.77.0.11' }, bladeOf),
-    { type: 'dhcp.decline', ...named, message: '10.77.0.11 is in use by another machine' },
+    { type: 'dhcp.decline', ...named, client: 'system', message: '10.77.0.11 is in use by another machine' },
   );
   const other = dhcpEvent(
     { type: 'dhcp.other-server', mac, address: '10.77.0.66', question: question() },
     bladeOf,
   );
   assert.equal(other !== undefined && 'address' in other && other.address, '10.77.0.66');
+});
+
+/** Who asks, by the event of a DISCOVER. */
+function asked(client: Partial<DhcpQuestion>): unknown {
+  const event = dhcpEvent({ type: 'dhcp.discover', mac: BLADE, client: question(client) }, () => undefined);
+  return event !== undefined && 'client' in event ? event.client : undefined;
+}
+
+test('events say who asks: the firmware, iPXE (which says that it is firmware too), or a system', () => {
+  assert.equal(asked({ vendorClass: 'PXEClient:Arch:00007:UNDI:003016' }), 'firmware');
+  assert.equal(asked({ vendorClass: 'HTTPClient:Arch:00016:UNDI:003001' }), 'firmware');
+  assert.equal(asked({ vendorClass: 'PXEClient:Arch:00000:UNDI:002001', isIpxe: true }), 'ipxe');
+  assert.equal(asked({ vendorClass: 'udhcp 1.35.0' }), 'system');
 });
 
 test('what is no doing of a machine is no event of the fleet', () => {
