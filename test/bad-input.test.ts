@@ -276,7 +276,7 @@ describe('with a network of its own', { skip: needsRoot }, () => {
     await published(where);
     assertOneLine(
       await where.bladeroot(['serve'], namespace),
-      /several interfaces are in the fleet's subnet: seg0, seg1; say which one with --interface/,
+      /several interfaces are in the fleet's subnet 10\.77\.0\.0\/24: seg0, seg1; say which one with --interface/,
     );
   });
 });

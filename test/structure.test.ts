@@ -31,7 +31,13 @@ const ENTRIES = [
 ];
 
 /** These compute, and nothing else: neither they nor what they import does any I/O. */
-const PURE = [/^src\/boot\//, /^src\/net\//, /^src\/fleet\/resolve\.ts$/, /^src\/agent\/disk-layout\.ts$/];
+const PURE = [
+  /^src\/boot\//,
+  /^src\/net\//,
+  /^src\/events\//,
+  /^src\/fleet\/resolve\.ts$/,
+  /^src\/agent\/disk-layout\.ts$/,
+];
 const IO =
   /^(node:(fs|net|http|https|dgram|dns|tls|child_process|worker_threads|timers|os)(\/|$)|koffi|fastify|pino)/;
 

@@ -1,18 +1,9 @@
 /** What became of each machine, put together from the events of whoever is root, and from the lab's own switches. */
+import { stationOf, STATIONS as BOOT_STATIONS } from '../../src/events/boots.ts';
 import type { BootStep, RecordedEvent } from '../../src/events/catalogue.ts';
 
-/** The stations of a deployment that the timeline shows, in their order. */
-export const STATIONS = [
-  'power on',
-  'DHCP',
-  'loader',
-  'kernel',
-  'agent',
-  'fetch',
-  'unpacked',
-  'configured',
-  'services up',
-] as const;
+/** What the timeline shows: the stations of a boot, after the lab's own switch. */
+export const STATIONS = ['power on', ...BOOT_STATIONS] as const;
 
 export type Station = (typeof STATIONS)[number];
 
@@ -91,56 +82,24 @@ export class Timeline {
 }
 
 function apply(boot: Boot, event: RecordedEvent): void {
-  const reach = (station: Station, step: string): void => {
+  const station = stationOf(event);
+  // The loader, the kernel and the blade ask again later; only the firmware's first word is a station.
+  if (station !== undefined && !(station === 'DHCP' && boot.reached.loader !== undefined)) {
     boot.reached[station] ??= event.time;
-    boot.step = step;
-  };
-  switch (event.type) {
-    case 'dhcp.discover':
-      // The loader, the kernel and the blade ask again later; only the firmware's first word is a station.
-      if (boot.reached.loader === undefined) reach('DHCP', 'DHCP');
-      return;
-    case 'boot.loader':
-    case 'boot.script':
-      reach('loader', event.message === 'local-disk' ? 'local disk' : 'loader');
-      return;
-    case 'boot.kernel':
-      reach('kernel', 'kernel');
-      return;
-    case 'boot.initrd':
-      boot.step = 'initrd';
-      return;
-    case 'blade.step':
-      applyStep(boot, event, reach);
-      return;
-    case 'blade.up':
-      boot.up = event;
-      reach('services up', event.services === 'running' ? 'up' : `up (${event.services})`);
-      return;
-    default:
+    boot.step = station;
   }
+  if (event.type === 'boot.script') boot.step = event.message ?? 'script';
+  if (event.type === 'blade.up') {
+    boot.up = event;
+    boot.step = event.services === 'running' ? 'up' : `up (${event.services})`;
+  }
+  if (event.type === 'blade.step') applyStep(boot, event);
 }
 
-function applyStep(
-  boot: Boot,
-  event: Extract<RecordedEvent, { type: 'blade.step' }>,
-  reach: (station: Station, step: string) => void,
-): void {
+function applyStep(boot: Boot, event: Extract<RecordedEvent, { type: 'blade.step' }>): void {
   const { step, state, done, total, time } = event;
-  if (state === 'failed') {
-    boot.failures.push({ step, message: event.message ?? '' });
-    boot.step = `${step} failed`;
-  } else if (step === 'agent') {
-    reach('agent', 'agent');
-  } else if (step === 'fetch' && state === 'started') {
-    reach('fetch', 'fetch');
-  } else if (step === 'fetch' && state === 'done') {
-    reach('unpacked', 'unpacked');
-  } else if (step === 'configure' && state === 'done') {
-    reach('configured', 'configured');
-  } else {
-    boot.step = step;
-  }
+  if (state === 'failed') boot.failures.push({ step, message: event.message ?? '' });
+  boot.step = state === 'failed' ? `${step} failed` : step;
   if (step === 'fetch' && done !== undefined && total !== undefined) {
     const seconds = (time - (boot.reached.fetch ?? time)) / 1000;
     boot.fetched = { done, total, bytesPerSecond: seconds > 0 ? done / seconds : 0 };

@@ -2,11 +2,12 @@ import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { loadFleet } from '../fleet/load.ts';
 import { resolveBlade, resolveFleet } from '../fleet/resolve.ts';
+import { bootsCommand } from './boots.ts';
 import { contextOf, leaf, noun } from './command.ts';
 import { table } from './output.ts';
 
 export function bladeCommands(signal: AbortSignal): Command {
-  return noun('blade', 'the servers of the fleet', [list(signal), show(signal)]);
+  return noun('blade', 'the servers of the fleet', [list(signal), show(signal), bootsCommand(signal)]);
 }
 
 function list(signal: AbortSignal): Command {

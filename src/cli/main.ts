@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, (signal: AbortSignal) => Promise<Command
   blade: async (signal) => (await import('./blade.ts')).bladeCommands(signal),
   release: async (signal) => (await import('./release.ts')).releaseCommands(signal),
   boot: async (signal) => (await import('./boot.ts')).bootCommands(signal),
+  doctor: async (signal) => (await import('./doctor.ts')).doctorCommand(signal),
   serve: async (signal) => (await import('./serve.ts')).serveCommand(signal),
   promote: async (signal) => (await import('./promote.ts')).promoteCommand(signal),
   standby: async (signal) => (await import('./standby.ts')).standbyCommand(signal),

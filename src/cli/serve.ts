@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import type { Command } from 'commander';
 import { pino } from 'pino';
+import { SERVE_USER } from '../daemon/privileges.ts';
 import { startRoot } from '../daemon/root.ts';
 import { describeError } from '../errors.ts';
 import { contextOf, leaf } from './command.ts';
@@ -12,12 +13,14 @@ export function serveCommand(signal: AbortSignal): Command {
     'bladeroot serve --json              # every event as a line of JSON on stdout',
   ])
     .option('--interface <name...>', 'the network interface, or several')
-    .action(async (options: { interface?: string[] }, command: Command) => {
+    .option('--user <name>', 'whom to become once the ports are open; root keeps all rights', SERVE_USER)
+    .action(async (options: { interface?: string[]; user: string }, command: Command) => {
       const { stateDirectory, json } = contextOf(command, signal);
       const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
       const root = await startRoot({
         stateDirectory,
         interfaces: options.interface,
+        user: options.user,
         onEvent: (event) => {
           if (json) process.stdout.write(`${JSON.stringify(event)}\n`);
           else if (event.type !== 'blade.step' || event.state !== 'progress') log.info(event, event.type);

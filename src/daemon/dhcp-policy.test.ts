@@ -92,9 +92,10 @@ test("a blade's firmware gets its fixed address and our loader", () => {
   });
 });
 
+const fileFor = (changes: Partial<DhcpQuestion>): string | undefined =>
+  offered(decideDhcp(question(changes), factsOf())).bootFile;
+
 test('PXE-16: iPXE with HTTP gets the URL of its own script, a stranger that of all strangers; without HTTP our loader', () => {
-  const fileFor = (changes: Partial<DhcpQuestion>): string | undefined =>
-    offered(decideDhcp(question(changes), factsOf())).bootFile;
   assert.equal(fileFor(ipxe), 'http://10.77.0.1:8067/boot/web01/script.ipxe');
   assert.equal(fileFor({ ...ipxe, mac: STRANGER }), 'http://10.77.0.1:8067/boot/unknown/script.ipxe');
   assert.equal(fileFor({ isIpxe: true }), 'undionly.kpxe');

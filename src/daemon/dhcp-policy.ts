@@ -82,10 +82,17 @@ export function dhcpEvent(
   return {
     type: event.type,
     mac: event.mac,
+    ...('client' in event ? { client: kindOf(event.client) } : {}),
     ...other,
     ...(blade === undefined ? {} : { blade }),
     ...(message === undefined ? {} : { message }),
   };
+}
+
+/** iPXE says that it is a PXEClient too, so it is looked at first. */
+function kindOf({ isIpxe, vendorClass }: Pick<DhcpQuestion, 'isIpxe' | 'vendorClass'>): 'firmware' | 'ipxe' | 'system' {
+  if (isIpxe) return 'ipxe';
+  return /^(PXE|HTTP)Client/.test(vendorClass ?? '') ? 'firmware' : 'system';
 }
 
 function messageOf(event: DhcpEvent): string | undefined {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { networkInterfaces } from 'node:os';
 import { test } from 'node:test';
 import { sampleStatement } from '../release/release.fixture.ts';
-import type { ReleaseStatement } from '../release/statement.ts';
+import type { ReleaseNetwork, ReleaseStatement } from '../release/statement.ts';
 import { chooseInterfaces } from './interface.ts';
 
 /** A release for one blade with that address. */
@@ -49,7 +49,7 @@ test('a release without blades has nothing to be served on', () => {
 });
 
 test('a release without blades is served where machines can come to be adopted', () => {
-  const network = { name: 'main', subnet: '127.0.0.0/8', dns: [], mode: 'server' as const };
+  const network: ReleaseNetwork = { name: 'main', subnet: '127.0.0.0/8', dns: [], mode: 'server' };
   const pool = { from: '127.0.5.1', to: '127.0.5.9' };
   const found = chooseInterfaces([], sampleStatement({ blades: [], networks: [{ ...network, pool }] }));
   assert.deepEqual(

@@ -1,4 +1,5 @@
 /** The root: everything that it is made of, in the order in which it starts. */
+import type { FastifyInstance } from 'fastify';
 import { join } from 'node:path';
 import { createApp } from '../api/app.ts';
 import { planBoot } from '../boot/plan.ts';
@@ -8,11 +9,12 @@ import type { BladerootEvent, RecordedEvent } from '../events/catalogue.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
+import { inheritedSocket } from '../serve/activation.ts';
 import { bindError } from '../serve/bind-error.ts';
 import { answerBootRequest, type BootHttpOptions } from '../serve/boot-http.ts';
 import { servedFiles, type TftpFiles } from '../serve/tftp-files.ts';
-import { TftpServer } from '../serve/tftp.ts';
-import { openDatabase } from '../state/database.ts';
+import { TftpServer, type TftpEvent } from '../serve/tftp.ts';
+import { DATABASE, openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { LeaseRepository } from '../state/leases.ts';
 import { blobPath } from '../store/layout.ts';
@@ -20,6 +22,7 @@ import { CurrentRelease } from './current-release.ts';
 import { startDhcp } from './dhcp-services.ts';
 import { fleetNetworks } from './fleet-networks.ts';
 import { chooseInterfaces } from './interface.ts';
+import { becomeUser, checkReadable, giveDatabase, userToBecome } from './privileges.ts';
 
 /** Where every root answers HTTP: not 80, which belongs to what the blade is for. */
 export const HTTP_PORT = 8067;
@@ -28,6 +31,8 @@ export interface RootOptions {
   stateDirectory: string;
   /** None: all that have an address in a network of the fleet. */
   interfaces?: readonly string[] | undefined;
+  /** Whom to become once all ports are open, if this process is root's; undefined: nobody else. */
+  user?: string;
   /** All that happens, as it happens. */
   onEvent(event: RecordedEvent): void;
   /** What failed without stopping the root. */
@@ -44,7 +49,7 @@ export interface Root {
 
 /**
  * Starts all boot services for the newest release in the state directory.
- * @throws BladerootError `NO_RELEASE`, `SIGNATURE_INVALID`, `NO_INTERFACE`, `PORT_IN_USE`, ...; nothing is left running then.
+ * @throws BladerootError `NO_RELEASE`, `SIGNATURE_INVALID`, `NO_INTERFACE`, `PORT_IN_USE`, `NO_USER`, `NOT_READABLE`, ...; nothing is left running then.
  */
 export async function startRoot(options: RootOptions): Promise<Root> {
   const stops: (() => Promise<void> | void)[] = [];
@@ -53,6 +58,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
   };
   try {
     const { stateDirectory } = options;
+    const user = options.user === undefined ? undefined : await userToBecome(options.user);
     const releases = new ReleaseRepository(stateDirectory, await readPublicKey(stateDirectory));
     const current = new CurrentRelease(releases, (error) => options.onError(error, 'reading a new release'));
     await current.start();
@@ -96,23 +102,15 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         answerFirst: (request, response) => answerBootRequest(request, response, boot),
         onError: options.onError,
       });
-      await app.listen({ host: address, port: HTTP_PORT }).catch((error: unknown) => {
-        const at = {
-          service: 'HTTP',
-          where: `${address} port ${HTTP_PORT}`,
-          port: HTTP_PORT,
-          protocol: 'tcp',
-        } as const;
-        throw bindError(errorCode(error), at, error);
-      });
+      await listenHttp(app, address);
       stops.push(() => app.close());
 
       const tftp = new TftpServer({
         address,
         files: loaders,
         onEvent: (event) => {
-          if (event.type === 'tftp.done')
-            emit({ type: 'boot.loader', blade: bladeAt(event.client), message: event.file });
+          const told = tftpEvent(event, bladeAt);
+          if (told !== undefined) emit(told);
         },
       });
       await tftp.start();
@@ -130,6 +128,16 @@ export async function startRoot(options: RootOptions): Promise<Root> {
       }),
     );
 
+    if (user !== undefined) {
+      await giveDatabase(join(stateDirectory, DATABASE), user);
+      becomeUser(user);
+      const { kernel, sequence } = release();
+      const served = [
+        join(releases.directory, `${sequence}.json`),
+        join(storeDirectory, blobPath(kernel.digest)),
+      ];
+      await checkReadable(served, user.name);
+    }
     const url = urlAt(allAddresses[0] ?? '');
     emit({ type: 'root.started', url, release: release().sequence });
     return { url, interfaces: interfaces.map(({ name }) => name), release: release().sequence, stop };
@@ -137,6 +145,36 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     await stop();
     throw error;
   }
+}
+
+/** Node listens at the descriptor where systemd has opened one. */
+async function listenHttp(app: FastifyInstance, address: string): Promise<void> {
+  const inherited = inheritedSocket('tcp', HTTP_PORT, address);
+  try {
+    await app.listen({ host: address, port: HTTP_PORT, ...(inherited && { fd: inherited.fd }) });
+  } catch (error) {
+    const at = {
+      service: 'HTTP',
+      where: `${address} port ${HTTP_PORT}`,
+      port: HTTP_PORT,
+      protocol: 'tcp',
+    } as const;
+    throw bindError(errorCode(error), at, error);
+  }
+}
+
+/** What the TFTP server tells, as an event of the fleet; undefined for what is no step of a boot. */
+function tftpEvent(event: TftpEvent, bladeAt: (address: string) => string): BladerootEvent | undefined {
+  if (event.type === 'tftp.done')
+    return { type: 'boot.loader', blade: bladeAt(event.client), message: event.file };
+  if (event.type !== 'tftp.missing' && event.type !== 'tftp.failed') return undefined;
+  if (event.client === undefined) return undefined;
+  const why = event.type === 'tftp.missing' ? 'there is no such file' : event.reason;
+  return {
+    type: 'boot.failed',
+    blade: bladeAt(event.client),
+    message: `${event.file ?? 'a file'}: ${why}`,
+  };
 }
 
 function urlAt(address: string): string {

@@ -68,13 +68,19 @@ const dhcpSchema = z.strictObject({
   blade: z.string().optional(),
   mac: z.string(),
   address: z.ipv4().optional(),
+  /** Who asked: the firmware's own PXE or HTTP boot, iPXE, or a system that runs already (the initrd's first). */
+  client: z.enum(['firmware', 'ipxe', 'system']).optional(),
   message: z.string().optional(),
 });
 
 const servedSchema = z.strictObject({
-  type: z.enum(['boot.loader', 'boot.script', 'boot.kernel', 'boot.initrd']),
+  /** `boot.kernel` and `boot.initrd` when their last byte was sent, or when the machine broke them off. */
+  type: z.enum(['boot.loader', 'boot.script', 'boot.kernel', 'boot.initrd', 'boot.failed']),
   blade: z.string(),
   message: z.string().optional(),
+  /** How far a file came, in bytes, of how many. */
+  done: z.number().nonnegative().optional(),
+  total: z.number().nonnegative().optional(),
 });
 
 const rootSchema = z.strictObject({

@@ -3,7 +3,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BladerootError } from '../errors.ts';
-import { writeFileAtomic } from '../system/write-file.ts';
+import { makeReadableDirectory, writeFileAtomic } from '../system/write-file.ts';
 import { readIfThere } from '../system/read-file.ts';
 
 const PRIVATE = 'release.key';
@@ -15,8 +15,7 @@ const PUBLIC = 'release.pub';
  * key, the fleet's blades would take nothing from here any more.
  */
 export async function createKeys(stateDirectory: string): Promise<boolean> {
-  const directory = join(stateDirectory, 'keys');
-  await mkdir(directory, { recursive: true, mode: 0o700 });
+  const directory = await makeKeysDirectory(stateDirectory);
   const privateKey = join(directory, PRIVATE);
   const publicKey = join(directory, PUBLIC);
   const hasPublic = (await readIfThere(publicKey)) !== undefined;
@@ -41,9 +40,15 @@ export async function createKeys(stateDirectory: string): Promise<boolean> {
 
 /** Puts the public half where a standby looks for it. */
 export async function writePublicKey(stateDirectory: string, key: KeyObject): Promise<void> {
+  const directory = await makeKeysDirectory(stateDirectory);
+  await writeFileAtomic(join(directory, PUBLIC), key.export({ type: 'spki', format: 'pem' }));
+}
+
+async function makeKeysDirectory(stateDirectory: string): Promise<string> {
+  await makeReadableDirectory(stateDirectory);
   const directory = join(stateDirectory, 'keys');
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  await writeFileAtomic(join(directory, PUBLIC), key.export({ type: 'spki', format: 'pem' }));
+  return directory;
 }
 
 /** @throws BladerootError `NO_KEY`, `KEY_DAMAGED` */

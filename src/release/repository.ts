@@ -1,8 +1,8 @@
 import type { KeyObject } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BladerootError, errorCode } from '../errors.ts';
-import { writeFileAtomic } from '../system/write-file.ts';
+import { makeReadableDirectory, writeFileAtomic } from '../system/write-file.ts';
 import { openEnvelope } from './envelope.ts';
 import { RELEASE_TYPE, releaseSchema, type ReleaseStatement } from './statement.ts';
 import { namesIn } from '../system/read-file.ts';
@@ -71,7 +71,7 @@ export class ReleaseRepository {
 
   /** Keeps a release that has been opened with this fleet's key. */
   async put(release: SignedRelease): Promise<void> {
-    await mkdir(this.directory, { recursive: true });
+    await makeReadableDirectory(this.directory);
     await writeFileAtomic(join(this.directory, `${release.statement.sequence}.json`), release.envelope);
   }
 }

@@ -63,6 +63,7 @@ test('HTTP-23: a boot asks HEAD, then GET; each event is emitted once, for GET',
     const type = { 'script.ipxe': 'boot.script', vmlinuz: 'boot.kernel', initrd: 'boot.initrd' }[file];
     assert.equal(seen[0]?.type, type);
     assert.ok(seen[0] !== undefined && 'blade' in seen[0] && seen[0].blade === 'web01');
+    if (file !== 'script.ipxe') assert.deepEqual(seen[0], { type, blade: 'web01', done: 6, total: 6 });
   }
 });
 

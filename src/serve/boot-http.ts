@@ -6,6 +6,7 @@ import { ipxeScript, NO_MENU, type ScriptFacts } from '../boot/script.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import type { SignedRelease } from '../release/repository.ts';
 import type { Blob, ReleaseBlade, ReleaseStatement } from '../release/statement.ts';
+import type { Digest } from '../store/digest.ts';
 import { blobPath, PUBLIC_FILE } from '../store/layout.ts';
 import { sendFile, sendText } from './send-file.ts';
 
@@ -90,20 +91,19 @@ async function answerBlade(
     sendText(response, 404, `release ${release.sequence} has no blade ${bladeName}\n`);
     return;
   }
-  const seen = (type: 'boot.script' | 'boot.kernel' | 'boot.initrd', message?: string): void => {
-    if (request.method !== 'GET') return;
-    options.onEvent({ type, blade: blade.name, ...(message === undefined ? {} : { message }) });
+  const send = async (type: 'boot.kernel' | 'boot.initrd', digest: Digest): Promise<void> => {
+    const sent = await sendFile(request, response, join(options.storeDirectory, blobPath(digest)));
+    if (sent !== undefined) options.onEvent({ type, blade: blade.name, ...sent });
   };
   if (file === 'script.ipxe') {
     const plan = options.plan(blade);
-    seen('boot.script', plan.kind);
+    if (request.method === 'GET')
+      options.onEvent({ type: 'boot.script', blade: blade.name, message: plan.kind });
     sendText(response, 200, ipxeScript(plan, scriptFacts(options.url, release, blade)));
   } else if (file === 'vmlinuz') {
-    seen('boot.kernel');
-    await sendFile(request, response, join(options.storeDirectory, blobPath(release.kernel.digest)));
+    await send('boot.kernel', release.kernel.digest);
   } else {
-    seen('boot.initrd');
-    await sendFile(request, response, join(options.storeDirectory, blobPath(release.initrd.digest)));
+    await send('boot.initrd', release.initrd.digest);
   }
 }
 

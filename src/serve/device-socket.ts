@@ -8,15 +8,18 @@ import { once } from 'node:events';
 import { closeSync, readdirSync } from 'node:fs';
 import koffi from 'koffi';
 import { BladerootError } from '../errors.ts';
+import { inheritedSockets } from './activation.ts';
 import { bindError, type Listening } from './bind-error.ts';
 
 /**
  * Opens a UDP socket on every address of one device, able to broadcast there. `service` names it in errors. Close it with
- * `close()`. No SO_REUSEADDR: two DHCP servers on one device must find out.
+ * `close()`. One that systemd has opened there is taken. No SO_REUSEADDR: two DHCP servers on one device must find out.
  * @throws BladerootError `NO_INTERFACE`, `PORT_IN_USE`, `NOT_ROOT`, `LISTEN_FAILED`
  */
 export async function openDeviceSocket(device: string, port: number, service: string): Promise<Socket> {
-  const fd = openDescriptor(device, { service, where: `port ${port} on ${device}`, port, protocol: 'udp' });
+  const inherited = inheritedSockets('udp', port).find(({ fd }) => deviceOf(fd) === device);
+  const at: Listening = { service, where: `port ${port} on ${device}`, port, protocol: 'udp' };
+  const fd = inherited?.fd ?? openDescriptor(device, at);
   const socket = createSocket('udp4');
   try {
     // Node says `listening` before `bind({fd})` returns.
@@ -38,6 +41,7 @@ const SOCK_NONBLOCK = 0o4000;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_BINDTODEVICE = 25;
+const IFNAMSIZ = 16;
 
 function openDescriptor(device: string, listening: Listening): number {
   const libc = koffi.load(null);
@@ -61,6 +65,18 @@ function openDescriptor(device: string, listening: Listening): number {
     throw code === 'ENODEV' ? noInterface(device) : bindError(code, listening);
   }
   return fd;
+}
+
+/** The device that a socket is bound to; empty for none (SO_BINDTODEVICE in socket(7)). */
+function deviceOf(fd: number): string {
+  const getsockopt = koffi
+    .load(null)
+    .func('int getsockopt(int fd, int level, int name, void *value, void *length)');
+  const name = Buffer.alloc(IFNAMSIZ);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(name.length);
+  if (getsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, length) !== 0) return '';
+  return name.toString('latin1', 0, Math.max(0, length.readUInt32LE() - 1));
 }
 
 /** `struct sockaddr_in` of 0.0.0.0: the family in the machine's order (little-endian on both), the port in the network's. */

@@ -83,9 +83,11 @@ export class Servers {
     return this.#seen.slice(1).map(({ type }) => type);
   }
 
-  /** Resolves once an event of that type has been seen; rejects when the servers end before. */
-  async until(type: string): Promise<void> {
-    while (!this.#seen.some((event) => event.type === type)) {
+  /**
+   * Resolves once an event of that type, with that in its JSON, has been seen; rejects when the servers end before.
+   */
+  async until(type: string, part = ''): Promise<void> {
+    while (!this.#seen.some((event) => event.type === type && JSON.stringify(event).includes(part))) {
       const ended = this.#child.done.then(() =>
         Promise.reject(new Error(`the servers ended before ${type}`)),
       );

@@ -14,23 +14,30 @@ export interface SendFileOptions {
   stallMs?: number;
 }
 
+/** How far a client has come in a file, in bytes from its beginning. */
+export interface Sent {
+  done: number;
+  total: number;
+}
+
 /**
  * Answers GET and HEAD with a file, or with one range of it (RFC 9110 14.2; several ranges get the whole file).
- * Always an exact Content-Length, never compressed: UEFI's HTTP boot asks HEAD first and believes it.
+ * Resolves when the last byte has been handed to the system, or the client is gone; undefined where no bytes of the file
+ * were asked for. Always an exact Content-Length, never compressed: UEFI's HTTP boot asks HEAD first and believes it.
  */
 export async function sendFile(
   request: IncomingMessage,
   response: ServerResponse,
   path: string,
   { stallMs = 60_000 }: SendFileOptions = {},
-): Promise<void> {
+): Promise<Sent | undefined> {
   let file: FileHandle;
   try {
     file = await open(path, 'r');
   } catch (error) {
     if (errorCode(error) !== 'ENOENT') throw error;
     sendText(response, 404, 'there is no such file here\n');
-    return;
+    return undefined;
   }
   try {
     const { size } = await file.stat();
@@ -38,7 +45,7 @@ export async function sendFile(
     if (range === 'unsatisfiable') {
       response.setHeader('Content-Range', `bytes */${size}`);
       sendText(response, 416, 'the file is shorter than that\n');
-      return;
+      return undefined;
     }
     const { start, end } = range ?? { start: 0, end: size };
     if (range !== undefined) response.setHeader('Content-Range', `bytes ${start}-${end - 1}/${size}`);
@@ -47,8 +54,11 @@ export async function sendFile(
       'Content-Length': end - start,
       'Accept-Ranges': 'bytes',
     });
-    if (request.method === 'HEAD') response.end();
-    else await sendBytes(response, file, { start, end, stallMs });
+    if (request.method === 'HEAD') {
+      response.end();
+      return undefined;
+    }
+    return { done: await sendBytes(response, file, { start, end, stallMs }), total: size };
   } finally {
     await file.close();
   }
@@ -63,29 +73,36 @@ export function sendText(response: ServerResponse, status: number, text: string,
 let readers = 0;
 
 /**
- * Reads one piece while the one before goes out, into two buffers that are used again and again. A client that goes away
- * in the middle, or that takes nothing for long, is its own affair; a file that shrinks is an error.
+ * Reads one piece while the one before goes out, into two buffers that are used again and again. Returns where in the file
+ * it ended. A client that goes away in the middle, or that takes nothing for long, is its own affair; a file that shrinks is
+ * an error.
  */
 async function sendBytes(
   response: ServerResponse,
   file: FileHandle,
   { start, end, stallMs }: { start: number; end: number; stallMs: number },
-): Promise<void> {
+): Promise<number> {
   readers++;
+  // What was read and still waits here has not left.
+  const sentUntil = (at: number): number =>
+    Math.max(start, at - response.writableLength - (response.socket?.writableLength ?? 0));
+  let at = start;
   try {
     const share = Math.max(LEAST_READ_SIZE, Math.min(READ_SIZE, Math.floor(READ_BUDGET / (2 * readers))));
     const size = Math.min(share, end - start);
     let [reading, sending] = [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)];
     let taken = Promise.resolve(true);
-    for (let at = start; at < end;) {
+    while (at < end) {
       const { bytesRead } = await file.read(reading, 0, Math.min(size, end - at), at);
-      if (!(await taken)) return;
+      if (!(await taken)) return sentUntil(at);
       if (bytesRead === 0) throw new BladerootError('FILE_SHRANK', 'a file became shorter while it was sent');
       at += bytesRead;
       taken = write(response, reading.subarray(0, bytesRead), stallMs);
       [reading, sending] = [sending, reading];
     }
-    if (await taken) response.end();
+    if (!(await taken)) return sentUntil(at);
+    response.end();
+    return end;
   } finally {
     readers--;
   }

@@ -3,6 +3,7 @@ import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
 import { once } from 'node:events';
 import { describeError, errorCode } from '../errors.ts';
 import { decodeTftp, encodeTftp, TFTP_ERROR, type TftpPacket, type TftpRequest } from '../net/tftp.ts';
+import { inheritedSocket } from './activation.ts';
 import { bindError } from './bind-error.ts';
 import { asNetascii, type TftpFiles } from './tftp-files.ts';
 import { agreeTerms } from './tftp-terms.ts';
@@ -210,7 +211,10 @@ async function listen(address: string, port: number): Promise<Socket> {
   const socket = createSocket({ type: 'udp4', lookup });
   try {
     const listening = once(socket, 'listening');
-    socket.bind(port, address);
+    // Port 0 is any that is free: no socket that systemd could have opened.
+    const inherited = port === 0 ? undefined : inheritedSocket('udp', port, address);
+    if (inherited === undefined) socket.bind(port, address);
+    else socket.bind({ fd: inherited.fd });
     await listening;
     return socket;
   } catch (error) {

@@ -3,6 +3,9 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { BladerootError } from '../errors.ts';
 
+/** The database's name in the state directory. */
+export const DATABASE = 'state.db';
+
 /** Each entry brings a database from the version of its index to the next; entries are never changed once released. */
 const MIGRATIONS = [
   `CREATE TABLE events (
@@ -21,6 +24,9 @@ const MIGRATIONS = [
      ended INTEGER NOT NULL,      -- 1: this program saw it end, or it was given back
      granted INTEGER NOT NULL     -- milliseconds since 1970; for people and for their order
    ) WITHOUT ROWID;`,
+  `ALTER TABLE events ADD COLUMN mac TEXT;
+   UPDATE events SET mac = json_extract(event, '$.mac');
+   CREATE INDEX events_of_mac ON events (mac, id);`,
 ];
 
 /**
@@ -30,7 +36,7 @@ const MIGRATIONS = [
  */
 export function openDatabase(stateDirectory: string): DatabaseSync {
   mkdirSync(stateDirectory, { recursive: true });
-  const path = join(stateDirectory, 'state.db');
+  const path = join(stateDirectory, DATABASE);
   const database = new DatabaseSync(path);
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;');
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);

@@ -3,10 +3,11 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
+import { bootsOf } from '../events/boots.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import { folderOf } from '../fleet/test-folder.ts';
 import { openDatabase } from './database.ts';
-import { EventRepository } from './events.ts';
+import { EventRepository, KEPT } from './events.ts';
 
 const KERNEL: BladerootEvent = { type: 'boot.kernel', blade: 'web01' };
 const PROGRESS: BladerootEvent = {
@@ -124,4 +125,106 @@ test('the state directory is made where there is none', async (t) => {
   const state = join(await folderOf(t, {}), 'new/state');
   openDatabase(state).close();
   assert.deepEqual(await readdir(state), ['state.db']);
+});
+
+const MAC = '52:54:00:77:00:11';
+const MINUTE = 60_000;
+
+test('a machine is found by its name and by its MAC, with what it did before it had the name', async (t) => {
+  const database = openDatabase(await folderOf(t, {}));
+  const events = new EventRepository(database);
+  events.append({ type: 'dhcp.unknown', mac: MAC }, 1);
+  events.append({ type: 'dhcp.unknown', mac: '52:54:00:77:00:99' }, 2);
+  events.append({ type: 'dhcp.discover', mac: MAC, blade: 'web01' }, 3);
+  events.append(KERNEL, 4);
+  events.append(up('web02', 1), 5);
+  for (const machine of ['web01', MAC]) {
+    assert.deepEqual(
+      events.ofMachine(machine).map(({ id }) => id),
+      [1, 3, 4],
+      machine,
+    );
+  }
+  assert.deepEqual(events.ofMachine('nobody'), []);
+  database.close();
+});
+
+test('what the first version kept is found by its MAC too', async (t) => {
+  const state = await folderOf(t, {});
+  const first = new DatabaseSync(join(state, 'state.db'));
+  first.exec(`CREATE TABLE events (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, type TEXT NOT NULL, blade TEXT,
+    event TEXT NOT NULL); CREATE INDEX events_of_blade ON events (blade, id); PRAGMA user_version = 1;
+    INSERT INTO events VALUES (1, 5, 'dhcp.unknown', NULL, '{"type":"dhcp.unknown","mac":"${MAC}"}')`);
+  first.close();
+  const database = openDatabase(state);
+  assert.equal(new EventRepository(database).ofMachine(MAC).length, 1);
+  database.close();
+});
+
+test('the last boots of a machine are kept, whole, and those of others with them', async (t) => {
+  const database = openDatabase(await folderOf(t, {}));
+  const events = new EventRepository(database);
+  events.append(up('web02', 1), 1);
+  const boots = 300;
+  for (let boot = 0; boot < boots; boot++) {
+    const time = boot * 10 * MINUTE;
+    for (const type of ['dhcp.discover', 'dhcp.offer', 'dhcp.request', 'dhcp.ack'] as const) {
+      events.append({ type, mac: MAC, blade: 'web01', client: 'firmware' }, time);
+    }
+    events.append({ ...KERNEL, done: 1, total: 1 }, time);
+  }
+  const kept = bootsOf(events.ofMachine('web01'));
+  assert.ok(kept.length >= KEPT.boots && kept.length < KEPT.boots + 60, `${kept.length} boots`);
+  assert.ok(kept.every((boot) => boot.events.length === 5));
+  assert.equal(kept.at(-1)?.events.at(-1)?.id, boots * 5 + 1);
+  assert.equal(events.lastUp('web02')?.release, 1);
+  database.close();
+});
+
+test('one that asks without end does not fill the disk, and what it last ran is not forgotten', async (t) => {
+  const database = openDatabase(await folderOf(t, {}));
+  const events = new EventRepository(database);
+  events.append(up('web01', 7), 1);
+  database.exec('BEGIN');
+  for (let count = 0; count < KEPT.events + 1000; count++) {
+    events.append({ type: 'dhcp.discover', mac: MAC, blade: 'web01', client: 'firmware' }, 2 + count);
+  }
+  database.exec('COMMIT');
+  const { length } = events.ofMachine('web01');
+  assert.ok(length >= KEPT.events && length <= KEPT.events + 251, `${length} events`);
+  assert.equal(events.lastUp('web01')?.release, 7);
+  database.close();
+});
+
+test('strangers are kept in bounds, however many MACs they make up', async (t) => {
+  const database = openDatabase(await folderOf(t, {}));
+  const events = new EventRepository(database);
+  database.exec('BEGIN');
+  for (let count = 0; count < KEPT.strangers + 25_000; count++) {
+    events.append({ type: 'dhcp.unknown', mac: `mac${count}` }, count);
+  }
+  database.exec('COMMIT');
+  const { rows } = database.prepare('SELECT count(*) AS rows FROM events').get() ?? {};
+  assert.ok(
+    Number(rows) >= KEPT.strangers && Number(rows) <= KEPT.strangers + 10_001,
+    `${Number(rows)} events`,
+  );
+  database.close();
+});
+
+test('what is older than 90 days goes, except the last word of each blade that it is up', async (t) => {
+  const state = await folderOf(t, {});
+  const old = openDatabase(state);
+  const before = new EventRepository(old);
+  for (const event of [up('web01', 1), up('web01', 2), KERNEL]) before.append(event, 1000);
+  before.append(KERNEL, 1000 + KEPT.milliseconds);
+  old.close();
+  const database = openDatabase(state);
+  const events = new EventRepository(database);
+  events.append(KERNEL, 1001 + KEPT.milliseconds);
+  assert.deepEqual(
+    events.since(0).map(({ id }) => id),
+    [2, 4, 5],
+  );
+  database.close();
 });

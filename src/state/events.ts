@@ -1,20 +1,42 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import { bootsOf } from '../events/boots.ts';
 import { eventSchema, type BladerootEvent, type RecordedEvent, type UpReport } from '../events/catalogue.ts';
 import type { EventLog } from '../events/bus.ts';
 
+/** What is kept. */
+export const KEPT = {
+  /** Boots of each machine. */
+  boots: 50,
+  /** Events of each machine, however few boots they are: one that asks and asks and is never answered is one boot. */
+  events: 5000,
+  /** Events of all machines together that are no blades: their MACs cost whoever makes them up nothing. */
+  strangers: 20_000,
+  milliseconds: 90 * 24 * 60 * 60_000,
+};
+
+/** After so many more events a machine's boots are counted again, and after so many of all machines the age is looked at. */
+const COUNT_EVERY = 250;
+const AGE_EVERY = 10_000;
+/** So many machines are counted at once. */
+const COUNTED_MACHINES = 20_000;
+
 /**
- * The events that happened. Progress within a step goes by and is not kept: it bears the number of the event before it, so
- * that no number of a kept event is ever used twice, also not after a restart.
+ * The events that happened, the newest of them: see `KEPT`. Progress within a step goes by and is not kept: it bears the
+ * number of the event before it, so that no number of a kept event is ever used twice, also not after a restart.
  */
 export class EventRepository implements EventLog {
+  readonly #database: DatabaseSync;
   readonly #insert: StatementSync;
   readonly #since: StatementSync;
   readonly #lastUp: StatementSync;
+  readonly #added = new Map<string, number>();
+  #addedInAll = AGE_EVERY;
   #last: number;
 
   constructor(database: DatabaseSync) {
+    this.#database = database;
     this.#insert = database.prepare(
-      'INSERT INTO events (id, time, type, blade, event) VALUES (?, ?, ?, ?, ?)',
+      'INSERT INTO events (id, time, type, blade, mac, event) VALUES (?, ?, ?, ?, ?, ?)',
     );
     this.#since = database.prepare('SELECT id, time, event FROM events WHERE id > ? ORDER BY id LIMIT ?');
     this.#lastUp = database.prepare(
@@ -27,8 +49,10 @@ export class EventRepository implements EventLog {
     if (event.type === 'blade.step' && event.state === 'progress') return this.#last;
     const id = this.#last + 1;
     const blade = 'blade' in event ? (event.blade ?? null) : null;
-    this.#insert.run(id, time, event.type, blade, JSON.stringify(event));
+    const mac = 'mac' in event ? event.mac : null;
+    this.#insert.run(id, time, event.type, blade, mac, JSON.stringify(event));
     this.#last = id;
+    this.#bound(blade ?? mac, time);
     return id;
   }
 
@@ -42,6 +66,60 @@ export class EventRepository implements EventLog {
     const row = this.#lastUp.get(blade);
     const event = row === undefined ? undefined : recorded(row);
     return event?.type === 'blade.up' ? event : undefined;
+  }
+
+  /** All that is kept of one machine, by its name as a blade or by its MAC, oldest first; also from before it had a name. */
+  ofMachine(machine: string): RecordedEvent[] {
+    return this.#database
+      .prepare(
+        `SELECT id, time, event FROM events WHERE blade = :machine
+           OR mac = :machine
+           OR (blade IS NULL AND mac IN (SELECT mac FROM events WHERE blade = :machine AND mac IS NOT NULL))
+           OR blade IN (SELECT blade FROM events WHERE mac = :machine AND blade IS NOT NULL)
+         ORDER BY id`,
+      )
+      .all({ machine })
+      .map(recorded);
+  }
+
+  /** Removes what `KEPT` does not cover, now and then. */
+  #bound(machine: string | null, now: number): void {
+    if (++this.#addedInAll >= AGE_EVERY) {
+      this.#addedInAll = 0;
+      this.#removeOld(now);
+    }
+    if (machine === null) return;
+    if (this.#added.size > COUNTED_MACHINES) this.#added.clear();
+    const added = (this.#added.get(machine) ?? 0) + 1;
+    this.#added.set(machine, added % COUNT_EVERY);
+    if (added === COUNT_EVERY) this.#removeBoots(machine);
+  }
+
+  /** A blade's last word that it is up stays for ever: what it boots next hangs on it. */
+  #removeOld(now: number): void {
+    const remove = this.#database.prepare(
+      `DELETE FROM events WHERE time < ? AND id < (SELECT max(id) FROM events)
+         AND id NOT IN (SELECT max(id) FROM events WHERE type = 'blade.up' GROUP BY blade)`,
+    );
+    remove.run(now - KEPT.milliseconds);
+    this.#database
+      .prepare(
+        `DELETE FROM events WHERE blade IS NULL AND mac IS NOT NULL AND id <
+           (SELECT id FROM events WHERE blade IS NULL AND mac IS NOT NULL ORDER BY id DESC LIMIT 1 OFFSET ?)`,
+      )
+      .run(KEPT.strangers);
+  }
+
+  #removeBoots(machine: string): void {
+    const events = this.ofMachine(machine);
+    const oldest = bootsOf(events).at(-KEPT.boots)?.events[0]?.id ?? 0;
+    const first = Math.max(oldest, events.at(-KEPT.events)?.id ?? 0);
+    this.#database
+      .prepare(
+        `DELETE FROM events WHERE (blade = :machine OR (blade IS NULL AND mac = :machine)) AND id < :first
+           AND id NOT IN (SELECT id FROM events WHERE type = 'blade.up' AND blade = :machine ORDER BY id DESC LIMIT 1)`,
+      )
+      .run({ machine, first });
   }
 }
 

@@ -231,7 +231,7 @@ export class LeaseRepository {
     const now = this.#now();
     if (now - this.#swept < SWEEP_MS) return;
     this.#swept = now;
-    for (const lease of [...this.#byAddress.values()]) {
+    for (const lease of this.#byAddress.values()) {
       if (lease.ends > now || lease.ended === true) continue;
       if (lease.offered === true) {
         this.#forget(lease);

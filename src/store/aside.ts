@@ -19,7 +19,10 @@ export class AsideFile {
 
   static async create(folder: string): Promise<AsideFile> {
     const path = join(folder, await asideName());
-    return new AsideFile(path, await open(path, 'wx+', 0o644));
+    const file = await open(path, 'wx+', 0o644);
+    // Whatever the umask: a root that has dropped its rights serves it.
+    await file.chmod(0o644);
+    return new AsideFile(path, file);
   }
 
   /** Gives the file its name, durably. */

@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
@@ -11,7 +11,7 @@ import * as layout from './layout.ts';
 import { openPackIndex, type PackIndex } from './pack-index.ts';
 import { lockStore, type StoreLockKind, type StoreLockOptions, type Unlock } from './store-lock.ts';
 import { exists, namesIn, readIfThere } from '../system/read-file.ts';
-import { syncDirectory } from '../system/write-file.ts';
+import { makeReadableDirectory, syncDirectory } from '../system/write-file.ts';
 
 /** A manifest longer than this (uncompressed) is not read: some two million entries. */
 export const MAX_MANIFEST_BYTES = 512 * 1024 * 1024;
@@ -36,7 +36,7 @@ export class Store {
    * only reads opens an existing one.
    */
   static async open(directory: string): Promise<Store> {
-    for (const folder of layout.FOLDERS) await mkdir(join(directory, folder), { recursive: true });
+    for (const folder of layout.FOLDERS) await makeReadableDirectory(join(directory, folder));
     const store = new Store(directory);
     await sweepAside(store.asideFolder);
     return store;

@@ -28,6 +28,9 @@ const utimensat = libc.func('int utimensat(int dirfd, const void *path, const vo
 const mknod = libc.func('int mknod(const void *path, uint32_t mode, uint64_t dev)');
 const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
 const flock = libc.func('int flock(int fd, int operation)');
+const prctl = libc.func(
+  'int prctl(int operation, uint64_t value, uint64_t third, uint64_t fourth, uint64_t fifth)',
+);
 
 /** The kernel's limits (XATTR_LIST_MAX, XATTR_SIZE_MAX in linux/limits.h). */
 const XATTR_MAX = 65536;
@@ -141,6 +144,17 @@ export function tryLock(fd: number, kind: keyof typeof LOCK_OPERATIONS): boolean
   if (flock(fd, LOCK_OPERATIONS[kind] | LOCK_NB) === 0) return true;
   if (koffi.errno() === koffi.os.errno['EAGAIN']) return false;
   throw failed('flock', `fd ${fd}`);
+}
+
+// From Linux's <linux/prctl.h>.
+const PR_SET_NO_NEW_PRIVS = 38;
+
+/**
+ * From now on, no program that this thread starts gains rights from a set-uid bit or file capabilities. Node starts all
+ * programs from its main thread; other threads of the process are not changed.
+ */
+export function giveUpNewPrivileges(): void {
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) !== 0) throw failed('prctl', 'PR_SET_NO_NEW_PRIVS');
 }
 
 function failed(call: string, path: string): PosixError {

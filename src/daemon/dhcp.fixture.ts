@@ -1,0 +1,40 @@
+/**
+ * A program for tests: DHCP as a root does it, in the network namespace it is started in, told by JSON in its argument.
+ * Each event is a line of JSON on stdout, the first one says `ready`. It ends when its stdin does.
+ */
+import { sampleStatement } from '../release/release.fixture.ts';
+import type { ReleaseStatement } from '../release/statement.ts';
+import { openDatabase } from '../state/database.ts';
+import { LeaseRepository } from '../state/leases.ts';
+import { startDhcp } from './dhcp-services.ts';
+import { fleetNetworks } from './fleet-networks.ts';
+import { chooseInterfaces } from './interface.ts';
+
+export interface DhcpFixture {
+  stateDirectory: string;
+  release: Partial<ReleaseStatement>;
+}
+
+const tell = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
+
+if (import.meta.main) {
+  const settings: DhcpFixture = JSON.parse(process.argv[2] ?? '');
+  const release = sampleStatement(settings.release);
+  const database = openDatabase(settings.stateDirectory);
+  const leases = new LeaseRepository(database);
+  const stop = await startDhcp({
+    interfaces: chooseInterfaces([], release),
+    release: () => release,
+    bladeOf: (mac) => fleetNetworks(release).blades.get(mac),
+    leases,
+    urlAt: (address) => `http://${address}:8067`,
+    onEvent: tell,
+    onError: (reason, doing) => tell({ type: doing, reason }),
+  });
+  tell({ type: 'ready' });
+  process.stdin.resume().once('end', async () => {
+    await stop();
+    await leases.close();
+    database.close();
+  });
+}

@@ -1,0 +1,68 @@
+/** Whether there is something to serve: keys, a release that they have signed, and all files that it names. */
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BladerootError, errorCode } from '../../errors.ts';
+import { readPublicKey } from '../../release/keys.ts';
+import { ReleaseRepository } from '../../release/repository.ts';
+import type { ReleaseStatement } from '../../release/statement.ts';
+import { blobPath } from '../../store/layout.ts';
+import type { Finding } from './finding.ts';
+
+/** The release goes to the checks that come after; undefined where there is none that can be served. */
+export async function checkRelease(
+  stateDirectory: string,
+): Promise<{ findings: Finding[]; release: ReleaseStatement | undefined }> {
+  const check = 'release';
+  try {
+    const current = await new ReleaseRepository(
+      stateDirectory,
+      await readPublicKey(stateDirectory),
+    ).current();
+    if (current === undefined) {
+      const message = `there is no release in ${stateDirectory}`;
+      const hint = 'make one with `bladeroot release publish`';
+      return { findings: [{ check, level: 'failure', message, hint }], release: undefined };
+    }
+    const { sequence, blades } = current.statement;
+    const message = `release ${sequence} for ${blades.length} blades, its signature is good`;
+    const findings: Finding[] = [{ check, level: 'ok', message }];
+    findings.push(await checkFiles(stateDirectory, current.statement));
+    return { findings, release: current.statement };
+  } catch (error) {
+    if (!(error instanceof BladerootError)) throw error;
+    const { message, hint } = error;
+    return {
+      findings: [{ check, level: 'failure', message, ...(hint === undefined ? {} : { hint }) }],
+      release: undefined,
+    };
+  }
+}
+
+/** By their sizes: `snapshot verify` reads every byte. */
+async function checkFiles(stateDirectory: string, release: ReleaseStatement): Promise<Finding> {
+  const files = { kernel: release.kernel, initrd: release.initrd, ...release.loaders };
+  const wrong: string[] = [];
+  for (const [name, { digest, bytes }] of Object.entries(files)) {
+    const path = join(stateDirectory, 'store', blobPath(digest));
+    const size = await stat(path).then(
+      (found) => found.size,
+      (error: unknown) => {
+        if (errorCode(error) === 'ENOENT') return undefined;
+        throw error;
+      },
+    );
+    if (size === undefined) wrong.push(`${name} (${path}) is missing`);
+    else if (size !== bytes) wrong.push(`${name} (${path}) has ${size} bytes and not ${bytes}`);
+  }
+  const check = 'files';
+  if (wrong.length > 0) {
+    const hint = 'publish again, or mend the store with `bladeroot snapshot verify --repair-from`';
+    return { check, level: 'failure', message: wrong.join('; '), hint };
+  }
+  if (Object.keys(release.loaders).length === 0) {
+    const hint = 'install the package ipxe and publish again';
+    return { check, level: 'failure', message: 'the release has no loader for any firmware', hint };
+  }
+  const loaders = Object.keys(release.loaders).join(', ');
+  return { check, level: 'ok', message: `kernel, initrd and loaders (${loaders}) are there` };
+}
