@@ -81,7 +81,10 @@ export function readAddress(value: Buffer | undefined): string | undefined {
 
 /** The text in an option, without the NULs that some clients put behind it. */
 export function readOptionText(value: Buffer | undefined): string | undefined {
-  return value?.toString().replace(/\0+$/, '');
+  if (value === undefined) return undefined;
+  let end = value.length;
+  while (end > 0 && value[end - 1] === 0) end--;
+  return value.toString('utf8', 0, end);
 }
 
 /** Option 57 and its like. */
