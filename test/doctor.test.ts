@@ -131,6 +131,9 @@ time.sleep(60)
 test('an interface without a link, and one in another subnet', options, async (t) => {
   const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
   await wire.inClient('ip', 'link', 'set', WIRE.client, 'down');
+  // The kernel tells the other end within a second.
+  const untilTold = `while ip link show dev ${WIRE.server} | grep -q 'state UP'; do sleep 0.05; done`;
+  await wire.inServer('sh', '-c', untilTold);
   const down = await doctor(t, wire, state);
   assert.equal(down.status, 1);
   assert.match(down.find('interface').message, /wire0 \(10\.99\.0\.1\) has no link/);

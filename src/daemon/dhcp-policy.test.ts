@@ -255,7 +255,12 @@ test('events bear the name of the blade, and the address or the reason', () => {
   );
   assert.deepEqual(
     dhcpEvent({ type: 'dhcp.decline', mac, client: question(), address: '10.77.0.11' }, bladeOf),
-    { type: 'dhcp.decline', ...named, client: 'firmware', message: '10.77.0.11 is in use by another machine' },
+    {
+      type: 'dhcp.decline',
+      ...named,
+      client: 'firmware',
+      message: '10.77.0.11 is in use by another machine',
+    },
   );
   const other = dhcpEvent(
     { type: 'dhcp.other-server', mac, address: '10.77.0.66', question: question() },

@@ -217,8 +217,8 @@ test('a machine without a name gets a script, kernel and initrd of the current r
   assert.equal((await curl(`${url}/boot/unknown/initrd`)).body, 'initrd');
   assert.deepEqual(events, [
     { type: 'boot.script', blade: '127.0.0.1', message: 'unknown' },
-    { type: 'boot.kernel', blade: '127.0.0.1' },
-    { type: 'boot.initrd', blade: '127.0.0.1' },
+    { type: 'boot.kernel', blade: '127.0.0.1', done: 6, total: 6 },
+    { type: 'boot.initrd', blade: '127.0.0.1', done: 6, total: 6 },
   ]);
 });
 
