@@ -1,6 +1,6 @@
 /** What was measured, as a table for people and as JSON. */
 import { bytes } from '../src/cli/output.ts';
-import type { Contest } from './contest.ts';
+import type { Contest } from './image/contest.ts';
 
 /** One comparison. */
 export interface Row {
@@ -41,7 +41,7 @@ export function ratioOf({ ours, theirs }: Row): number {
 }
 
 /** A table in Markdown: it reads well in a terminal, and goes into docs/benchmarks.md as it is. */
-export function markdownTable(rows: Row[]): string {
+export function markdownTable(rows: readonly Row[]): string {
   const cells = rows.map((row) => [
     row.what,
     amount(row.ours, row.unit),

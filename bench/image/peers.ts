@@ -1,8 +1,8 @@
 /** The programs that bladeroot is put beside. All compress with zstd at the level that bladeroot uses. */
 import { join } from 'node:path';
-import { BladerootError } from '../src/errors.ts';
-import { LEVEL } from '../src/store/frame.ts';
-import { run } from '../src/system/run.ts';
+import { BladerootError } from '../../src/errors.ts';
+import { LEVEL } from '../../src/store/frame.ts';
+import { run } from '../../src/system/run.ts';
 import { script } from './command.ts';
 
 /** A program that makes one thing of a tree, and a tree of that thing again. */

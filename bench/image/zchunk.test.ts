@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../src/fleet/test-folder.ts';
-import { run } from '../src/system/run.ts';
+import { folderOf } from '../../src/fleet/test-folder.ts';
+import { run } from '../../src/system/run.ts';
 import { bytesToFetch, chunksOf } from './zchunk.ts';
 
 const { signal } = new AbortController();

@@ -1,7 +1,7 @@
 /** Trees that are another one with something done to it. */
 import { open, readFile, type FileHandle } from 'node:fs/promises';
-import { run } from '../src/system/run.ts';
-import { copyTo } from './folder.ts';
+import { run } from '../../src/system/run.ts';
+import { copyTo } from '../folder.ts';
 
 /** One of so many files is changed: 5 %. */
 const ONE_OF = 20;

@@ -1,9 +1,9 @@
 /** How many bytes a machine that has one tree fetches to have the next: with bladeroot, casync and zchunk. */
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { run } from '../src/system/run.ts';
+import { run } from '../../src/system/run.ts';
 import { perform } from './command.ts';
-import { copyTo, empty } from './folder.ts';
+import { copyTo, empty } from '../folder.ts';
 import { ours, packTree } from './ours.ts';
 import { casync } from './peers.ts';
 import { bytesToFetch, chunksOf } from './zchunk.ts';

@@ -1,9 +1,9 @@
 /** What all parts of the bench share. */
 import { join } from 'node:path';
-import { exists } from '../src/system/read-file.ts';
+import { exists } from '../../src/system/read-file.ts';
 import { perform } from './command.ts';
 import type { Entrant } from './contest.ts';
-import { empty } from './folder.ts';
+import { empty } from '../folder.ts';
 import type { Archiver } from './peers.ts';
 import type { BenchTrees } from './trees.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../src/fleet/test-folder.ts';
-import { run } from '../src/system/run.ts';
+import { folderOf } from '../../src/fleet/test-folder.ts';
+import { run } from '../../src/system/run.ts';
 import { measure } from './measure.ts';
 import { script } from './command.ts';
 

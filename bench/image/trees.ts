@@ -5,14 +5,14 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { BladerootError } from '../src/errors.ts';
-import { readIfThere } from '../src/system/read-file.ts';
-import { run } from '../src/system/run.ts';
-import { writeFileAtomic } from '../src/system/write-file.ts';
-import { createDebianTree, DEBIAN_KERNEL } from '../src/tree/debian.ts';
+import { BladerootError } from '../../src/errors.ts';
+import { readIfThere } from '../../src/system/read-file.ts';
+import { run } from '../../src/system/run.ts';
+import { writeFileAtomic } from '../../src/system/write-file.ts';
+import { createDebianTree, DEBIAN_KERNEL } from '../../src/tree/debian.ts';
 import { aptSources, type AptSources } from './apt-sources.ts';
 import { aptGet, changedPackages, dropTraces, packagesIn, setSources, type Packages } from './debian-tree.ts';
-import { copyTo, remove } from './folder.ts';
+import { copyTo, remove } from '../folder.ts';
 
 const PROGRAMS =
   'chromium firefox-esr nginx postgresql git vim perl python3 libreoffice-core ' +

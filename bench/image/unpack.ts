@@ -1,7 +1,7 @@
 import { contest, type Entrant } from './contest.ts';
 import { ours } from './ours.ts';
 import { casync, squashfs, tarZstd } from './peers.ts';
-import { memoryRow, timeRows, type PartReport } from './report.ts';
+import { memoryRow, timeRows, type PartReport } from '../report.ts';
 import { packOnce, unpacking, type Setting } from './setting.ts';
 
 /** Unpacking into an empty directory, on all cores and on one. */

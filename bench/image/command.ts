@@ -1,6 +1,6 @@
 /** Commands of other programs: how they are written, and how they are run where nothing is measured. */
-import { run, type RunResult } from '../src/system/run.ts';
-import { inNamespaces } from '../src/tree/namespaces.ts';
+import { run, type RunResult } from '../../src/system/run.ts';
+import { inNamespaces } from '../../src/tree/namespaces.ts';
 
 /** A pipeline as one types it, which fails when any of its programs does; `args` are its `$1`, `$2`, … */
 export function script(pipeline: string, args: string[] = []): string[] {

@@ -1,9 +1,9 @@
 /** Looking at and changing the packages of a Debian tree. */
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { assetPath } from '../src/system/asset.ts';
-import { run, type RunOptions } from '../src/system/run.ts';
-import { inNamespaces } from '../src/tree/namespaces.ts';
+import { assetPath } from '../../src/system/asset.ts';
+import { run, type RunOptions } from '../../src/system/run.ts';
+import { inNamespaces } from '../../src/tree/namespaces.ts';
 
 export interface DebianPackage {
   version: string;

@@ -3,8 +3,8 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { largeFile, touchAll } from './changed-tree.ts';
 import { compressedChanges, contentsOf } from './contents.ts';
-import { remove } from './folder.ts';
-import type { PartReport, Row } from './report.ts';
+import { remove } from '../folder.ts';
+import type { PartReport, Row } from '../report.ts';
 import type { Setting } from './setting.ts';
 import { bladerootTransport, casyncTransport, zchunkTransport, type Successors } from './transport.ts';
 

@@ -6,10 +6,10 @@ import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { constants, zstdCompress } from 'node:zlib';
-import { LEVEL } from '../src/store/frame.ts';
-import { run } from '../src/system/run.ts';
+import { LEVEL } from '../../src/store/frame.ts';
+import { run } from '../../src/system/run.ts';
 import { perform, script } from './command.ts';
-import { empty } from './folder.ts';
+import { empty } from '../folder.ts';
 import { TAR_EXACT } from './peers.ts';
 
 const compress = promisify(zstdCompress);

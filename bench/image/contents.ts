@@ -1,5 +1,5 @@
 /** Which contents of files are new in a tree, and how small plain zstd makes them together. */
-import { LEVEL } from '../src/store/frame.ts';
+import { LEVEL } from '../../src/store/frame.ts';
 import { perform, script } from './command.ts';
 
 /** A path for each content, by its SHA-256. */

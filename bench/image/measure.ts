@@ -3,9 +3,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { run, startPiped } from '../src/system/run.ts';
-import { inNamespaces } from '../src/tree/namespaces.ts';
-import { watchMemory } from './process-memory.ts';
+import { run, startPiped } from '../../src/system/run.ts';
+import { inNamespaces } from '../../src/tree/namespaces.ts';
+import { watchMemory } from '../process-memory.ts';
 
 export interface Cost {
   /** Wall clock. */

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../src/fleet/test-folder.ts';
-import { run } from '../src/system/run.ts';
+import { folderOf } from '../../src/fleet/test-folder.ts';
+import { run } from '../../src/system/run.ts';
 import { perform } from './command.ts';
-import { empty } from './folder.ts';
+import { empty } from '../folder.ts';
 import { ours, packTree } from './ours.ts';
 import { casync, squashfs, tarZstd } from './peers.ts';
 

@@ -2,11 +2,11 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import { run } from '../src/system/run.ts';
+import { run } from '../../src/system/run.ts';
 import { perform } from './command.ts';
 import type { Archiver } from './peers.ts';
 
-const BLADEROOT = fileURLToPath(new URL('../bin/bladeroot', import.meta.url));
+const BLADEROOT = fileURLToPath(new URL('../../bin/bladeroot', import.meta.url));
 
 /** What `snapshot pack --json` prints, as far as it is wanted here; lengths in bytes. */
 const PACKED = z.object({

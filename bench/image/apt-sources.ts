@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { BladerootError } from '../src/errors.ts';
-import { run } from '../src/system/run.ts';
+import { BladerootError } from '../../src/errors.ts';
+import { run } from '../../src/system/run.ts';
 
 /** Lines as in /etc/apt/sources.list. */
 export interface AptSources {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BladerootError } from '../src/errors.ts';
+import { BladerootError } from '../../src/errors.ts';
 import { sourcesOf } from './apt-sources.ts';
 
 const TARGETS = `Debian bookworm deb http://mirror.example/debian/ bookworm main

@@ -4,8 +4,8 @@ import { changeFivePercent } from './changed-tree.ts';
 import { perform } from './command.ts';
 import { contest, type Contest, type Entrant } from './contest.ts';
 import { ours, packCommand, packTree, unpackCommand } from './ours.ts';
-import { copyTo, empty } from './folder.ts';
-import { memoryRow, timeRows, type PartReport } from './report.ts';
+import { copyTo, empty } from '../folder.ts';
+import { memoryRow, timeRows, type PartReport } from '../report.ts';
 import { homeOf, packOnce, type Setting } from './setting.ts';
 
 /** Laying a new snapshot over the tree of the old one, and packing a real upgrade. */

@@ -1,7 +1,7 @@
 import { contest } from './contest.ts';
 import { ours, packCommand, packedOf } from './ours.ts';
 import { casync, squashfs, tarZstd } from './peers.ts';
-import { memoryRow, timeRows, type PartReport } from './report.ts';
+import { memoryRow, timeRows, type PartReport } from '../report.ts';
 import { homeOf, packing, type Setting } from './setting.ts';
 
 /** Packing a tree for the first time, and once more with nothing changed. */
