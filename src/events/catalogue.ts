@@ -1,12 +1,8 @@
 /** Every event there is. What is not listed here cannot be emitted, reported or stored. */
 import { z } from 'zod';
 
-/** The stations of one boot, in the order in which a blade passes them. */
-export const BOOT_STEPS = [
-  'dhcp',
-  'loader',
-  'kernel',
-  'initrd',
+/** What the blade tells of itself, from the agent's start on. */
+export const AGENT_STEPS = [
   'agent',
   'release',
   'disk',
@@ -16,6 +12,9 @@ export const BOOT_STEPS = [
   'boot-loader',
   'up',
 ] as const;
+
+/** The stations of one boot, in the order in which a blade passes them. */
+export const BOOT_STEPS = ['dhcp', 'loader', 'kernel', 'initrd', ...AGENT_STEPS] as const;
 
 export type BootStep = (typeof BOOT_STEPS)[number];
 

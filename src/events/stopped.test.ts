@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { BladerootEvent } from './catalogue.ts';
+import { AGENT_STEPS, type BladerootEvent } from './catalogue.ts';
 import { outcomeOf, type Outcome } from './stopped.ts';
 
 const MAC = '52:54:00:77:00:11';
@@ -64,15 +64,7 @@ for (const [name, events, where, cause] of CASES) {
 }
 
 test('every step of the agent can be where it stopped', () => {
-  for (const name of [
-    'agent',
-    'release',
-    'disk',
-    'fetch',
-    'configure',
-    'switch-root',
-    'boot-loader',
-  ] as const) {
+  for (const name of AGENT_STEPS.filter((step) => step !== 'up')) {
     const step: BladerootEvent = {
       type: 'blade.step',
       blade: 'web01',

@@ -1,6 +1,6 @@
 /** How a boot ended; and for one that stopped, where, and what usually causes it. A table, and no I/O. */
 import { isBrokenOff, type Boot } from './boots.ts';
-import type { BootStep, RecordedEvent } from './catalogue.ts';
+import { AGENT_STEPS, type BootStep, type RecordedEvent } from './catalogue.ts';
 
 /** How a boot stands. Times in milliseconds. */
 export type Outcome =
@@ -254,17 +254,7 @@ function stageAfter(event: RecordedEvent, client: Followed['client'], before: St
   }
 }
 
-const ON_DISK: ReadonlySet<Stage> = new Set([
-  'local-disk',
-  'agent',
-  'release',
-  'disk',
-  'fetch',
-  'configure',
-  'switch-root',
-  'boot-loader',
-  'up',
-] satisfies Stage[]);
+const ON_DISK: ReadonlySet<Stage> = new Set(['local-disk', ...AGENT_STEPS] satisfies Stage[]);
 
 function stageOfDhcp(type: RecordedEvent['type'], client: Followed['client']): Stage | undefined {
   switch (type) {
