@@ -258,7 +258,7 @@ describe('a root on several wires, with real clients', { skip: cannotMakeSegment
     }
   });
 
-  test('PXE-12: mode proxy: beside dnsmasq, which gives the address, firmware hears from us what to boot, on 67 and 4011', async () => {
+  test('PXE-12: mode proxy: firmware that has its address from elsewhere hears from us what to boot, on 67 and 4011', async () => {
     await servers?.stop();
     await startRoot([
       network('main', '10.99.0.0/24', { mode: 'proxy', proxyDelay: 400 }),
