@@ -33,8 +33,8 @@ export interface Promoted {
 }
 
 /**
- * Checks that this blade holds all that a root needs, puts the fleet folder and the key in their places, and starts the boot services,
- * now and at every boot.
+ * Checks that this blade holds all that a root needs, puts the fleet folder and the key in their places, and starts the
+ * boot services, now and at every boot.
  * @throws BladerootError `NOT_WHOLE` that says what is missing, `SIGNATURE_INVALID`, `PROMOTE_FAILED`
  */
 export async function promote(options: PromoteOptions): Promise<Promoted> {
