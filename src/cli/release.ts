@@ -60,7 +60,6 @@ export async function publishFrom(
 ): Promise<Published> {
   const publicKey = await readPublicKey(stateDirectory);
   const file = await privateKeyFile(stateDirectory);
-  if (file.kind === 'plain') output.step(`warning: ${UNCARRIED_KEY.message}; ${UNCARRIED_KEY.hint}`);
   const snapshot =
     options.snapshot === undefined
       ? (await readSnapshots(store, publicKey)).at(-1)
@@ -70,7 +69,7 @@ export async function publishFrom(
       hint: 'make one with `bladeroot snapshot pack TREE`',
     });
   }
-  return await publishRelease({
+  const published = await publishRelease({
     store,
     releases: new ReleaseRepository(stateDirectory, publicKey),
     fleet,
@@ -84,6 +83,8 @@ export async function publishFrom(
     onInitrd: ({ doneBytes, totalBytes }) =>
       output.progress(() => `building the initrd: ${bytes(doneBytes)} of ${bytes(totalBytes)}`),
   });
+  if (file.kind === 'plain') output.step(`warning: ${UNCARRIED_KEY.message}; ${UNCARRIED_KEY.hint}`);
+  return published;
 }
 
 function list(signal: AbortSignal): Command {

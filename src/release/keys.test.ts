@@ -41,9 +41,10 @@ test('a public half that a power cut has swallowed comes back from the private o
   assert.equal(keyId(await readPublicKey(state)), keyId(await readPrivateKey(state)));
 });
 
+const words = async (): Promise<string> => 'seven blue horses';
+
 test('a key that is made under a passphrase opens with it alone', async (t) => {
   const state = await stateDirectory(t);
-  const words = async (): Promise<string> => 'seven blue horses';
   assert.equal(await createKeys(state, words), true);
   assert.equal((await privateKeyFile(state)).kind, 'encrypted');
   assert.equal(keyId(await readPrivateKey(state, words)), keyId(await readPublicKey(state)));
@@ -59,10 +60,10 @@ test('a key that is made under a passphrase opens with it alone', async (t) => {
 
 test('what a release carries takes the place of another encrypted key, and of none, never of an open one', async (t) => {
   const state = await stateDirectory(t);
-  await createKeys(state, async () => 'seven blue horses');
+  await createKeys(state, words);
   const first = await privateKeyFile(state);
   assert.ok(first.kind === 'encrypted');
-  const key = await readPrivateKey(state, async () => 'seven blue horses');
+  const key = await readPrivateKey(state, words);
   await writePrivateKey(state, key, 'eight green horses');
   assert.equal(await placeCarriedKey(state, first.pem), true);
   assert.deepEqual(await privateKeyFile(state), first);
