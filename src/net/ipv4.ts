@@ -1,12 +1,14 @@
 /** IPv4 addresses as text and as bytes, and the arithmetic of subnets. */
-import { isIPv4 } from 'node:net';
 import ipaddr from 'ipaddr.js';
 import { BladerootError } from '../errors.ts';
 
 /** Whether the text is a plain address in four decimal parts, such as `10.0.0.1`. */
 export function isIpv4(text: string): boolean {
-  return isIPv4(text);
+  return ADDRESS.test(text);
 }
+
+const PART = '(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
+const ADDRESS = new RegExp(`^${PART}([.]${PART}){3}$`);
 
 /**
  * The four bytes of an address.
