@@ -11,7 +11,8 @@ import { releaseBlobs, type ReleaseStatement } from '../release/statement.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { syncDirectory } from '../system/write-file.ts';
-import { ROOT_UNIT } from '../tree/program.ts';
+import { ROOT_SERVICE } from '../tree/program.ts';
+import { runningServices } from './running-services.ts';
 import { readBladeState } from './state.ts';
 
 const ANSWER_WITHIN_MS = 60_000;
@@ -61,9 +62,10 @@ export async function promote(options: PromoteOptions): Promise<{ url: string; r
   onStep(`placing the fleet folder at ${options.fleetDirectory}`);
   await placeFleetFolder(store.blobPath(release.config.digest), options.fleetDirectory);
   onStep('starting the boot services');
-  await run('systemctl', ['enable', '--now', ROOT_UNIT]);
+  const services = await runningServices();
+  await services.enable(ROOT_SERVICE);
   const url = `http://${blade.address}:${options.port}`;
-  await waitForAnswer(url);
+  await waitForAnswer(url, services.logOf(ROOT_SERVICE));
   return { url, release };
 }
 
@@ -112,7 +114,7 @@ async function placeFleetFolder(archive: string, directory: string): Promise<voi
   await syncDirectory(dirname(directory));
 }
 
-async function waitForAnswer(url: string): Promise<void> {
+async function waitForAnswer(url: string, log: string): Promise<void> {
   const deadline = performance.now() + ANSWER_WITHIN_MS;
   for (;;) {
     try {
@@ -128,7 +130,7 @@ async function waitForAnswer(url: string): Promise<void> {
         'PROMOTE_FAILED',
         `the boot services do not answer at ${url}: ${describeError(error)}`,
         {
-          hint: `see \`journalctl -u ${ROOT_UNIT}\``,
+          hint: `see \`${log}\``,
           cause: error,
         },
       );
