@@ -134,7 +134,11 @@ test(
 );
 
 /** As after a boot; /run is the chroot's own. */
-const BOOTED = 'mkdir -p /run/openrc; echo default > /run/openrc/softlevel; exec 2>&1';
+const BOOTED = `for state in exclusive starting started stopping inactive failed daemons options tmp; do
+  mkdir -p /run/openrc/$state
+done
+echo default > /run/openrc/softlevel
+exec 2>&1`;
 
 test("the program's services are ones that OpenRC reads, starts and stops", { skip }, async (t) => {
   const tree = await copyOf(t, golden);

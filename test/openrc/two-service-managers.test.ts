@@ -133,6 +133,11 @@ function lines(text: string): string[] {
     .sort();
 }
 
+/** The first word of each line. */
+function names(text: string): string[] {
+  return lines(text).map((line) => line.split(/\s+/)[0] ?? '');
+}
+
 test('OpenRC: rc-status on the blade says that exactly what was asked for has started', async (t) => {
   assert.equal(await deploy('openrc'), 'running');
   const blade = BLADES.openrc;
@@ -170,7 +175,6 @@ test('systemd: systemctl on the blade says that exactly what was asked for has s
     '--plain',
     '--type=service,timer,socket',
   ];
-  const names = (text: string): string[] => lines(text).map((line) => line.split(/\s+/)[0] ?? '');
   const inTree = names((await run('systemctl', [`--root=${golden.directory}`, ...list])).stdout);
   assert.ok(inTree.includes('nginx.service'));
   // With the program's own, and networkd, which configures the network of this tree.

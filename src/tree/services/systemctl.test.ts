@@ -122,6 +122,11 @@ test(
   },
 );
 
+/** modprobe@drm is what systemd-logind wants for itself. */
+function isService(unit: string): boolean {
+  return /\.(service|timer)$/.test(unit) && unit !== 'modprobe@drm.service';
+}
+
 /** As root, systemd starts for real or not at all. */
 const NOBODY = ['--reuid=65534', '--regid=65534', '--clear-groups'];
 
@@ -153,9 +158,6 @@ test(
     assert.ok(bare.has('multi-user.target') && bare.has('systemd-logind.service'), [...bare].join(' '));
     const changed = async (): Promise<{ more: string[]; less: string[] }> => {
       const now = await startedAtBoot(root);
-      // systemd-logind wants it.
-      const isService = (unit: string): boolean =>
-        /\.(service|timer)$/.test(unit) && unit !== 'modprobe@drm.service';
       return {
         more: [...now.difference(bare)].filter(isService).sort(),
         less: [...bare.difference(now)].filter(isService).sort(),
