@@ -12,10 +12,14 @@ export interface ImageFile {
   type: ImageFileType;
   /** Permission bits, such as 0o4755. */
   mode: number;
+  uid: number;
+  gid: number;
   /** Bytes; 0 for all but files. */
   size: number;
   /** Where a symbolic link points, as it is written in the link. */
   target?: string;
+  /** Raw values by name; left out for what is not known to have any: a tree in a directory is not asked for them. */
+  xattrs?: ReadonlyMap<string, Buffer>;
 }
 
 export interface ImageFiles {
@@ -39,11 +43,11 @@ export class DirectoryFiles implements ImageFiles {
     const full = join(this.root, path);
     try {
       const stat = await lstat(full);
-      const mode = stat.mode & 0o7777;
-      if (stat.isSymbolicLink()) return { type: 'symlink', mode, size: 0, target: await readlink(full) };
-      if (stat.isDirectory()) return { type: 'dir', mode, size: 0 };
-      if (stat.isFile()) return { type: 'file', mode, size: stat.size };
-      return { type: 'other', mode, size: 0 };
+      const common = { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, size: 0 };
+      if (stat.isSymbolicLink()) return { ...common, type: 'symlink', target: await readlink(full) };
+      if (stat.isDirectory()) return { ...common, type: 'dir' };
+      if (stat.isFile()) return { ...common, type: 'file', size: stat.size };
+      return { ...common, type: 'other' };
     } catch (error) {
       if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
       throw error;
