@@ -5,6 +5,8 @@
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { errorCode } from '../errors.ts';
+import { readXattrs } from '../system/posix.ts';
+import { fromText } from './byte-path.ts';
 
 export type ImageFileType = 'file' | 'dir' | 'symlink' | 'other';
 
@@ -18,8 +20,8 @@ export interface ImageFile {
   size: number;
   /** Where a symbolic link points, as it is written in the link. */
   target?: string;
-  /** Raw values by name; left out for what is not known to have any: a tree in a directory is not asked for them. */
-  xattrs?: ReadonlyMap<string, Buffer>;
+  /** Raw values by name, sorted by name; a name's characters are its bytes. */
+  xattrs: ReadonlyMap<string, Buffer>;
 }
 
 export interface ImageFiles {
@@ -43,7 +45,8 @@ export class DirectoryFiles implements ImageFiles {
     const full = join(this.root, path);
     try {
       const stat = await lstat(full);
-      const common = { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, size: 0 };
+      const xattrs = readXattrs(fromText(full));
+      const common = { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, size: 0, xattrs };
       if (stat.isSymbolicLink()) return { ...common, type: 'symlink', target: await readlink(full) };
       if (stat.isDirectory()) return { ...common, type: 'dir' };
       if (stat.isFile()) return { ...common, type: 'file', size: stat.size };

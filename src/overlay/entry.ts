@@ -37,7 +37,7 @@ const OWNER = { uid: 0, gid: 0 };
 
 /** What a file has beside its content, for one that takes its place. */
 export function metadataOf({ mode, uid, gid, xattrs }: ImageFile): Metadata {
-  return { mode, uid, gid, ...(xattrs === undefined || xattrs.size === 0 ? {} : { xattrs }) };
+  return { mode, uid, gid, ...(xattrs.size === 0 ? {} : { xattrs }) };
 }
 
 /** A file of root's. */

@@ -149,8 +149,8 @@ function refuseTwins(pieces: readonly Piece[]): void {
     const { path, origin } = piece.does === 'render' ? piece : piece.entry;
     const type = piece.does === 'put' ? piece.entry.type : 'file';
     const other = seen.get(path);
-    const types = [other?.type, type];
-    if (other !== undefined && !(types.includes('dir') && types.includes('whiteout'))) {
+    const types = new Set([other?.type, type]);
+    if (other !== undefined && !(types.has('dir') && types.has('whiteout'))) {
       throw refused(`${other.origin} and ${origin}`, 'are for the same file; remove one of them');
     }
     seen.set(path, { origin, type });

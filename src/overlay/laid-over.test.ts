@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { folderOf } from '../fleet/test-folder.ts';
 import { DirectoryFiles, type ImageFiles } from '../image/files.ts';
 import { BladerootError } from '../errors.ts';

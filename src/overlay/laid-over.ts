@@ -65,15 +65,15 @@ export class LaidOver implements ImageFiles {
   async stat(path: string): Promise<ImageFile | undefined> {
     const entry = this.#entries.get(path);
     if (entry === undefined) return this.#isGone(path) ? undefined : await this.#image.stat(path);
-    const { type, mode, uid, gid, xattrs } = entry;
+    const { type, mode, uid, gid, xattrs = NO_XATTRS } = entry;
     return {
       type,
       mode,
       uid,
       gid,
+      xattrs,
       size: type === 'file' ? entry.content.length : 0,
       ...(type === 'symlink' ? { target: entry.target } : {}),
-      ...(xattrs === undefined ? {} : { xattrs }),
     };
   }
 
@@ -168,6 +168,8 @@ export class LaidOver implements ImageFiles {
     return false;
   }
 }
+
+const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
 
 function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')));
