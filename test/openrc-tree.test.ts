@@ -140,6 +140,10 @@ done
 echo default > /run/openrc/softlevel
 exec 2>&1`;
 
+function service(verb: string): string {
+  return `rc-service --nocolor --nodeps bladeroot ${verb}`;
+}
+
 test("the program's services are ones that OpenRC reads, starts and stops", { skip }, async (t) => {
   const tree = await copyOf(t, golden);
   await installProgram(tree);
@@ -149,7 +153,6 @@ test("the program's services are ones that OpenRC reads, starts and stops", { sk
   );
   assert.match(described, /this blade's own boot loader and reports[^]*root of the fleet/);
 
-  const service = (verb: string): string => `rc-service --nocolor --nodeps bladeroot ${verb}`;
   const elsewhere = await inTree(tree, `${BOOTED}; ${service('start')}; ${service('status')}`);
   assert.match(elsewhere, /has not deployed this machine[^]*status: started/);
 
