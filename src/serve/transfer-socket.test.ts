@@ -18,10 +18,8 @@ for (const { what, packets, size, last } of [
 test('over a device whose packets are smaller than those of the window, it is sent in fragments', async () => {
   const program = fileURLToPath(new URL('transfer-socket.fixture.ts', import.meta.url));
   const narrow = 'ip link set lo up mtu 1000 && exec "$0" "$@"';
-  const { stdout } = await run('unshare', [
-    ...['--net', 'bash', '-c', narrow, process.execPath, program],
-    ...['16', '1472', '4'],
-  ]);
+  const exchanging = [process.execPath, program, '16', '1472', '4'];
+  const { stdout } = await run('unshare', ['--net', 'bash', '-c', narrow, ...exchanging]);
   assert.deepEqual(JSON.parse(stdout), lengths(16, 1472, 4));
 });
 
