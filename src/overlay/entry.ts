@@ -15,6 +15,8 @@ export type OverlayEntry = Content & {
   gid: number;
   /** Where it comes from, for people: `overlays/web/etc/motd.liquid`, `built in: host name`. */
   origin: string;
+  /** The content is an age file, which the blade decrypts; it does not go into the overlay's own archive. */
+  secret?: boolean;
 };
 
 /** What bladeroot itself gives every blade. */

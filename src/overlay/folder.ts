@@ -2,6 +2,7 @@ import type { Dirent } from 'node:fs';
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { BladerootError } from '../errors.ts';
+import { SECRETS } from '../secrets/folder.ts';
 import { dirEntry, editEntry, fileEntry, type OverlayEntry } from './entry.ts';
 import { renderTemplate, type TemplateData } from './template.ts';
 
@@ -9,7 +10,7 @@ const TEMPLATE = '.liquid';
 
 /**
  * What a folder of `overlays/` lays over the image, directories before what is in them. Templates are rendered and lose
- * their suffix; symbolic links are taken as links and never followed; all belongs to root, with the mode that it has here.
+ * their suffix; secrets are left out (secrets.ts); symbolic links are taken as links and never followed; all belongs to root, with the mode that it has here.
  * @throws BladerootError `TEMPLATE_INVALID`, `OVERLAY_FILE` for what is neither file, directory nor link
  */
 export async function readOverlayFolder(
@@ -22,6 +23,7 @@ export async function readOverlayFolder(
   const walk = async (dir: string): Promise<void> => {
     const children = await readdir(join(fleetDir, top, dir), { withFileTypes: true });
     for (const child of children.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      if (dir === '' && child.name === SECRETS) continue;
       const path = posix.join(dir, child.name);
       entries.push(await readEntry(fleetDir, posix.join(top, path), path, child, data));
       if (child.isDirectory()) await walk(path);

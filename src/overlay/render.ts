@@ -8,6 +8,7 @@ import { builtIn } from './built-in.ts';
 import { editEntry, type OverlayEntry } from './entry.ts';
 import { readOverlayFolder } from './folder.ts';
 import { LaidOver } from './laid-over.ts';
+import { secretEntries } from './secrets.ts';
 import { templateData } from './template.ts';
 
 export interface OverlayRequest {
@@ -26,7 +27,7 @@ export interface OverlayRequest {
  * Everything by which a blade differs from the image: what is built in, its overlay folders over that, and the services
  * that start, sorted by path. The same request gives the same entries.
  * @throws BladerootError `UNKNOWN_SERVICE`, `TEMPLATE_INVALID`, `OVERLAY_CONFLICT`, `OVERLAY_FILE`, `NO_NETWORK_CONFIG`,
- * `NO_SERVICE_MANAGER`
+ * `NO_SERVICE_MANAGER`, `SECRET_IN_CLEAR`
  */
 export async function renderOverlay(request: OverlayRequest): Promise<OverlayEntry[]> {
   const { blade, blades, fleet, fleetDir, image } = request;
@@ -38,6 +39,7 @@ export async function renderOverlay(request: OverlayRequest): Promise<OverlayEnt
   const data = templateData(blade, blades, fleet, request.release);
   for (const name of blade.overlays) {
     for (const entry of await readOverlayFolder(fleetDir, name, data)) await root.put(entry);
+    for (const entry of await secretEntries(fleetDir, name)) await root.put(entry);
   }
   await layServices(root, services, blade, start);
   return root.entries();

@@ -28,7 +28,7 @@ export function templateData(
 }
 
 function forTemplates(blade: ResolvedBlade): Record<string, unknown> {
-  const identity = { mac: null, serial: null, guid: null };
+  const identity = { mac: null, serial: null, guid: null, recipient: null };
   return { gateway: null, domain: null, ...identity, ...blade, disk: { slot: null, ...blade.disk } };
 }
 

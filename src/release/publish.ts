@@ -12,6 +12,7 @@ import { buildInitrd, type InitrdProgress } from '../initrd/build.ts';
 import { findKernel } from '../initrd/kernel.ts';
 import { encodeOverlay } from '../overlay/archive.ts';
 import { renderOverlay } from '../overlay/render.ts';
+import { checkSecrets } from '../secrets/check.ts';
 import type { Store } from '../store/store.ts';
 import { readAsset } from '../system/asset.ts';
 import { runForBytes } from '../system/run.ts';
@@ -42,12 +43,13 @@ export interface Published {
   isNew: boolean;
 }
 
-/** @throws BladerootError `NO_KERNEL`, `NO_PROGRAM`, `TOOL_MISSING`, `NO_LOADER`, ... */
+/** @throws BladerootError `NO_KERNEL`, `NO_PROGRAM`, `TOOL_MISSING`, `NO_LOADER`, `SECRETS_OUTDATED`, `SECRET_IN_CLEAR`, ... */
 export async function publishRelease(request: PublishRequest): Promise<Published> {
   const { store, releases, fleet, snapshot, key, onStep } = request;
   const image = await SnapshotFiles.open(store, snapshot);
   const before = (await releases.current())?.statement;
 
+  for (const warning of await checkSecrets(request.fleetDirectory, fleet)) onStep?.(`warning: ${warning}`);
   onStep?.('rendering the overlays');
   const blades = await renderBlades(request, image);
   onStep?.('packing the fleet folder');
@@ -105,7 +107,10 @@ async function renderBlades(request: PublishRequest, image: ImageFiles): Promise
   for (const blade of blades) {
     request.signal?.throwIfAborted();
     const entries = await renderOverlay({ blade, fleet, blades, fleetDir: fleetDirectory, image });
-    rendered.push(releaseBlade(blade, await putBlob(store, encodeOverlay(entries))));
+    const secrets = entries.filter(({ secret }) => secret === true);
+    const overlay = await putBlob(store, encodeOverlay(entries.filter(({ secret }) => secret !== true)));
+    const sealed = blade.recipient === undefined || secrets.length === 0 ? undefined : encodeOverlay(secrets);
+    rendered.push(releaseBlade(blade, overlay, sealed && (await putBlob(store, sealed))));
   }
   return rendered;
 }
@@ -124,7 +129,7 @@ function releaseNetwork(name: string, network: Network): ReleaseNetwork {
   };
 }
 
-function releaseBlade(blade: ResolvedBlade, overlay: Blob): ReleaseBlade {
+function releaseBlade(blade: ResolvedBlade, overlay: Blob, secrets: Blob | undefined): ReleaseBlade {
   const { name, mac, serial, guid, address, netmask, gateway, dns, domain, kernelArgs, disk, boot } = blade;
   return {
     name,
@@ -140,6 +145,8 @@ function releaseBlade(blade: ResolvedBlade, overlay: Blob): ReleaseBlade {
     ...(Object.keys(boot).length === 0 ? {} : { boot: bootMenu(boot) }),
     ...(disk.slot === undefined ? {} : { slotBytes: disk.slot }),
     overlay,
+    ...(blade.recipient === undefined ? {} : { recipient: blade.recipient }),
+    ...(secrets === undefined ? {} : { secrets }),
   };
 }
 

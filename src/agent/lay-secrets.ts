@@ -1,0 +1,50 @@
+/** A blade's secrets, from the release to their files: the only place where they are decrypted for use. */
+import { open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { decodeTar } from '../image/tar-decoder.ts';
+import { decryptWith } from '../secrets/age.ts';
+import { syncDirectory } from '../system/write-file.ts';
+
+/**
+ * Decrypts the files of an archive into an unpacked image. Like an overlay's, its paths lead through no links.
+ * @param identity the blade's own, `AGE-SECRET-KEY-1…`
+ * @returns how many there were
+ * @throws BladerootError `SECRET_UNREADABLE`
+ */
+export async function laySecrets(archive: Uint8Array, directory: string, identity: string): Promise<number> {
+  let count = 0;
+  for await (const { header, content } of decodeTar(chunks(archive))) {
+    const path = header.path.toString();
+    const clear = await decryptWith(await buffer(content), [identity], `/${path}`);
+    await writeSecretFile(join(directory, path), clear, header);
+    count++;
+  }
+  return count;
+}
+
+/** Nobody but root can open it before it has its owner and mode, and by its name it is there whole or not at all. */
+async function writeSecretFile(
+  path: string,
+  clear: Uint8Array,
+  { mode, uid, gid }: { mode: number; uid: number; gid: number },
+): Promise<void> {
+  const aside = join(dirname(path), `.${basename(path)}.bladeroot`);
+  // Of a try that was cut off.
+  await rm(aside, { force: true });
+  const file = await open(aside, 'wx', 0o600);
+  try {
+    await file.chown(uid, gid);
+    await file.chmod(mode);
+    await file.writeFile(clear);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(aside, path);
+  await syncDirectory(dirname(path));
+}
+
+async function* chunks(archive: Uint8Array): AsyncGenerator<Buffer> {
+  yield Buffer.from(archive);
+}
