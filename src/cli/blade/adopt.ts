@@ -65,14 +65,20 @@ async function adopt(
   const before = await loadFleet(fleetDirectory);
   const isWritten = requireFree(before, name, machine);
   let after = before;
-  if (!isWritten) {
+  let wrote: string;
+  if (isWritten)
+    wrote = `${name} stands in the fleet folder already: ${mac}, ${before.blades[name]?.address}`;
+  else {
     const address = options.address ?? nextAddress(before);
-    after = await addBladeTo(fleetDirectory, name, { mac, address, profile: options.profile });
+    const { fleet, file } = await addBladeTo(fleetDirectory, name, {
+      mac,
+      address,
+      profile: options.profile,
+    });
+    after = fleet;
+    wrote = `${name} is in ${file} now: ${mac}, ${address} (${describeMachine(machine)})`;
   }
   const { address } = after.blades[name] ?? {};
-  const wrote = isWritten
-    ? `${name} stands in fleet.yaml already: ${mac}, ${address}`
-    : `${name} is in fleet.yaml now: ${mac}, ${address} (${describeMachine(machine)})`;
   output.step(wrote);
   const published =
     key === undefined || snapshot === undefined
