@@ -126,7 +126,7 @@ async function configureSlot(request: InstallRequest, slot: Slot, identity: Iden
     mac: request.machine.mac,
     identityDirectory: join(STATE, 'identity'),
   });
-  if (isAccepted) reporter.done('configure');
+  if (isAccepted || blade.secrets === undefined) reporter.done('configure');
   else reporter.done('configure', `without secrets: ${describeIdentity(blade, identity.recipient)}`);
 }
 

@@ -32,16 +32,21 @@ async function writeSecretFile(
   const aside = join(dirname(path), `.${basename(path)}.bladeroot`);
   // Of a try that was cut off.
   await rm(aside, { force: true });
-  const file = await open(aside, 'wx', 0o600);
   try {
-    await file.chown(uid, gid);
-    await file.chmod(mode);
-    await file.writeFile(clear);
-    await file.sync();
-  } finally {
-    await file.close();
+    const file = await open(aside, 'wx', 0o600);
+    try {
+      await file.chown(uid, gid);
+      await file.chmod(mode);
+      await file.writeFile(clear);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(aside, path);
+  } catch (error) {
+    await rm(aside, { force: true });
+    throw error;
   }
-  await rename(aside, path);
   await syncDirectory(dirname(path));
 }
 
