@@ -12,7 +12,6 @@ import {
 } from '../blade/state.ts';
 import { describeError } from '../errors.ts';
 import type { Machine } from '../fleet/machine.ts';
-import { acceptanceOf } from '../release/identify.ts';
 import { writePublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { fetchSnapshot } from '../release/snapshots.ts';
@@ -29,6 +28,7 @@ import { inspectDisks, layOutDisk, makeExt4, type BladeDisk } from './disks.ts';
 import { BLADE_LAYERS, fetchImage } from './fetch-image.ts';
 import type { FoundRelease } from './find-release.ts';
 import { describeIdentity, keepIdentity } from './identity.ts';
+import { fetchSecrets } from './lay-secrets.ts';
 import { mountOnce, unmountIfMounted } from './mounts.ts';
 import type { Reporter } from './reporter.ts';
 
@@ -112,21 +112,18 @@ async function fillSlot(request: InstallRequest, disk: BladeDisk, slot: Slot): P
 
 async function configureSlot(request: InstallRequest, slot: Slot, identity: Identity): Promise<void> {
   const { blade, reporter, source } = request;
-  const isAccepted = acceptanceOf(blade, identity.recipient) === 'accepted';
+  const secrets = await fetchSecrets(source, blade, identity);
   reporter.started('configure', `making it ${blade.name}`);
   await configure({
     directory: SLOT_MOUNT,
     slot,
     overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes),
-    secrets:
-      isAccepted && blade.secrets !== undefined
-        ? await fetchBlob(source, blade.secrets.digest, blade.secrets.bytes)
-        : undefined,
+    secrets,
     identity,
     mac: request.machine.mac,
     identityDirectory: join(STATE, 'identity'),
   });
-  if (isAccepted || blade.secrets === undefined) reporter.done('configure');
+  if ((secrets === undefined) === (blade.secrets === undefined)) reporter.done('configure');
   else reporter.done('configure', `without secrets: ${describeIdentity(blade, identity.recipient)}`);
 }
 

@@ -3,8 +3,23 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { decodeTar } from '../image/tar-decoder.ts';
+import { acceptanceOf } from '../release/identify.ts';
+import type { ReleaseBlade } from '../release/statement.ts';
 import { decryptWith } from '../secrets/age.ts';
+import type { Identity } from '../secrets/identity-file.ts';
+import { fetchBlob } from '../store/fetch.ts';
+import type { Source } from '../store/source.ts';
 import { syncDirectory } from '../system/write-file.ts';
+
+/** The archive of a blade's secrets; undefined where it has none, and for a machine whose identity is not the accepted one. */
+export async function fetchSecrets(
+  source: Source,
+  blade: ReleaseBlade,
+  { recipient }: Pick<Identity, 'recipient'>,
+): Promise<Buffer | undefined> {
+  if (blade.secrets === undefined || acceptanceOf(blade, recipient) !== 'accepted') return undefined;
+  return await fetchBlob(source, blade.secrets.digest, blade.secrets.bytes);
+}
 
 /**
  * Decrypts the files of an archive into an unpacked image. Like an overlay's, its paths lead through no links.

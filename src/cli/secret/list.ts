@@ -42,15 +42,18 @@ interface Described {
 }
 
 function described({ overlay, path, file, recipients }: Secret, expected: Readers): Described {
-  const names = new Map([
-    ...expected.recovery.map((recipient): [string, string] => [recipient, RECOVERY]),
-    ...[...expected.blades].map(([name, recipient]): [string, string] => [recipient, name]),
-  ]);
-  const readers = recipients && [
-    ...new Set(recipients.map((recipient) => names.get(recipient) ?? recipient)),
-  ];
+  const readers = recipients && readersOfFile(new Set(recipients), expected);
   const { waiting } = expected;
   return { overlay, path: `/${path}`, file, readers, waiting, state: stateOf(recipients, expected) };
+}
+
+function readersOfFile(can: ReadonlySet<string>, { blades, recovery }: Readers): string[] {
+  const known = new Set([...blades.values(), ...recovery]);
+  return [
+    ...[...blades].flatMap(([name, recipient]) => (can.has(recipient) ? [name] : [])),
+    ...(recovery.some((recipient) => can.has(recipient)) ? [RECOVERY] : []),
+    ...[...can].filter((recipient) => !known.has(recipient)),
+  ];
 }
 
 function stateOf(recipients: readonly string[] | undefined, expected: Readers): string {
