@@ -90,7 +90,7 @@ test('a machine that waits goes on by itself as soon as somebody has given it a 
   const list = await succeeds(where, 'blade', 'list', '--pending');
   assert.match(
     list,
-    /^MAC +SERIAL +MODEL +CPUS +MEMORY +DISKS +SEEN\n52:54:00:77:00:99 +4QX0P33 +QEMU Standard PC +2 +1\.1 GB +8\.6 GB +now\n$/,
+    /^MAC +SERIAL +MODEL +CPUS +MEMORY +DISKS +IDENTITY +SEEN\n52:54:00:77:00:99 +4QX0P33 +QEMU Standard PC +2 +1\.1 GB +8\.6 GB +now\n$/,
   );
   const json = await succeeds(where, 'blade', 'adopt', '4qx0p33', 'web03', '--profile', 'web', '--json');
   // .13 is the router, the pool begins behind it.

@@ -117,8 +117,8 @@ async function filesWith(folder: string, words: readonly string[]): Promise<stri
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
     const bytes = await readFile(path);
-    const texts = [bytes, Buffer.from(path)];
-    if (bytes.readUInt32LE !== undefined && bytes.length >= 4 && bytes.readUInt32LE(0) === 0xfd2fb528)
+    const texts: Buffer[] = [bytes, Buffer.from(path)];
+    if (bytes.length >= 4 && bytes.readUInt32LE(0) === 0xfd2fb528)
       texts.push(await runForBytes('zstd', ['-dc', '--memory=512MB'], { input: bytes }));
     if (forms.some((form) => texts.some((text) => text.includes(form)))) found.push(path);
     searched++;
@@ -221,7 +221,7 @@ test('a machine with the MAC of a blade and another identity gets no secret, and
   const archive = await fetchBlob(new HttpSource(`${url}/store`), blade.secrets.digest, blade.secrets.bytes);
   const ciphertext = await runForBytes('tar', ['-xOf', '-'], { input: archive });
   await assert.rejects(decryptWith(ciphertext, [thief.secret], 'it'), { code: 'SECRET_UNREADABLE' });
-  const [event] = events.since(0).filter(({ type }) => type === 'machine.other-identity');
+  const event = events.since(0).find(({ type }) => type === 'machine.other-identity');
   assert.ok(event?.type === 'machine.other-identity');
   assert.deepEqual([event.mac, event.blade, event.recipient], [WEB01, 'web01', thief.recipient]);
   assert.match(event.message, new RegExp(`identity ${fingerprint(thief.recipient)} is not the accepted one`));
@@ -252,7 +252,7 @@ test('set, show, list, rekey: readers change with the fleet, and publishing wait
   const key = secretWords();
   await setFromStdin(where, 'web', 'etc/key', key);
   assert.equal(await succeeds(where, 'secret', 'show', 'web', '/etc/key'), key);
-  const list = async () => JSON.parse(await succeeds(where, 'secret', 'list', '--json'))[0];
+  const list = async () => JSON.parse(await succeeds(where, 'secret', 'list', '--json')).at(-1);
   assert.deepEqual(await list(), {
     overlay: 'web',
     path: '/etc/key',
@@ -275,6 +275,17 @@ test('set, show, list, rekey: readers change with the fleet, and publishing wait
   const ciphertext = await readFile(path);
   assert.equal((await decryptWith(ciphertext, [db01.secret], 'it')).toString(), key);
   await assert.rejects(decryptWith(ciphertext, [web01.secret], 'it'), { code: 'SECRET_UNREADABLE' });
+
+  // What cannot be read stays as it was, and the rest is done.
+  await setFromStdin(where, 'db', '/etc/other', secretWords());
+  await writeFile(join(where.fleet, 'fleet.yaml'), fleetYaml(recovery, { db01: web01.recipient }));
+  const only = join(where.state, 'only.key');
+  await writeIdentity(only, db01);
+  const other =
+    /no identity here can read overlays\/db\/secrets\/etc\/other\.age \(1 others were encrypted anew\)/;
+  await fails(where, ['secret', 'rekey', '--identity', only], other);
+  await writeFile(join(where.fleet, 'fleet.yaml'), fleetYaml(recovery, { web01: db01.recipient }));
+  await succeeds(where, 'secret', 'rekey');
 
   // A blade's own identity reads what is its own.
   const own = join(where.state, 'own.key');

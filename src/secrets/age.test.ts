@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { run, runForBytes } from '../system/run.ts';
 import { decryptWith, encryptTo, makeIdentity, recipientOf } from './age.ts';
 import { newIdentity, readIdentities, writeIdentity } from './identity-file.ts';
@@ -74,10 +74,13 @@ test('a byte that was changed, a file that is cut off, and clear text are refuse
   await assert.rejects(decryptWith(Buffer.from('hello'), [secret], 'it'), { code: 'NOT_ENCRYPTED' });
 });
 
+/** Its last letter is another one. */
+function wrong(text: string): string {
+  return text.slice(0, -1) + (text.endsWith('Q') || text.endsWith('q') ? 'p' : 'q');
+}
+
 test('a recipient with a wrong letter is named; an identity with one is not', async (t) => {
   const { secret, recipient } = await newIdentity();
-  const wrong = (text: string): string =>
-    text.slice(0, -1) + (text.endsWith('Q') || text.endsWith('q') ? 'p' : 'q');
   await assert.rejects(encryptTo(Buffer.from('it'), [wrong(recipient)]), {
     code: 'BAD_RECIPIENT',
     message: new RegExp(wrong(recipient)),

@@ -2,17 +2,23 @@
  * age files (age-encryption.org/v1) with X25519: what is written here, age(1) reads, and the reverse. Everything is in
  * memory: a secret is a key or a password, not an image.
  */
-import { armor, Decrypter, Encrypter, generateX25519Identity, identityToRecipient } from 'age-encryption';
+import type { Encrypter } from 'age-encryption';
 import { BladerootError } from '../errors.ts';
 import { isArmored, isCiphertext } from './ciphertext.ts';
 
+/** Loaded when it is needed: it takes longer than most commands that may need it. */
+async function age(): Promise<typeof import('age-encryption')> {
+  return await import('age-encryption');
+}
+
 /** A new private key, `AGE-SECRET-KEY-1…`. */
 export async function makeIdentity(): Promise<string> {
-  return await generateX25519Identity();
+  return await (await age()).generateX25519Identity();
 }
 
 /** The public half, `age1…`. @throws BladerootError `BAD_IDENTITY`, which does not repeat the identity */
 export async function recipientOf(identity: string): Promise<string> {
+  const { identityToRecipient } = await age();
   try {
     return await identityToRecipient(identity);
   } catch {
@@ -28,9 +34,10 @@ export async function recipientOf(identity: string): Promise<string> {
  * @throws BladerootError `BAD_RECIPIENT`
  */
 export async function encryptTo(clear: Uint8Array, recipients: readonly string[]): Promise<Buffer> {
-  const encrypter = new Encrypter();
+  const library = await age();
+  const encrypter = new library.Encrypter();
   for (const recipient of recipients) addRecipient(encrypter, recipient);
-  return Buffer.from(armor.encode(await encrypter.encrypt(clear)));
+  return Buffer.from(library.armor.encode(await encrypter.encrypt(clear)));
 }
 
 function addRecipient(encrypter: Encrypter, recipient: string): void {
@@ -59,6 +66,7 @@ export async function decryptWith(
       hint: 'remove it, and write it with `bladeroot secret set`',
     });
   }
+  const { armor, Decrypter } = await age();
   const decrypter = new Decrypter();
   for (const identity of identities) decrypter.addIdentity(identity);
   try {

@@ -1,4 +1,5 @@
 /** Encrypts secrets for those who are to read them. */
+import { errorCode } from '../errors.ts';
 import { listOverlays } from '../fleet/load.ts';
 import type { Fleet } from '../fleet/schema.ts';
 import { decryptWith, encryptTo } from './age.ts';
@@ -28,26 +29,36 @@ export async function outdatedSecrets(fleetDirectory: string, fleet: Fleet): Pro
   );
 }
 
-/**
- * Encrypts what has other readers than it should have anew. All is decrypted before anything is written. Needs the
- * folder's lock.
- * @returns the files that were written
- * @throws BladerootError `SECRET_UNREADABLE`
- */
+export interface Rekeyed {
+  /** The files that were written. */
+  written: string[];
+  /** Those that none of the identities can read: they are as they were. */
+  unreadable: string[];
+}
+
+/** Encrypts what has other readers than it should have anew. Needs the folder's lock. */
 export async function rekey({
   fleetDirectory,
   fleet,
   identities,
   all = false,
-}: RekeyRequest): Promise<string[]> {
+}: RekeyRequest): Promise<Rekeyed> {
   const wanted = all ? await allSecrets(fleetDirectory) : await outdatedSecrets(fleetDirectory, fleet);
   const keys = identities.map(({ secret }) => secret);
-  const clear = await Promise.all(wanted.map(({ ciphertext, file }) => decryptWith(ciphertext, keys, file)));
   const readersOf = readersByOverlay(fleet);
-  for (const [index, { overlay, path }] of wanted.entries()) {
+  const done: Rekeyed = { written: [], unreadable: [] };
+  for (const { ciphertext, file, overlay, path } of wanted) {
+    const clear = await decryptWith(ciphertext, keys, file).catch((error: unknown) => {
+      if (errorCode(error) !== 'SECRET_UNREADABLE') throw error;
+    });
+    if (clear === undefined) {
+      done.unreadable.push(file);
+      continue;
+    }
     const recipients = recipientsOf(readersOf(overlay));
-    const ciphertext = await encryptTo(clear[index] ?? Buffer.alloc(0), recipients);
-    await writeSecret(fleetDirectory, { overlay, path, ciphertext, recipients });
+    const fresh = await encryptTo(clear, recipients);
+    await writeSecret(fleetDirectory, { overlay, path, ciphertext: fresh, recipients });
+    done.written.push(file);
   }
-  return wanted.map(({ file }) => file);
+  return done;
 }

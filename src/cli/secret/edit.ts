@@ -11,7 +11,7 @@ import { requireIdentities, withIdentity, type IdentityOptions } from './identit
 /** A file system in memory: what is edited in clear is on no disk. */
 const MEMORY = '/dev/shm';
 /** TMPFS_MAGIC and RAMFS_MAGIC (linux/magic.h). */
-const IN_MEMORY = [0x01021994, 0x858458f6];
+const IN_MEMORY: ReadonlySet<number> = new Set([0x01021994, 0x858458f6]);
 
 export function editSecretCommand(signal: AbortSignal): Command {
   const command = leaf('edit', 'edit a secret with $EDITOR, in memory, and encrypt it again', [
@@ -43,7 +43,7 @@ export function editSecretCommand(signal: AbortSignal): Command {
 /** @throws BladerootError `NO_MEMORY_FOLDER`, `EDITOR_FAILED` */
 async function edited(before: Buffer, name: string): Promise<Buffer> {
   const { type } = await statfs(MEMORY).catch(() => ({ type: 0 }));
-  if (!IN_MEMORY.includes(type)) {
+  if (!IN_MEMORY.has(type)) {
     throw new BladerootError(
       'NO_MEMORY_FOLDER',
       `${MEMORY} is not in memory, and a secret is not edited on a disk`,

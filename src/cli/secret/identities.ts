@@ -1,6 +1,7 @@
 /** Which private keys a command may decrypt with. */
 import { join } from 'node:path';
 import { BladerootError } from '../../errors.ts';
+import { nameList } from '../../fleet/nearest.ts';
 import {
   BLADE_IDENTITY,
   readIdentities,
@@ -57,4 +58,16 @@ export async function requireIdentities(context: Context, options: IdentityOptio
   throw new BladerootError('NO_IDENTITY', 'there is no identity here that could read a secret', {
     hint: "bring the fleet's recovery identity and name it with --identity FILE",
   });
+}
+
+/** Some were encrypted anew, and others none of the identities can read. */
+export function unreadableError(written: readonly string[], unreadable: readonly string[]): BladerootError {
+  const others = written.length === 0 ? '' : ` (${written.length} others were encrypted anew)`;
+  return new BladerootError(
+    'SECRET_UNREADABLE',
+    `no identity here can read ${nameList(unreadable, 5)}${others}`,
+    {
+      hint: "name the fleet's recovery identity, or that of a blade that has the overlay, with --identity FILE",
+    },
+  );
 }

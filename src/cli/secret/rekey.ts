@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { outdatedSecrets, rekey } from '../../secrets/rekey.ts';
 import { contextOf, leaf } from '../command.ts';
 import { changingSecrets } from './change.ts';
-import { requireIdentities, withIdentity, type IdentityOptions } from './identities.ts';
+import { requireIdentities, unreadableError, withIdentity, type IdentityOptions } from './identities.ts';
 
 interface RekeyOptions extends IdentityOptions {
   all?: true;
@@ -16,16 +16,18 @@ export function rekeyCommand(signal: AbortSignal): Command {
   return withIdentity(command).action(async (options: RekeyOptions, self: Command) => {
     const context = contextOf(self, signal);
     const { fleetDirectory, output } = context;
-    const files = await changingSecrets(context, async (fleet) => {
+    const { written, unreadable } = await changingSecrets(context, async (fleet) => {
       const all = options.all === true;
-      if (!all && (await outdatedSecrets(fleetDirectory, fleet)).length === 0) return [];
+      if (!all && (await outdatedSecrets(fleetDirectory, fleet)).length === 0)
+        return { written: [], unreadable: [] };
       const identities = await requireIdentities(context, options);
       return await rekey({ fleetDirectory, fleet, identities, all });
     });
+    if (unreadable.length > 0) throw unreadableError(written, unreadable);
     const text =
-      files.length === 0
+      written.length === 0
         ? 'all secrets are encrypted to those who are to read them'
-        : `encrypted anew: ${files.join(', ')}`;
-    output.result({ files }, text);
+        : `encrypted anew: ${written.join(', ')}`;
+    output.result({ files: written }, text);
   });
 }
