@@ -3,12 +3,14 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { decodeTar } from '../image/tar-decoder.ts';
+import type { TarHeader } from '../image/tar.ts';
 import { acceptanceOf } from '../release/identify.ts';
 import type { ReleaseBlade } from '../release/statement.ts';
 import { decryptWith } from '../secrets/age.ts';
 import type { Identity } from '../secrets/identity-file.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import type { Source } from '../store/source.ts';
+import { setXattr } from '../system/posix.ts';
 import { syncDirectory } from '../system/write-file.ts';
 
 /** The archive of a blade's secrets; undefined where it has none, and for a machine whose identity is not the accepted one. */
@@ -42,7 +44,7 @@ export async function laySecrets(archive: Uint8Array, directory: string, identit
 async function writeSecretFile(
   path: string,
   clear: Uint8Array,
-  { mode, uid, gid }: { mode: number; uid: number; gid: number },
+  { mode, uid, gid, xattrs }: Pick<TarHeader, 'mode' | 'uid' | 'gid' | 'xattrs'>,
 ): Promise<void> {
   const aside = join(dirname(path), `.${basename(path)}.bladeroot`);
   // Of a try that was cut off.
@@ -52,6 +54,7 @@ async function writeSecretFile(
     try {
       await file.chown(uid, gid);
       await file.chmod(mode);
+      for (const [name, value] of xattrs) setXattr(Buffer.from(aside).toString('latin1'), name, value);
       await file.writeFile(clear);
       await file.sync();
     } finally {

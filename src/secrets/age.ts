@@ -7,9 +7,7 @@ import { BladerootError } from '../errors.ts';
 import { isArmored, isCiphertext } from './ciphertext.ts';
 
 /** Loaded when it is needed: it takes longer than most commands that may need it. */
-async function age(): Promise<typeof import('age-encryption')> {
-  return await import('age-encryption');
-}
+const age = async () => await import('age-encryption');
 
 /** A new private key, `AGE-SECRET-KEY-1…`. */
 export async function makeIdentity(): Promise<string> {
