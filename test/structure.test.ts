@@ -13,7 +13,7 @@ const LEVELS = [
   ['cli', 'daemon'],
   ['api', 'serve', 'agent', 'blade', 'rollout'],
   ['release', 'boot', 'image', 'initrd', 'overlay', 'tree', 'power', 'state'],
-  ['fleet', 'store', 'net', 'events'],
+  ['fleet', 'store', 'net', 'events', 'secrets'],
   ['errors.ts', 'system'],
 ];
 
