@@ -152,6 +152,8 @@ function packet(random: Random): Buffer {
   return bytes;
 }
 
+const LONGEST_DATAGRAM = 65_507;
+
 type Change = (bytes: Buffer, random: Random) => Buffer;
 
 const CHANGES: [Change, ...Change[]] = [
@@ -178,6 +180,14 @@ const CHANGES: [Change, ...Change[]] = [
     const part = bytes.subarray(at, at + random.below(80));
     const times = Array.from({ length: 1 + random.below(30) }, () => part);
     return Buffer.concat([bytes.subarray(0, at), ...times, bytes.subarray(at)]);
+  },
+  // As long as fragments make a datagram: rarely, since it costs as much as a hundred others.
+  (bytes, random) => {
+    const at = random.below(bytes.length + 1);
+    const part = bytes.subarray(at, at + 1 + random.below(300));
+    if (random.below(100) > 0 || part.length === 0) return bytes;
+    const times = Array.from({ length: Math.ceil(LONGEST_DATAGRAM / part.length) }, () => part);
+    return Buffer.concat([bytes.subarray(0, at), ...times]).subarray(0, LONGEST_DATAGRAM);
   },
   // The head of one, the tail of another.
   (bytes, random) => {

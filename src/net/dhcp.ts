@@ -49,15 +49,15 @@ export function decodeDhcp(bytes: Uint8Array): DhcpPacket {
 
   const sname = buffer.subarray(44, 108);
   const file = buffer.subarray(108, 236);
-  const options = new Map<number, Buffer>();
-  readOptions(buffer.subarray(OPTIONS_AT), options);
-  const overload = options.get(DHCP_OPTION.overload)?.[0] ?? 0;
+  const parts = new Map<number, Buffer[]>();
+  readOptions(buffer.subarray(OPTIONS_AT), parts);
+  const overload = Buffer.concat(parts.get(DHCP_OPTION.overload) ?? [])[0] ?? 0;
   const overloadsFile = (overload & 1) !== 0;
   const overloadsSname = (overload & 2) !== 0;
   // `file` before `sname`: the order in which RFC 3396 §5 joins the parts of a split option.
-  if (overloadsFile) readOptions(file, options);
-  if (overloadsSname) readOptions(sname, options);
-  options.delete(DHCP_OPTION.overload);
+  if (overloadsFile) readOptions(file, parts);
+  if (overloadsSname) readOptions(sname, parts);
+  parts.delete(DHCP_OPTION.overload);
 
   return {
     op,
@@ -74,7 +74,7 @@ export function decodeDhcp(bytes: Uint8Array): DhcpPacket {
     chaddr: Buffer.from(buffer.subarray(28, 44)),
     sname: overloadsSname ? '' : readText(sname),
     file: overloadsFile ? '' : readText(file),
-    options,
+    options: new Map([...parts].map(([code, values]) => [code, Buffer.concat(values)])),
   };
 }
 
@@ -115,7 +115,8 @@ const SHORTEST = 300;
 const PAD = 0;
 const END = 255;
 
-function readOptions(area: Buffer, options: Map<number, Buffer>): void {
+/** The parts of each option, not joined yet: a datagram of 64 KiB can have 20,000 of one option. */
+function readOptions(area: Buffer, options: Map<number, Buffer[]>): void {
   for (let at = 0; at < area.length;) {
     const code = area.readUInt8(at++);
     if (code === END) return;
@@ -123,7 +124,9 @@ function readOptions(area: Buffer, options: Map<number, Buffer>): void {
     const length = area[at++];
     if (length === undefined || at + length > area.length) throw malformed(`option ${code} is cut off`);
     const value = area.subarray(at, at + length);
-    options.set(code, Buffer.concat([options.get(code) ?? Buffer.alloc(0), value]));
+    const values = options.get(code);
+    if (values === undefined) options.set(code, [value]);
+    else values.push(value);
     at += length;
   }
 }

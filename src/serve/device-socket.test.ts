@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { test } from 'node:test';
 import { openDeviceSocket } from './device-socket.ts';
 
@@ -8,13 +7,13 @@ test('a socket on a device hears what comes in there', async () => {
   const socket = await openDeviceSocket('lo', 0, 'test');
   const sender = createSocket('udp4');
   try {
-    const heard = once(socket, 'message');
-    sender.send('hello', socket.address().port, '127.0.0.1');
-    const [message] = await heard;
-    assert.equal(String(message), 'hello');
+    const { promise: heard, resolve } = Promise.withResolvers<Buffer>();
+    socket.onMessage = resolve;
+    sender.send('hello', socket.port, '127.0.0.1');
+    assert.equal(String(await heard), 'hello');
   } finally {
     sender.close();
-    socket.close();
+    await socket.close();
   }
 });
 
@@ -28,7 +27,7 @@ test('an interface that does not exist is named, and those that exist', async ()
 
 test('a port in use is an error, whoever has it, with the way to find out', async () => {
   const first = await openDeviceSocket('lo', 0, 'test');
-  const { port } = first.address();
+  const { port } = first;
   try {
     await assert.rejects(openDeviceSocket('lo', port, 'DHCP'), {
       code: 'PORT_IN_USE',
@@ -36,7 +35,7 @@ test('a port in use is an error, whoever has it, with the way to find out', asyn
       hint: /ss -lunp/,
     });
   } finally {
-    first.close();
+    await first.close();
   }
 });
 

@@ -3,25 +3,24 @@
  * server on two wires would answer one wire's client on the other; and a broadcast would leave by whatever route the
  * kernel likes. SO_BINDTODEVICE settles both, and Node does not offer it.
  */
-import type { Socket } from 'node:dgram';
 import { readdirSync } from 'node:fs';
 import { BladerootError } from '../errors.ts';
 import { inheritedSockets } from './activation.ts';
 import { bindError, type Listening } from './bind-error.ts';
-import { dgramSocket, holdStorm, openUdp, setSocketOption, socketText, SOL_SOCKET } from './udp.ts';
+import { holdStorm, openUdp, setSocketOption, socketText, SOL_SOCKET, UdpSocket } from './udp.ts';
 
 /**
  * Opens a UDP socket on every address of one device, able to broadcast there. `service` names it in errors. Close it with
  * `close()`. One that systemd has opened there is taken. No SO_REUSEADDR: two DHCP servers on one device must find out.
  * @throws BladerootError `NO_INTERFACE`, `PORT_IN_USE`, `NOT_ROOT`, `LISTEN_FAILED`
  */
-export async function openDeviceSocket(device: string, port: number, service: string): Promise<Socket> {
+export async function openDeviceSocket(device: string, port: number, service: string): Promise<UdpSocket> {
   const inherited = inheritedSockets('udp', port).find(({ fd }) => deviceOf(fd) === device);
   const at: Listening = { service, where: `port ${port} on ${device}`, port, protocol: 'udp' };
   const fd = inherited?.fd ?? openDescriptor(device, at);
   holdStorm(fd);
-  const socket = await dgramSocket(fd);
-  socket.setBroadcast(true);
+  const socket = await UdpSocket.over(fd);
+  socket.allowBroadcast();
   return socket;
 }
 

@@ -1,6 +1,4 @@
 /** The DHCP server: sockets around `answerDhcp`. It prints nothing; what happens is told to `onEvent`. */
-import type { RemoteInfo, Socket } from 'node:dgram';
-import { once } from 'node:events';
 import { describeError, errorCode } from '../errors.ts';
 import { decodeDhcp, encodeDhcp, type DhcpPacket } from '../net/dhcp.ts';
 import { DHCP_MESSAGE } from '../net/dhcp-options.ts';
@@ -10,6 +8,7 @@ import { answerDhcp, maxReplySize } from './dhcp-answer.ts';
 import type { DhcpAnswer, DhcpPolicy, DhcpQuestion, DhcpReply } from './dhcp-answer.ts';
 import { dhcpClient, messageType, type DhcpClient } from './dhcp-client.ts';
 import { Rarely } from './rarely.ts';
+import type { Endpoint, UdpSocket } from './udp.ts';
 
 export type DhcpEvent =
   /** A client said something that is meant for us or for anyone. `address`: the one that it gives back or refuses. */
@@ -55,7 +54,7 @@ export interface DhcpServerOptions {
 export class DhcpServer {
   readonly #options: DhcpServerOptions;
   readonly #addresses: readonly [string, ...string[]];
-  readonly #sockets: Socket[] = [];
+  readonly #sockets: UdpSocket[] = [];
   readonly #delayed = new Set<NodeJS.Timeout>();
   readonly #silences = new Rarely(MINUTE_MS);
   readonly #otherServers = new Rarely(10 * MINUTE_MS);
@@ -72,8 +71,8 @@ export class DhcpServer {
       for (const port of [DHCP_SERVER_PORT, PXE_SERVER_PORT] as const) {
         const socket = await openDeviceSocket(this.#options.interface, port, 'DHCP');
         this.#sockets.push(socket);
-        socket.on('message', (bytes, from) => this.#receive(bytes, from, socket, port));
-        socket.on('error', (error) => this.#failed(undefined, error.message));
+        socket.onMessage = (bytes, from) => this.#receive(bytes, from, socket, port);
+        socket.onError = (error) => this.#failed(undefined, error.message);
       }
     } catch (error) {
       await this.stop();
@@ -84,14 +83,10 @@ export class DhcpServer {
   async stop(): Promise<void> {
     for (const timer of this.#delayed) clearTimeout(timer);
     this.#delayed.clear();
-    for (const socket of this.#sockets.splice(0)) {
-      const closed = once(socket, 'close');
-      socket.close();
-      await closed;
-    }
+    for (const socket of this.#sockets.splice(0)) await socket.close();
   }
 
-  #receive(bytes: Buffer, from: RemoteInfo, socket: Socket, port: 67 | 4011): void {
+  #receive(bytes: Buffer, from: Endpoint, socket: UdpSocket, port: 67 | 4011): void {
     let mac: string | undefined;
     try {
       const request = decodeDhcp(bytes);
@@ -139,7 +134,7 @@ export class DhcpServer {
   }
 
   /** An address that is lent is acknowledged once that is kept; a proxy may be told to wait. */
-  #reply(request: DhcpPacket, mac: string, answer: DhcpReply, socket: Socket, to: ReplyAddress): void {
+  #reply(request: DhcpPacket, mac: string, answer: DhcpReply, socket: UdpSocket, to: ReplyAddress): void {
     const send = (): void => this.#send(request, mac, answer, socket, to);
     const offer = answer.kind === 'nak' ? undefined : answer.offer;
     if (offer !== undefined && 'proxy' in offer) {
@@ -176,10 +171,10 @@ export class DhcpServer {
     this.#delayed.add(timer);
   }
 
-  #send(request: DhcpPacket, mac: string, answer: DhcpReply, socket: Socket, to: ReplyAddress): void {
+  #send(request: DhcpPacket, mac: string, answer: DhcpReply, socket: UdpSocket, to: ReplyAddress): void {
     if (!this.#sockets.includes(socket)) return;
     const bytes = encodeDhcp(answer.reply, { maxSize: maxReplySize(request) });
-    socket.send(bytes, to.port, to.address, (error) => {
+    socket.send(bytes, to, (error) => {
       if (error === null) this.#options.onEvent(sentEvent(mac, answer));
       else this.#failed(mac, `no answer could be sent to ${to.address}: ${error.message}`);
     });
@@ -206,7 +201,7 @@ const SAID: Record<number, SaidType> = {
 };
 
 /** A client on port 4011 has an address, and waits at the port from which it asked (PXE 2.1 §2.2.3). */
-function bootReplyAddress(request: DhcpPacket, from: RemoteInfo): ReplyAddress {
+function bootReplyAddress(request: DhcpPacket, from: Endpoint): ReplyAddress {
   return { address: request.ciaddr === UNSET ? from.address : request.ciaddr, port: from.port };
 }
 

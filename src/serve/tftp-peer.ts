@@ -1,6 +1,7 @@
 /** A client's end of one transfer, as seen from a socket that serves nobody else. */
 import { decodeTftp, encodeTftp, TFTP_DATA_HEADER, TFTP_ERROR, type TftpPacket } from '../net/tftp.ts';
-import type { Endpoint, TransferSocket } from './transfer-socket.ts';
+import type { TransferSocket } from './transfer-socket.ts';
+import type { Endpoint } from './udp.ts';
 
 export class TftpPeer {
   /** Takes what the client says; whoever waits for it puts himself here. */
@@ -15,7 +16,7 @@ export class TftpPeer {
     this.#socket = socket;
     this.#client = client;
     this.#onHeard = onHeard;
-    socket.onMessage = (bytes, from) => this.#take(bytes, from);
+    socket.udp.onMessage = (bytes, from) => this.#take(bytes, from);
   }
 
   /** Whether the client has said anything since its request. */
@@ -33,16 +34,11 @@ export class TftpPeer {
     this.#socket.post(packets, TFTP_DATA_HEADER + size);
   }
 
-  /** Resolves once the packet is on its way; a socket that is closed before would drop it. */
-  async send(packet: TftpPacket): Promise<void> {
-    await this.#socket.send(encodeTftp(packet));
-  }
-
   #take(bytes: Buffer, from: Endpoint): void {
     if (from.port !== this.#client.port || from.address !== this.#client.address) {
       const message = 'this port serves another transfer';
       const refusal = encodeTftp({ type: 'error', code: TFTP_ERROR.unknownTransferId, message });
-      void this.#socket.send(refusal, from);
+      this.#socket.udp.send(refusal, from);
       return;
     }
     let packet: TftpPacket;

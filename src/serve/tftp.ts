@@ -1,6 +1,4 @@
 /** The TFTP server: read-only, each transfer on a socket of its own. It prints nothing; see `onEvent`. */
-import type { Socket } from 'node:dgram';
-import { once } from 'node:events';
 import { describeError, errorCode } from '../errors.ts';
 import { decodeTftp, encodeTftp, TFTP_ERROR, type TftpPacket, type TftpRequest } from '../net/tftp.ts';
 import { inheritedSocket } from './activation.ts';
@@ -9,8 +7,8 @@ import { asNetascii, type TftpFiles } from './tftp-files.ts';
 import { agreeTerms } from './tftp-terms.ts';
 import { TftpPeer } from './tftp-peer.ts';
 import { sendFile } from './tftp-transfer.ts';
-import { TransferSocket, type Endpoint } from './transfer-socket.ts';
-import { dgramSocket, holdStorm, openUdp } from './udp.ts';
+import { TransferSocket } from './transfer-socket.ts';
+import { holdStorm, openUdp, UdpSocket, type Endpoint } from './udp.ts';
 
 /** `client` is an address; `file` a name as the client sent it, without leading slashes. */
 export type TftpEvent =
@@ -57,7 +55,7 @@ export class TftpServer {
   readonly #counts = new Map<string, number>();
   /** Those whose client has not said anything since its request, the oldest first. */
   readonly #unheard = new Set<Transfer>();
-  #socket: Socket | undefined;
+  #socket: UdpSocket | undefined;
 
   constructor(options: TftpServerOptions) {
     this.#options = { port: 69, mtu: 1500, timeoutMs: 1000, tries: 6, limit: 5000, ...options };
@@ -65,15 +63,15 @@ export class TftpServer {
 
   /** The port that it listens at, once it has started. */
   get port(): number {
-    return this.#socket?.address().port ?? this.#options.port;
+    return this.#socket?.port ?? this.#options.port;
   }
 
   /** @throws BladerootError `PORT_IN_USE`, `NOT_ROOT`, `NO_ADDRESS`, `LISTEN_FAILED` */
   async start(): Promise<void> {
     const { address, port, onEvent } = this.#options;
     const socket = await listen(address, port);
-    socket.on('message', (bytes, from) => this.#receive(bytes, from));
-    socket.on('error', (error) => onEvent({ type: 'tftp.failed', reason: error.message }));
+    socket.onMessage = (bytes, from) => this.#receive(bytes, from);
+    socket.onError = (error) => onEvent({ type: 'tftp.failed', reason: error.message });
     this.#socket = socket;
   }
 
@@ -81,7 +79,7 @@ export class TftpServer {
   async stop(): Promise<void> {
     const socket = this.#socket;
     this.#socket = undefined;
-    if (socket !== undefined) await close(socket);
+    await socket?.close();
     const transfers = [...this.#transfers.values()];
     for (const { abort } of transfers) abort.abort(new Error('the server stops'));
     await Promise.all(transfers.map(({ ended }) => ended));
@@ -108,7 +106,7 @@ export class TftpServer {
     if (!this.#makeRoomFor(client)) {
       const reason = 'too many transfers at once';
       const refusal = encodeTftp({ type: 'error', code: TFTP_ERROR.undefined, message: reason });
-      this.#socket?.send(refusal, client.port, client.address, () => undefined);
+      this.#socket?.send(refusal, client);
       const about = { client: client.address, file: nameOf(request) };
       this.#options.onEvent({ type: 'tftp.refused', ...about, reason });
       return;
@@ -153,6 +151,7 @@ export class TftpServer {
     let socket: TransferSocket | undefined;
     try {
       socket = await TransferSocket.open(this.#options.address, client);
+      socket.udp.lingers = () => this.#transfers.size === 1;
       transfer.peer = new TftpPeer(socket, client, () => this.#unheard.delete(transfer));
       await this.#answer({ ...request, file }, about, transfer.peer, transfer.abort.signal);
     } catch (error) {
@@ -160,7 +159,7 @@ export class TftpServer {
       if (errorCode(error) === 'TFTP_CANCELLED') {
         onEvent({ type: 'tftp.cancelled', ...about, reason });
       } else {
-        await transfer.peer?.send({ type: 'error', code: TFTP_ERROR.undefined, message: reason });
+        transfer.peer?.post({ type: 'error', code: TFTP_ERROR.undefined, message: reason });
         onEvent({ type: 'tftp.failed', ...about, reason });
       }
     }
@@ -176,19 +175,19 @@ export class TftpServer {
     const { files, mtu, timeoutMs, tries, onEvent } = this.#options;
     if (request.type === 'wrq') {
       const reason = 'this server is read-only';
-      await peer.send({ type: 'error', code: TFTP_ERROR.accessViolation, message: reason });
+      peer.post({ type: 'error', code: TFTP_ERROR.accessViolation, message: reason });
       onEvent({ type: 'tftp.refused', ...about, reason });
       return;
     }
     if (request.mode !== 'octet' && request.mode !== 'netascii') {
       const reason = `there is no mode ${JSON.stringify(request.mode)}`;
-      await peer.send({ type: 'error', code: TFTP_ERROR.illegalOperation, message: reason });
+      peer.post({ type: 'error', code: TFTP_ERROR.illegalOperation, message: reason });
       onEvent({ type: 'tftp.refused', ...about, reason });
       return;
     }
     const opened = await files.open(request.file);
     if (opened === undefined) {
-      await peer.send({ type: 'error', code: TFTP_ERROR.notFound, message: `no file ${request.file}` });
+      peer.post({ type: 'error', code: TFTP_ERROR.notFound, message: `no file ${request.file}` });
       onEvent({ type: 'tftp.missing', ...about });
       return;
     }
@@ -207,7 +206,7 @@ function nameOf({ file }: TftpRequest): string {
   return file.replaceAll('\\', '/').replace(/^\/+/, '');
 }
 
-async function listen(address: string, port: number): Promise<Socket> {
+async function listen(address: string, port: number): Promise<UdpSocket> {
   // Port 0 is any that is free: no socket that systemd could have opened.
   const inherited = port === 0 ? undefined : inheritedSocket('udp', port, address);
   const fd = inherited?.fd ?? openUdp(address, port);
@@ -216,11 +215,5 @@ async function listen(address: string, port: number): Promise<Socket> {
     throw bindError(fd.errno, { service: 'TFTP', where, port, protocol: 'udp' });
   }
   holdStorm(fd);
-  return await dgramSocket(fd);
-}
-
-async function close(socket: Socket): Promise<void> {
-  const closed = once(socket, 'close');
-  socket.close();
-  await closed;
+  return await UdpSocket.over(fd);
 }

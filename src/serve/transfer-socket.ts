@@ -1,32 +1,22 @@
 /**
- * The server's end of one TFTP transfer. A block is on its way in a third of the time that Node's dgram takes for it, and
- * a window in one call of the kernel, which cuts it into packets itself (UDP_SEGMENT, udp(7)).
+ * The server's end of one TFTP transfer: a window is one call of the kernel, which cuts it into packets itself
+ * (UDP_SEGMENT, udp(7)).
  */
-import type { RemoteInfo, Socket } from 'node:dgram';
-import { once } from 'node:events';
 import { bindError } from './bind-error.ts';
-import { dgramSocket, errnoName, openUdp, sendNow, setSocketOption, socketAddress } from './udp.ts';
-
-export interface Endpoint {
-  address: string;
-  port: number;
-}
+import { errnoName, openUdp, socketAddress, UdpSocket, type Endpoint } from './udp.ts';
 
 /** To be closed by who has opened it. */
 export class TransferSocket {
-  readonly #socket: Socket;
+  readonly udp: UdpSocket;
   readonly #client: Endpoint;
   readonly #to: Buffer;
-  /** Undefined once it is closed: then the number may be another file's. */
-  #fd: number | undefined;
   /** Bytes of the packets that the kernel cuts; 0: none. Undefined where it cannot. */
   #segment: number | undefined = 0;
 
-  private constructor(socket: Socket, fd: number, client: Endpoint) {
-    this.#socket = socket;
-    this.#fd = fd;
+  private constructor(socket: UdpSocket, client: Endpoint) {
+    this.udp = socket;
     this.#client = client;
-    this.#to = socketAddress(client.address, client.port);
+    this.#to = socketAddress(client);
   }
 
   /**
@@ -37,15 +27,7 @@ export class TransferSocket {
     const fd = openUdp(address, 0);
     if (typeof fd !== 'number')
       throw bindError(fd.errno, { service: 'TFTP', where: address, port: 0, protocol: 'udp' });
-    const socket = await dgramSocket(fd);
-    // What cannot be sent or received is a packet lost: repetition or giving up follows.
-    socket.on('error', () => undefined);
-    return new TransferSocket(socket, fd, client);
-  }
-
-  /** What anybody sends to it. */
-  set onMessage(listener: (bytes: Buffer, from: RemoteInfo) => void) {
-    this.#socket.on('message', listener);
+    return new TransferSocket(await UdpSocket.over(fd), client);
   }
 
   /**
@@ -57,37 +39,28 @@ export class TransferSocket {
     for (let at = 0; at < packets.length; at += most) this.#post(packets.subarray(at, at + most), size);
   }
 
-  /** Resolves once the packet is on its way; a socket that is closed before would drop it. */
-  async send(packet: Buffer, { port, address }: Endpoint = this.#client): Promise<void> {
-    if (this.#fd === undefined) return;
-    await new Promise<void>((resolve) => this.#socket.send(packet, port, address, () => resolve()));
-  }
-
   async close(): Promise<void> {
-    this.#fd = undefined;
-    const closed = once(this.#socket, 'close');
-    this.#socket.close();
-    await closed;
+    await this.udp.close();
   }
 
   #post(packets: Buffer, size: number): void {
-    if (this.#fd === undefined) return;
-    if (packets.length <= size || this.#cuts(this.#fd, size)) {
-      if (sendNow(this.#fd, packets, this.#to)) return;
-      // Full for the moment: dgram waits until there is room. Else the device cannot do it (EIO), or the way is narrower.
-      if (errnoName() !== 'EAGAIN') this.#cutNoMore(this.#fd);
+    if (packets.length <= size || this.#cuts(size)) {
+      if (this.udp.sendNow(packets, this.#to)) return;
+      // Full for the moment, which `send` waits out; or the device cannot do it (EIO), or the way is narrower.
+      if (errnoName() !== 'EAGAIN') this.#cutNoMore();
     }
-    for (let at = 0; at < packets.length; at += size) void this.send(packets.subarray(at, at + size));
+    for (let at = 0; at < packets.length; at += size)
+      this.udp.send(packets.subarray(at, at + size), this.#client);
   }
 
   /** Whether the kernel will cut what it is given into packets of that size. */
-  #cuts(fd: number, size: number): boolean {
-    if (this.#segment === 0 && setSocketOption(fd, SOL_UDP, UDP_SEGMENT, size)) this.#segment = size;
+  #cuts(size: number): boolean {
+    if (this.#segment === 0 && this.udp.setOption(SOL_UDP, UDP_SEGMENT, size)) this.#segment = size;
     return this.#segment === size;
   }
 
-  #cutNoMore(fd: number): void {
-    setSocketOption(fd, SOL_UDP, UDP_SEGMENT, 0);
+  #cutNoMore(): void {
+    this.udp.setOption(SOL_UDP, UDP_SEGMENT, 0);
     this.#segment = undefined;
   }
 }

@@ -1,12 +1,12 @@
 /**
- * UDP sockets with what Node's dgram does not offer: devices, room for a storm, several packets in one call. This file, and
- * no other, calls libc.
+ * UDP sockets with what Node's dgram does not offer: devices, room for a storm, several packets in one call, and packets
+ * that cost a few microseconds instead of some twenty. This file, and no other, calls libc.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import koffi from 'koffi';
-import { ipv4ToBytes } from '../net/ipv4.ts';
+import { ipv4FromBytes, ipv4ToBytes } from '../net/ipv4.ts';
 
 const libc = koffi.load(null);
 const openSocket = libc.func('int socket(int domain, int type, int protocol)');
@@ -18,6 +18,15 @@ const bindTo = libc.func('int bind(int fd, const void *address, uint32_t length)
 const sendTo = libc.func(
   'int64_t sendto(int fd, const void *bytes, uint64_t length, int flags, const void *to, uint32_t toLength)',
 );
+const receiveFrom = libc.func(
+  'int64_t recvfrom(int fd, void *bytes, uint64_t room, int flags, void *from, void *fromLength)',
+);
+const poll = libc.func('int ppoll(void *fds, uint64_t count, const void *timeout, const void *signals)');
+
+export interface Endpoint {
+  address: string;
+  port: number;
+}
 
 // From Linux's <bits/socket.h>; the same on x86-64 and ARM64.
 const AF_INET = 2;
@@ -37,31 +46,110 @@ export function openUdp(
 ): number | { errno: string } {
   const fd: number = openSocket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return { errno: errnoName() };
-  const at = socketAddress(address, port);
+  const at = socketAddress({ address, port });
   if (prepare(fd) && bindTo(fd, at, at.length) === 0) return fd;
   const errno = errnoName();
   closeSync(fd);
   return { errno };
 }
 
-/**
- * Hands a descriptor to dgram, which closes it from then on.
- * @throws what dgram says; the descriptor is closed then
- */
-export async function dgramSocket(fd: number): Promise<Socket> {
-  // Addresses are given as numbers: Node's own way to "resolve" them costs each packet a turn of the event loop.
-  const socket = createSocket({ type: 'udp4', lookup: (host, _options, done) => done(null, host, 4) });
-  try {
-    // Node says `listening` before `bind({fd})` returns.
-    const listening = once(socket, 'listening');
-    socket.bind({ fd });
-    await listening;
-    return socket;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
+/** A socket over a descriptor, which it closes. dgram says when there is something to read; libc reads and sends it. */
+export class UdpSocket {
+  onMessage: (bytes: Buffer, from: Endpoint) => void = () => undefined;
+  onError: (error: Error) => void = () => undefined;
+  /** Whether to wait some microseconds for an answer before others have their turn: it is worth it where nobody waits. */
+  lingers: () => boolean = () => false;
+  readonly #dgram: Socket;
+  /** Undefined once it is closed: then the number may be another file's. */
+  #fd: number | undefined;
+
+  private constructor(dgram: Socket, fd: number) {
+    this.#dgram = dgram;
+    this.#fd = fd;
+    dgram.on('message', (bytes, from) => this.#take(bytes, from));
+    dgram.on('error', (error) => this.onError(error));
+  }
+
+  /** @throws what dgram says; the descriptor is closed then */
+  static async over(fd: number): Promise<UdpSocket> {
+    // Addresses are given as numbers: Node's own way to "resolve" them costs each packet a turn of the event loop.
+    const dgram = createSocket({ type: 'udp4', lookup: (host, _options, done) => done(null, host, 4) });
+    try {
+      // Node says `listening` before `bind({fd})` returns.
+      const listening = once(dgram, 'listening');
+      dgram.bind({ fd });
+      await listening;
+      return new UdpSocket(dgram, fd);
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+
+  /** The port that it listens at. */
+  get port(): number {
+    return this.#dgram.address().port;
+  }
+
+  allowBroadcast(): void {
+    this.#dgram.setBroadcast(true);
+  }
+
+  /** Whether it was done. */
+  setOption(level: number, name: number, value: number): boolean {
+    return this.#fd !== undefined && setSocketOption(this.#fd, level, name, value);
+  }
+
+  /** Whether the kernel has taken the bytes; `to` is a `socketAddress`. Why it has not, `errnoName` tells. */
+  sendNow(bytes: Buffer, to: Buffer): boolean {
+    return this.#fd !== undefined && sendTo(this.#fd, bytes, bytes.length, 0, to, to.length) === bytes.length;
+  }
+
+  /** Calls `done` once the packet is on its way, or with what is wrong. Waits for room in the kernel. */
+  send(bytes: Buffer, to: Endpoint, done: (error: Error | null) => void = () => undefined): void {
+    if (this.#fd === undefined) done(new Error('the socket is closed'));
+    else if (this.sendNow(bytes, socketAddress(to))) done(null);
+    else this.#dgram.send(bytes, to.port, to.address, done);
+  }
+
+  async close(): Promise<void> {
+    this.#fd = undefined;
+    const closed = once(this.#dgram, 'close');
+    this.#dgram.close();
+    await closed;
+  }
+
+  /** What dgram has read, and what has come since. */
+  #take(bytes: Buffer, from: Endpoint): void {
+    const begun = performance.now();
+    this.onMessage(bytes, from);
+    while (this.#fd !== undefined && performance.now() - begun < TURN_MS) {
+      const length: number = receiveFrom(this.#fd, RECEIVED, RECEIVED.length, 0, SENDER, SENDER_LENGTH);
+      if (length >= 0) {
+        const sender = { address: ipv4FromBytes(SENDER.subarray(4)), port: SENDER.readUInt16BE(2) };
+        this.onMessage(Buffer.from(RECEIVED.subarray(0, length)), sender);
+      } else if (!this.lingers() || !comesSoon(this.#fd)) return;
+    }
   }
 }
+
+/** So long a socket is read, in milliseconds, before all else that there is to do. */
+const TURN_MS = 1;
+const RECEIVED = Buffer.alloc(65_536);
+const SENDER = Buffer.alloc(16);
+const SENDER_LENGTH = Buffer.from(Uint32Array.of(SENDER.length).buffer);
+
+/** Waits for a packet, a tenth of a millisecond at most: longer than a client nearby takes for its ACK. */
+function comesSoon(fd: number): boolean {
+  POLLED.writeInt32LE(fd, 0);
+  return poll(POLLED, 1, LINGER, null) === 1;
+}
+
+const POLLIN = 1;
+/** `struct pollfd`: descriptor, events, what happened. */
+const POLLED = Buffer.of(0, 0, 0, 0, POLLIN, 0, 0, 0);
+/** `struct timespec`: seconds, nanoseconds. */
+const LINGER = Buffer.from(BigInt64Array.of(0n, 100_000n).buffer);
 
 /**
  * Makes room for the packets of a storm that come while this program is busy: Linux gives a socket some 160, which a
@@ -89,13 +177,8 @@ export function socketText(fd: number, level: number, name: number, room: number
   return text.toString('latin1', 0, Math.max(0, length.readUInt32LE() - 1));
 }
 
-/** Whether the kernel has taken the bytes; `to` is a `socketAddress`. */
-export function sendNow(fd: number, bytes: Buffer, to: Buffer): boolean {
-  return sendTo(fd, bytes, bytes.length, 0, to, to.length) === bytes.length;
-}
-
 /** `struct sockaddr_in`: the family in the machine's order (little-endian on both), the port in the network's. */
-export function socketAddress(address: string, port: number): Buffer {
+export function socketAddress({ address, port }: Endpoint): Buffer {
   const bytes = Buffer.alloc(16);
   bytes.writeUInt16LE(AF_INET, 0);
   bytes.writeUInt16BE(port, 2);

@@ -64,17 +64,17 @@ async function askForServers(device: string): Promise<Heard[]> {
   const socket = await openDeviceSocket(device, CLIENT_PORT, 'The DHCP client of doctor');
   const question = discover();
   const heard: Heard[] = [];
-  socket.on('message', (bytes) => {
+  socket.onMessage = (bytes) => {
     const offer = offerIn(bytes, question.xid);
     if (offer !== undefined) heard.push(offer);
-  });
+  };
   try {
     for (let asked = 0; asked < 2; asked++) {
-      socket.send(encodeDhcp(question), SERVER_PORT, '255.255.255.255');
+      socket.send(encodeDhcp(question), { address: '255.255.255.255', port: SERVER_PORT });
       await sleep(LISTEN_MS / 2);
     }
   } finally {
-    socket.close();
+    await socket.close();
   }
   return heard;
 }
