@@ -22,7 +22,7 @@ export function serveCommand(signal: AbortSignal): Command {
         interfaces: options.interface,
         user: options.user,
         onEvent: (event) => {
-          if (json) process.stdout.write(`${JSON.stringify(event)}\n`);
+          if (json) writeSoon(`${JSON.stringify(event)}\n`);
           else if (event.type !== 'blade.step' || event.state !== 'progress') log.info(event, event.type);
         },
         onError: (error, doing) => log.error({ doing }, describeError(error)),
@@ -37,4 +37,11 @@ export function serveCommand(signal: AbortSignal): Command {
         await root.stop();
       }
     });
+}
+
+/** What is told at the same moment is one write. */
+function writeSoon(line: string): void {
+  process.stdout.cork();
+  process.stdout.write(line);
+  process.nextTick(() => process.stdout.uncork());
 }
