@@ -78,7 +78,7 @@ export async function findOrNewest(
   if (text !== undefined) return await findSnapshot(store, text, publicKey);
   const newest = (await readSnapshots(store, publicKey)).at(-1);
   if (newest !== undefined) return newest;
-  throw new BladerootError('UNKNOWN_SNAPSHOT', 'there is no snapshot', {
+  throw new BladerootError('UNKNOWN_SNAPSHOT', 'there is no snapshot to publish', {
     hint: 'make one with `bladeroot snapshot pack TREE`',
   });
 }
