@@ -110,6 +110,7 @@ export const NO_SETTINGS: Settings = {
   vars: {},
   disk: {},
   boot: {},
+  ssh: { authorizedKeys: [] },
 };
 
 /**
@@ -118,6 +119,8 @@ export const NO_SETTINGS: Settings = {
  * and boot fields the nearest value counts, whole.
  */
 export function mergeSettings(further: Settings, nearer: Settings): Settings {
+  const timezone = nearer.timezone ?? further.timezone;
+  const rootPassword = nearer.rootPassword ?? further.rootPassword;
   return {
     overlays: joined(further.overlays, nearer.overlays),
     services: {
@@ -128,6 +131,9 @@ export function mergeSettings(further: Settings, nearer: Settings): Settings {
     vars: { ...further.vars, ...nearer.vars },
     disk: { ...further.disk, ...nearer.disk },
     boot: { ...further.boot, ...nearer.boot },
+    ssh: { authorizedKeys: joined(further.ssh.authorizedKeys, nearer.ssh.authorizedKeys) },
+    ...(timezone === undefined ? {} : { timezone }),
+    ...(rootPassword === undefined ? {} : { rootPassword }),
   };
 }
 
