@@ -183,8 +183,6 @@ const value: fc.Arbitrary<z.core.util.JSONType> = fc
 const vars = fc.dictionary(fc.constantFrom('x', 'y', 'z'), value, { noNullPrototype: true });
 
 test('variables: the nearest layer wins wherever it says something, and nothing else is lost', () => {
-  const lay = (below: Settings['vars'], layer: Settings['vars']): Settings['vars'] =>
-    mergeSettings({ ...NO_SETTINGS, vars: below }, { ...NO_SETTINGS, vars: layer }).vars;
   const check = (below: unknown, layer: unknown, merged: unknown): void => {
     if (!isMap(below) || !isMap(layer)) return assert.deepEqual(merged, layer);
     assert.ok(isMap(merged));
@@ -200,12 +198,28 @@ test('variables: the nearest layer wins wherever it says something, and nothing 
   };
   fc.assert(
     fc.property(vars, vars, (below, layer) => {
-      const merged = lay(below, layer);
+      const merged = layVars(below, layer);
       check(below, layer, merged);
-      assert.deepEqual(lay(merged, layer), merged);
+      assert.deepEqual(layVars(merged, layer), merged);
     }),
   );
 });
+
+function layVars(below: Settings['vars'], layer: Settings['vars']): Settings['vars'] {
+  return mergeSettings({ ...NO_SETTINGS, vars: below }, { ...NO_SETTINGS, vars: layer }).vars;
+}
+
+/** Settings that say this one thing. */
+function saying(path: readonly string[], value: unknown): Settings {
+  const layer = structuredClone(NO_SETTINGS);
+  const parent = path.slice(0, -1).reduce<object>((map, key) => Reflect.get(map, key), layer);
+  Reflect.set(parent, path.at(-1) ?? '', value);
+  return layer;
+}
+
+function at(settings: Settings, path: readonly string[]): unknown {
+  return path.reduce<unknown>((map, key) => (isMap(map) ? Reflect.get(map, key) : undefined), settings);
+}
 
 function isMap(data: unknown): data is object {
   return typeof data === 'object' && data !== null && !Array.isArray(data);
@@ -222,16 +236,8 @@ test('every setting of the schema is merged: what a layer says is said of the bl
   };
   walk(z.toJSONSchema(fleetSchema.shape.defaults, { io: 'input' }), []);
   assert.ok(lists.length >= 4 && scalars.length >= 3);
-  const said = (path: string[], value: unknown): Settings => {
-    const layer = structuredClone(NO_SETTINGS);
-    const parent = path.slice(0, -1).reduce<object>((map, key) => Reflect.get(map, key), layer);
-    Reflect.set(parent, path.at(-1) ?? '', value);
-    return layer;
-  };
-  const at = (settings: Settings, path: string[]): unknown =>
-    path.reduce<unknown>((map, key) => (isMap(map) ? Reflect.get(map, key) : undefined), settings);
   const merged = (path: string[], below: unknown, layer: unknown): unknown =>
-    at(mergeSettings(said(path, below), said(path, layer)), path);
+    at(mergeSettings(saying(path, below), saying(path, layer)), path);
   for (const path of lists)
     assert.deepEqual(merged(path, ['a', 'b'], ['-a', 'c']), ['b', 'c'], path.join('.'));
   for (const path of scalars) assert.equal(merged(path, 'far', 'near'), 'near', path.join('.'));
