@@ -217,6 +217,10 @@ function saying(path: readonly string[], value: unknown): Settings {
   return layer;
 }
 
+function mergedAt(path: readonly string[], below: unknown, layer: unknown): unknown {
+  return at(mergeSettings(saying(path, below), saying(path, layer)), path);
+}
+
 function at(settings: Settings, path: readonly string[]): unknown {
   return path.reduce<unknown>((map, key) => (isMap(map) ? Reflect.get(map, key) : undefined), settings);
 }
@@ -236,11 +240,9 @@ test('every setting of the schema is merged: what a layer says is said of the bl
   };
   walk(z.toJSONSchema(fleetSchema.shape.defaults, { io: 'input' }), []);
   assert.ok(lists.length >= 4 && scalars.length >= 3);
-  const merged = (path: string[], below: unknown, layer: unknown): unknown =>
-    at(mergeSettings(saying(path, below), saying(path, layer)), path);
   for (const path of lists)
-    assert.deepEqual(merged(path, ['a', 'b'], ['-a', 'c']), ['b', 'c'], path.join('.'));
-  for (const path of scalars) assert.equal(merged(path, 'far', 'near'), 'near', path.join('.'));
+    assert.deepEqual(mergedAt(path, ['a', 'b'], ['-a', 'c']), ['b', 'c'], path.join('.'));
+  for (const path of scalars) assert.equal(mergedAt(path, 'far', 'near'), 'near', path.join('.'));
 });
 
 test('in a chain of profiles each stands once, after all that it extends', () => {
