@@ -1,4 +1,5 @@
 /** Makes a release: everything that a fleet is to run, in one signed statement. */
+import { dirname } from 'node:path';
 import { NO_MENU, type BootMenu } from '../boot/script.ts';
 import { BladerootError } from '../errors.ts';
 import type { Fleet, Network } from '../fleet/schema.ts';
@@ -8,8 +9,8 @@ import { SnapshotFiles } from '../image/snapshot-files.ts';
 import type { SnapshotStatement } from '../image/statement.ts';
 import { buildInitrd, type InitrdProgress } from '../initrd/build.ts';
 import { findKernel } from '../initrd/kernel.ts';
-import { encodeOverlay } from '../overlay/archive.ts';
-import { renderOverlay } from '../overlay/render.ts';
+import { renderFleet } from '../overlay/render-fleet.ts';
+import { readRendered, writeRendered } from '../overlay/rendered.ts';
 import type { Store } from '../store/store.ts';
 import { readAsset } from '../system/asset.ts';
 import { runForBytes } from '../system/run.ts';
@@ -101,16 +102,20 @@ function sorted(value: unknown): unknown {
   );
 }
 
+/** Renders what has changed since it was last published, or tried to. */
 async function renderBlades(request: PublishRequest, image: ImageFiles): Promise<ReleaseBlade[]> {
-  const { fleet, fleetDirectory, store } = request;
+  const { fleet, fleetDirectory: fleetDir, releases, snapshot, store, signal } = request;
+  const stateDirectory = dirname(releases.directory);
   const blades = resolveFleet(fleet);
-  const rendered: ReleaseBlade[] = [];
-  for (const blade of blades) {
-    request.signal?.throwIfAborted();
-    const entries = await renderOverlay({ blade, fleet, blades, fleetDir: fleetDirectory, image });
-    rendered.push(releaseBlade(blade, await putBlob(store, encodeOverlay(entries))));
-  }
-  return rendered;
+  const before = await readRendered(stateDirectory, snapshot.id);
+  const release = { snapshot: { id: snapshot.id, tree: snapshot.tree } };
+  const { overlays } = await renderFleet({ fleet, blades, fleetDir, image, release, store, before, signal });
+  await writeRendered(stateDirectory, snapshot.id, overlays);
+  return blades.map((blade) => {
+    const overlay = overlays.get(blade.name);
+    if (overlay === undefined) throw new Error(`${blade.name} was not rendered`);
+    return releaseBlade(blade, { digest: overlay.digest, bytes: overlay.bytes });
+  });
 }
 
 function releaseNetwork(name: string, network: Network): ReleaseNetwork {
