@@ -41,7 +41,7 @@ export function fuzzBoot({ seed, from, count, longest = 1472, onProgress }: Fuzz
       if (milliseconds > LONGEST_MS) requireFast(bytes);
     } catch (error) {
       const replay = `--seed ${seed} --from ${number} --count 1 --longest ${longest}`;
-      throw new Error(`packet ${number} (${replay}): ${bytes.toString('hex')}`, { cause: error });
+      throw new Error(`packet ${number} (${replay}): ${bytes.toString('hex', 0, 1472)}`, { cause: error });
     }
     if ((number - from) % 100_000 === 99_999) onProgress?.(number - from + 1);
   }

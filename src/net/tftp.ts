@@ -105,12 +105,15 @@ function readOptions(strings: string[]): Map<string, string> {
   return options;
 }
 
-/** The texts in the bytes; the last one may lack its NUL. */
+/** The texts in the bytes; the last one may lack its NUL. Those beyond what any client sends are not looked at. */
 function readStrings(bytes: Buffer): string[] {
-  const strings = bytes.toString().split('\0');
+  const strings = bytes.toString().split('\0', MOST_STRINGS);
   if (strings.at(-1) === '') strings.pop();
   return strings;
 }
+
+/** A file, a mode, and some thirty options; a datagram of 64 KiB has room for 30,000. */
+const MOST_STRINGS = 64;
 
 function writeStrings(strings: string[]): Buffer {
   return Buffer.from(strings.map((text) => `${text}\0`).join(''));
