@@ -160,7 +160,8 @@ export function holdStorm(fd: number): void {
     setSocketOption(fd, SOL_SOCKET, SO_RCVBUF, STORM_BYTES);
 }
 
-const STORM_BYTES = 2 ** 22;
+/** Some 1,600 packets. Those behind many more would be answered when their client has asked again already. */
+const STORM_BYTES = 2 ** 20;
 
 /** Whether it was done; numbers are ints of 32 bits. */
 export function setSocketOption(fd: number, level: number, name: number, value: number | string): boolean {
