@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, (signal: AbortSignal) => Promise<Command
   blade: async (signal) => (await import('./blade.ts')).bladeCommands(signal),
   profile: async (signal) => (await import('./profile.ts')).profileCommands(signal),
   release: async (signal) => (await import('./release.ts')).releaseCommands(signal),
+  key: async (signal) => (await import('./key.ts')).keyCommands(signal),
   boot: async (signal) => (await import('./boot.ts')).bootCommands(signal),
   doctor: async (signal) => (await import('./doctor.ts')).doctorCommand(signal),
   serve: async (signal) => (await import('./serve.ts')).serveCommand(signal),

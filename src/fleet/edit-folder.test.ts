@@ -29,10 +29,10 @@ for (const [layout, files] of Object.entries({
         `const { ${changeAgainAndAgain.name} } = await import(${JSON.stringify(FIXTURE)});
          await ${changeAgainAndAgain.name}(${JSON.stringify(folder)}, '${name}', ${rounds});`,
       ]);
-    let running = true;
-    const editors = Promise.all(['a', 'b'].map(editor)).finally(() => (running = false));
+    const state = { running: true };
+    const editors = Promise.all(['a', 'b'].map(editor)).finally(() => (state.running = false));
     let loads = 0;
-    for (; running; loads++) await loadFleet(folder);
+    for (; state.running; loads++) await loadFleet(folder);
     await editors;
     assert.ok(loads > 0);
     const { blades, profiles } = await loadFleet(folder);
