@@ -1,6 +1,5 @@
 import type { Command } from 'commander';
-import { stringify } from 'yaml';
-import { expandHosts, HOST_LIST_HELP, isHostPattern } from '../fleet/host-list.ts';
+import { expandHosts, HOST_LIST_HELP } from '../fleet/host-list.ts';
 import { loadFleet } from '../fleet/load.ts';
 import { resolveBlade, resolveFleet } from '../fleet/resolve.ts';
 import { addCommand } from './blade/add.ts';
@@ -8,6 +7,7 @@ import { adoptCommand } from './blade/adopt.ts';
 import { listPending } from './blade/pending.ts';
 import { bootsCommand } from './blade/boots.ts';
 import { exportCommand, importCommand } from './blade/table.ts';
+import { showCommand } from './blade/show.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
 import { removeCommand, setCommand, unsetCommand } from './fleet/entries.ts';
 import { table } from './output.ts';
@@ -15,7 +15,7 @@ import { table } from './output.ts';
 export function bladeCommands(signal: AbortSignal): Command {
   return noun('blade', 'the servers of the fleet', [
     list(signal),
-    show(signal),
+    showCommand(signal),
     addCommand(signal),
     setCommand('blade', signal),
     unsetCommand('blade', signal),
@@ -28,16 +28,23 @@ export function bladeCommands(signal: AbortSignal): Command {
 }
 
 function list(signal: AbortSignal): Command {
-  return leaf('list', 'list the blades of the fleet folder, or the machines that wait for a name', [
-    'bladeroot blade list',
-    "bladeroot blade list @profile:web '!web07'",
-    'bladeroot blade list --pending    # on the root',
-  ])
+  return leaf(
+    'list',
+    'list the blades of the fleet folder, or the machines that wait for a name or for approval',
+    [
+      'bladeroot blade list',
+      "bladeroot blade list @profile:web '!web07'",
+      'bladeroot blade list --pending    # on the root',
+    ],
+  )
     .argument('[blades...]', `${HOST_LIST_HELP} (all of them when left out)`)
-    .option('--pending', 'the machines that have said hello to this root and are no blades yet')
+    .option(
+      '--pending',
+      'the machines that have said hello to this root and are no blades yet, and blades whose identity is not accepted',
+    )
     .action(async (hosts: string[], { pending }: { pending?: true }, command: Command) => {
       const context = contextOf(command, signal);
-      if (pending === true) listPending(context);
+      if (pending === true) await listPending(context);
       else await listBlades(context, hosts);
     });
 }
@@ -57,23 +64,4 @@ async function listBlades({ fleetDirectory, output }: Context, hosts: string[]):
   ]);
   const headings = ['BLADE', 'ADDRESS', 'MACHINE', 'PROFILES', 'STARTS'];
   output.result(blades, rows.length === 0 ? 'no blades' : table(headings, rows));
-}
-
-function show(signal: AbortSignal): Command {
-  return leaf('show', 'show all that a blade is, from defaults, profiles and itself', [
-    'bladeroot blade show web01',
-    'bladeroot blade show web[01-20]',
-  ])
-    .argument('<blades...>', HOST_LIST_HELP)
-    .action(async (hosts: string[], _options, command: Command) => {
-      const { fleetDirectory, output } = contextOf(command, signal);
-      const fleet = await loadFleet(fleetDirectory);
-      const blades = expandHosts(hosts, fleet).map((name) => resolveBlade(fleet, name));
-      // One blade that is named plainly is an object, whatever else is a list: scripts know which they get.
-      const isOne = hosts.length === 1 && !hosts.some(isHostPattern);
-      output.result(
-        isOne ? blades[0] : blades,
-        blades.map((blade) => stringify(blade).trimEnd()).join('\n---\n'),
-      );
-    });
 }
