@@ -6,6 +6,7 @@ import { addCommand } from './blade/add.ts';
 import { adoptCommand } from './blade/adopt.ts';
 import { listPending } from './blade/pending.ts';
 import { bootsCommand } from './blade/boots.ts';
+import { editCommand } from './blade/edit.ts';
 import { exportCommand, importCommand } from './blade/table.ts';
 import { showCommand } from './blade/show.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
@@ -22,6 +23,7 @@ export function bladeCommands(signal: AbortSignal): Command {
     removeCommand('blade', signal),
     importCommand(signal),
     exportCommand(signal),
+    editCommand(signal),
     bootsCommand(signal),
     adoptCommand(signal),
   ]);
