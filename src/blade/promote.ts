@@ -1,17 +1,19 @@
 /** Makes a blade the root, out of nothing but what it carries. */
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { BladerootError, describeError, errorCode } from '../errors.ts';
 import type { SnapshotLayer } from '../image/statement.ts';
-import { readPublicKey } from '../release/keys.ts';
+import { placeCarriedKey, privateKeyFile, readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { readSnapshot } from '../release/snapshots.ts';
 import { releaseBlobs, type ReleaseStatement } from '../release/statement.ts';
+import { sha256 } from '../store/digest.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { syncDirectory } from '../system/write-file.ts';
-import { ROOT_UNIT } from '../tree/program.ts';
+import { ROOT_SERVICE } from '../tree/program.ts';
+import { runningServices } from './running-services.ts';
 import { readBladeState } from './state.ts';
 
 const ANSWER_WITHIN_MS = 60_000;
@@ -24,12 +26,19 @@ export interface PromoteOptions {
   onStep(step: string): void;
 }
 
+export interface Promoted {
+  url: string;
+  release: ReleaseStatement;
+  /** Whether it has the fleet's key, which may ask for a passphrase. */
+  canPublish: boolean;
+}
+
 /**
- * Checks that this blade holds all that a root needs, puts the fleet folder in its place, and starts the boot services,
- * now and at every boot.
+ * Checks that this blade holds all that a root needs, puts the fleet folder and the key in their places, and starts the
+ * boot services, now and at every boot.
  * @throws BladerootError `NOT_WHOLE` that says what is missing, `SIGNATURE_INVALID`, `PROMOTE_FAILED`
  */
-export async function promote(options: PromoteOptions): Promise<{ url: string; release: ReleaseStatement }> {
+export async function promote(options: PromoteOptions): Promise<Promoted> {
   const { stateDirectory, onStep } = options;
   const name = (await readBladeState(stateDirectory))?.name;
   const publicKey = await readPublicKey(stateDirectory);
@@ -60,11 +69,32 @@ export async function promote(options: PromoteOptions): Promise<{ url: string; r
   }
   onStep(`placing the fleet folder at ${options.fleetDirectory}`);
   await placeFleetFolder(store.blobPath(release.config.digest), options.fleetDirectory);
+  const canPublish = await placeKey(store, release, options);
   onStep('starting the boot services');
-  await run('systemctl', ['enable', '--now', ROOT_UNIT]);
+  const services = await runningServices();
+  await services.enable(ROOT_SERVICE);
   const url = `http://${blade.address}:${options.port}`;
-  await waitForAnswer(url);
-  return { url, release };
+  await waitForAnswer(url, services.logOf(ROOT_SERVICE));
+  return { url, release, canPublish };
+}
+
+/** Returns whether there is a key here with which the next release can be signed. */
+async function placeKey(
+  store: Store,
+  { key }: ReleaseStatement,
+  { stateDirectory, onStep }: PromoteOptions,
+): Promise<boolean> {
+  if (key !== undefined) {
+    onStep("placing the fleet's key: publishing asks for its passphrase");
+    const pem = await readFile(store.blobPath(key.digest));
+    if (sha256(pem) !== key.digest) {
+      throw new BladerootError('NOT_WHOLE', "the fleet's key that this blade carries is damaged", {
+        hint: 'promote another blade, or mend this one: `bladeroot snapshot verify --repair-from URL`',
+      });
+    }
+    await placeCarriedKey(stateDirectory, pem.toString());
+  }
+  return (await privateKeyFile(stateDirectory)).kind !== 'elsewhere';
 }
 
 async function missingFrom(
@@ -112,7 +142,7 @@ async function placeFleetFolder(archive: string, directory: string): Promise<voi
   await syncDirectory(dirname(directory));
 }
 
-async function waitForAnswer(url: string): Promise<void> {
+async function waitForAnswer(url: string, log: string): Promise<void> {
   const deadline = performance.now() + ANSWER_WITHIN_MS;
   for (;;) {
     try {
@@ -128,7 +158,7 @@ async function waitForAnswer(url: string): Promise<void> {
         'PROMOTE_FAILED',
         `the boot services do not answer at ${url}: ${describeError(error)}`,
         {
-          hint: `see \`journalctl -u ${ROOT_UNIT}\``,
+          hint: `see \`${log}\``,
           cause: error,
         },
       );

@@ -1,37 +1,51 @@
 import type { Command } from 'commander';
-import { stringify } from 'yaml';
+import { expandHosts, HOST_LIST_HELP } from '../fleet/host-list.ts';
 import { loadFleet } from '../fleet/load.ts';
 import { resolveBlade, resolveFleet } from '../fleet/resolve.ts';
 import { adoptCommand } from './blade/adopt.ts';
 import { listPending } from './blade/pending.ts';
 import { bootsCommand } from './blade/boots.ts';
+import { showCommand } from './blade/show.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
 import { table } from './output.ts';
 
 export function bladeCommands(signal: AbortSignal): Command {
   return noun('blade', 'the servers of the fleet', [
     list(signal),
-    show(signal),
+    showCommand(signal),
     bootsCommand(signal),
     adoptCommand(signal),
   ]);
 }
 
 function list(signal: AbortSignal): Command {
-  return leaf('list', 'list the blades of the fleet folder, or the machines that wait for a name', [
-    'bladeroot blade list',
-    'bladeroot blade list --pending    # on the root',
-  ])
-    .option('--pending', 'the machines that have said hello to this root and are no blades yet')
-    .action(async ({ pending }: { pending?: true }, command: Command) => {
+  return leaf(
+    'list',
+    'list the blades of the fleet folder, or the machines that wait for a name or for approval',
+    [
+      'bladeroot blade list',
+      "bladeroot blade list @profile:web '!web07'",
+      'bladeroot blade list --pending    # on the root',
+    ],
+  )
+    .argument('[blades...]', `${HOST_LIST_HELP} (all of them when left out)`)
+    .option(
+      '--pending',
+      'the machines that have said hello to this root and are no blades yet, and blades whose identity is not accepted',
+    )
+    .action(async (hosts: string[], { pending }: { pending?: true }, command: Command) => {
       const context = contextOf(command, signal);
-      if (pending === true) listPending(context);
-      else await listBlades(context);
+      if (pending === true) await listPending(context);
+      else await listBlades(context, hosts);
     });
 }
 
-async function listBlades({ fleetDirectory, output }: Context): Promise<void> {
-  const blades = resolveFleet(await loadFleet(fleetDirectory));
+async function listBlades({ fleetDirectory, output }: Context, hosts: string[]): Promise<void> {
+  const fleet = await loadFleet(fleetDirectory);
+  const blades =
+    hosts.length === 0
+      ? resolveFleet(fleet)
+      : expandHosts(hosts, fleet).map((name) => resolveBlade(fleet, name));
   const rows = blades.map((blade) => [
     blade.name,
     blade.address,
@@ -41,16 +55,4 @@ async function listBlades({ fleetDirectory, output }: Context): Promise<void> {
   ]);
   const headings = ['BLADE', 'ADDRESS', 'MACHINE', 'PROFILES', 'STARTS'];
   output.result(blades, rows.length === 0 ? 'no blades' : table(headings, rows));
-}
-
-function show(signal: AbortSignal): Command {
-  return leaf('show', 'show all that a blade is, from defaults, profiles and itself', [
-    'bladeroot blade show web01',
-  ])
-    .argument('<name>', 'the blade')
-    .action(async (name: string, _options, command: Command) => {
-      const { fleetDirectory, output } = contextOf(command, signal);
-      const blade = resolveBlade(await loadFleet(fleetDirectory), name);
-      output.result(blade, stringify(blade).trimEnd());
-    });
 }

@@ -1,3 +1,4 @@
+import { addedBy, editOf, TAKE_ALL } from './list-edit.ts';
 import { didYouMean, nameList } from './nearest.ts';
 import { checkNetworks, networksOfDraft, outside, subnetOf, type Subnet } from './check-networks.ts';
 import type { Draft, Settings } from './schema.ts';
@@ -17,8 +18,8 @@ export interface Surroundings {
   profiles: readonly string[];
   /** Whether something has a fault of its own, and so is not there to be looked at. */
   faulty(path: Path): boolean;
-  /** Says where something stands, as `line 12` or `profiles/web.yaml:3`. */
-  place(path: Path): string;
+  /** Says where something stands for who reads about another place: `line 12` in the same file, or `profiles/web.yaml:3`. */
+  place(path: Path, from: Path): string;
 }
 
 /** What is wrong between the fields of a fleet, each of which is right by itself. Pure. */
@@ -38,6 +39,7 @@ export function checkFleet(draft: Draft, around: Surroundings): Fault[] {
     ...checkUnique(draft, 'serial', around),
     ...checkUnique(draft, 'guid', around),
     ...checkUnique(draft, 'address', around),
+    ...checkUnique(draft, 'recipient', around),
     ...checkNames(draft),
     ...checkIdentities(draft, around),
     ...checkProfileNames(draft, around),
@@ -45,6 +47,7 @@ export function checkFleet(draft: Draft, around: Surroundings): Fault[] {
     ...layers.flatMap(([path, settings]) => [
       ...checkOverlays(path, settings, around),
       ...checkServices(path, settings),
+      ...checkEdits(path, settings),
     ]),
   ];
 }
@@ -71,7 +74,7 @@ function refusal(subnets: Subnet[], address: string): string | undefined {
 
 function checkUnique(
   { blades }: Draft,
-  field: 'mac' | 'serial' | 'guid' | 'address',
+  field: 'mac' | 'serial' | 'guid' | 'address' | 'recipient',
   { place }: Surroundings,
 ): Fault[] {
   const owners = new Map<string, string>();
@@ -82,10 +85,9 @@ function checkUnique(
       owners.set(value, name);
       return [];
     }
-    const first = `blade ${owner} has it already (${place(['blades', owner, field])})`;
-    return [
-      { path: ['blades', name, field], message: `${value} stands twice: ${first}; each blade needs its own` },
-    ];
+    const path = ['blades', name, field];
+    const first = `blade ${owner} has it already (${place(['blades', owner, field], path)})`;
+    return [{ path, message: `${value} stands twice: ${first}; each blade needs its own` }];
   });
 }
 
@@ -136,29 +138,41 @@ function checkCycles({ profiles }: Draft): Fault[] {
 }
 
 function checkOverlays(path: Path, { overlays }: Settings, around: Surroundings): Fault[] {
-  return overlays.flatMap((name, index) =>
-    around.overlays.includes(name)
-      ? []
-      : [
-          {
-            path: [...path, 'overlays', index],
-            message: `there is no folder overlays/${name}${didYouMean(name, around.overlays)}; folders: ${nameList(around.overlays)}`,
-          },
-        ],
-  );
+  return overlays.flatMap((item, index) => {
+    const { name } = editOf(item);
+    if (item === TAKE_ALL || around.overlays.includes(name)) return [];
+    const message = `there is no folder overlays/${name}${didYouMean(name, around.overlays)}; folders: ${nameList(around.overlays)}`;
+    return [{ path: [...path, 'overlays', index], message }];
+  });
 }
 
 function checkServices(path: Path, { services: { start, stop } }: Settings): Fault[] {
-  return stop.flatMap((name, index) =>
-    start.includes(name)
-      ? [
-          {
-            path: [...path, 'services', 'stop', index],
-            message: `${name} is in start as well; leave it in one of the two`,
-          },
-        ]
-      : [],
-  );
+  const started = addedBy(start);
+  return stop.flatMap((item, index) => {
+    const { kind, name } = editOf(item);
+    if (kind === 'take' || !started.includes(name)) return [];
+    const message = `${name} is in start as well; leave it in one of the two`;
+    return [{ path: [...path, 'services', 'stop', index], message }];
+  });
+}
+
+/** What one list both adds and takes away. */
+function checkEdits(path: Path, { overlays, services, kernelArgs }: Settings): Fault[] {
+  const lists: [Path, string[]][] = [
+    [['overlays'], overlays],
+    [['services', 'start'], services.start],
+    [['services', 'stop'], services.stop],
+    [['kernelArgs'], kernelArgs],
+  ];
+  return lists.flatMap(([field, list]) => {
+    const added = addedBy(list);
+    return list.flatMap((item, index) => {
+      const { kind, name } = editOf(item);
+      if (kind === 'add' || !added.includes(name)) return [];
+      const message = `${item} takes away what the same list adds; leave one of the two`;
+      return [{ path: [...path, ...field, index], message }];
+    });
+  });
 }
 
 /** What stands in the URLs of a machine without a name (boot/unknown-script.ts). */

@@ -24,6 +24,10 @@ const releaseBladeSchema = z.strictObject({
   slotBytes: z.number().int().positive().optional(),
   /** The blade's own configuration: a tar archive, as overlay/archive.ts writes it. */
   overlay: blobSchema,
+  /** Its accepted identity (age): a machine that has another one is not this blade, whatever its MAC. */
+  recipient: z.string().optional(),
+  /** Its secrets, encrypted to it: a tar archive of age files, each with the mode and owner of what is in it. */
+  secrets: blobSchema.optional(),
 });
 
 const releaseNetworkSchema = z.strictObject({
@@ -57,6 +61,8 @@ export const releaseSchema = z.strictObject({
   loaders: z.record(z.string(), blobSchema),
   /** The fleet folder, as a tar archive: what a blade needs to be root. */
   config: blobSchema,
+  /** The signing key under its passphrase (PEM): whoever knows that can publish from any blade. Absent: it has none. */
+  key: blobSchema.optional(),
   blades: z.array(releaseBladeSchema),
   /** Releases from the time of a single network do not say it: `releaseNetworks` makes them of the blades. */
   networks: z.array(releaseNetworkSchema).optional(),
@@ -86,8 +92,10 @@ export function releaseBlobs(release: ReleaseStatement): Blob[] {
     release.kernel,
     release.initrd,
     release.config,
+    ...(release.key === undefined ? [] : [release.key]),
     ...Object.values(release.loaders),
     ...release.blades.map((blade) => blade.overlay),
+    ...release.blades.flatMap(({ secrets }) => secrets ?? []),
   ];
   return [...new Map(all.map(({ digest, bytes }) => [digest, { digest, bytes }])).values()];
 }
