@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { sampleMachine } from '../src/fleet/machine.fixture.ts';
 import { createKeys } from '../src/release/keys.ts';
+import { openDatabase } from '../src/state/database.ts';
+import { MachineRepository } from '../src/state/machines.ts';
 import { Store } from '../src/store/store.ts';
 import { run } from '../src/system/run.ts';
 import { place } from './bladeroot.fixture.ts';
@@ -80,7 +83,7 @@ test('fleet check: nothing wrong, warnings, errors, and what its exit status say
   );
 });
 
-test('fleet check with a snapshot: services that it does not have; publish takes the split folder', async (t) => {
+test('fleet check with a snapshot: services that it does not have; publish and adopt take a split folder', async (t) => {
   const fleet = {
     'fleet.yaml': FLEET.slice(0, FLEET.indexOf('profiles:')),
     'profiles/web.yaml': 'overlays: [web]\nservices: { start: [nginx] }\n',
@@ -108,6 +111,14 @@ test('fleet check with a snapshot: services that it does not have; publish takes
   const store = await Store.openExisting(join(where.state, 'store'));
   const listed = await run('tar', ['-t', '-f', store.blobPath(release.config.digest)]);
   for (const path of Object.keys(fleet)) assert.ok(listed.stdout.split('\n').includes(`./${path}`), path);
+
+  const database = openDatabase(where.state);
+  new MachineRepository(database).seen(sampleMachine({ mac: '52:54:00:77:00:12' }), Date.now());
+  database.close();
+  const adopted = await where.bladeroot(['blade', 'adopt', '52:54:00:77:00:12', 'web02', '--profile', 'web']);
+  assert.match(adopted.stdout, /^release 2 has it/, adopted.stderr);
+  const part = await readFile(join(where.fleet, 'blades/web02.yaml'), 'utf8');
+  assert.equal(part, 'mac: "52:54:00:77:00:12"\naddress: 10.77.0.12\nprofile: web\n');
 
   await writeFile(join(where.fleet, 'profiles/web.yaml'), 'services:\n  start: [ngnix]\n');
   const bad = await where.bladeroot(['fleet', 'check', '--snapshot', 'sample']);

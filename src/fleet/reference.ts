@@ -73,7 +73,8 @@ function valueOf(schema: Schema): string {
     const range = minimum === undefined || maximum === undefined ? '' : `, ${minimum} to ${maximum}`;
     return `number${range}`;
   }
-  return schema.type === 'string' ? 'text' : (schema.type ?? 'anything');
+  if (schema.type === 'string') return 'text';
+  return typeof schema.type === 'string' ? schema.type : 'anything';
 }
 
 function table(rows: readonly Row[]): string {
