@@ -1,10 +1,9 @@
 /** What a fleet has and nobody needs: no faults, but most often the traces of a slip. Pure. */
-import type { Fault } from './check.ts';
+import { editedLists, type Fault } from './check.ts';
 import { addedBy, editOf, layList, TAKE_ALL } from './list-edit.ts';
 import { didYouMean } from './nearest.ts';
 import { layersOf, resolveFleet } from './resolve.ts';
-import type { Fleet, Settings } from './schema.ts';
-import type { Path } from './source.ts';
+import type { Fleet } from './schema.ts';
 
 /** Profiles that no blade has, and items that take away what no layer below adds, for any blade. */
 export function unusedIn(fleet: Fleet): Fault[] {
@@ -25,33 +24,26 @@ function unusedProfiles(fleet: Fleet): Fault[] {
     .map((name) => ({ path: ['profiles', name], message: 'no blade has this profile' }));
 }
 
-/** The lists whose items may take away what layers below add. */
-const LISTS: [Path, (settings: Settings) => string[]][] = [
-  [['overlays'], ({ overlays }) => overlays],
-  [['services', 'start'], ({ services }) => services.start],
-  [['services', 'stop'], ({ services }) => services.stop],
-  [['kernelArgs'], ({ kernelArgs }) => kernelArgs],
-];
-
 /** An item counts as in vain where it takes nothing from any of the blades that have it. */
 function vainItems(fleet: Fleet): Fault[] {
   const vain = new Map<string, Fault>();
   const useful = new Set<string>();
   for (const name of Object.keys(fleet.blades)) {
-    for (const [field, listOf] of LISTS) {
-      let below: string[] = [];
-      for (const [layerPath, layer] of layersOf(fleet, name)) {
-        const list = listOf(layer);
+    /** What the layers so far come to, by the list. */
+    const below = new Map<string, string[]>();
+    for (const [layerPath, layer] of layersOf(fleet, name)) {
+      for (const [field, list] of editedLists(layer)) {
+        const there = below.get(field.join('.')) ?? [];
         for (const [index, item] of list.entries()) {
           const { kind, name: taken } = editOf(item);
           if (kind === 'add' || item === TAKE_ALL) continue;
           const path = [...layerPath, ...field, index];
           const key = path.join('\n');
-          if (below.includes(taken)) useful.add(key);
-          const message = `${item} takes nothing away: no layer before it adds ${taken}${didYouMean(taken, below)}`;
+          if (there.includes(taken)) useful.add(key);
+          const message = `${item} takes nothing away: no layer before it adds ${taken}${didYouMean(taken, there)}`;
           vain.set(key, { path, message });
         }
-        below = layList(below, list);
+        below.set(field.join('.'), layList(there, list));
       }
     }
   }
