@@ -16,6 +16,7 @@ const RETRY_MS = 100;
 /**
  * Adds a blade to `fleet.yaml`, or, where blades have files of their own, as `blades/NAME.yaml`. The file is whole at any
  * moment, and belongs to whom it (or fleet.yaml) belonged.
+ * @param beforeWriting is given the fleet as it will be; when it throws, nothing is written
  * @returns the fleet with the blade in it, and the file in which it is, relative to the folder
  * @throws BladerootError `BAD_BLADE` when the fleet would have faults with it; all files are as they were then
  */
@@ -23,10 +24,12 @@ export async function addBladeTo(
   folder: string,
   name: string,
   blade: NewBlade,
+  beforeWriting: (fleet: Fleet) => Promise<void> = async () => {},
 ): Promise<{ fleet: Fleet; file: string }> {
   const files = await readFleetFiles(folder);
   const { file, text } = changedFile(files.texts, name, blade);
   const fleet = parseChanged({ ...files, texts: new Map([...files.texts, [file, text]]) });
+  await beforeWriting(fleet);
   // The name may be a link into a folder of git's.
   const main = await realpath(join(folder, FLEET_FILE));
   const { mode, uid, gid } = await stat(main);

@@ -7,6 +7,8 @@ export interface NewBlade {
   address: string;
   /** One is written as a word, several as a list. */
   profile?: string[] | undefined;
+  /** Its accepted identity. */
+  recipient?: string | undefined;
 }
 
 /** The text with one blade more, after the last one. The text is that of a fleet without faults. */
@@ -30,11 +32,12 @@ export function hasBlades(text: string): boolean {
   return (bladesOf(parse(text))?.items.length ?? 0) > 0;
 }
 
-function valueOf({ mac, address, profile = [] }: NewBlade): object {
+function valueOf({ mac, address, profile = [], recipient }: NewBlade): object {
   return {
     mac,
     address,
     ...(profile.length === 0 ? {} : { profile: profile.length === 1 ? profile[0] : profile }),
+    ...(recipient === undefined ? {} : { recipient }),
   };
 }
 
