@@ -362,6 +362,12 @@ test('what is wrong with a secret is told in one line, and never the secret', as
   const text = await readFile(yaml, 'utf8');
   await writeFile(yaml, text.replace(/^secrets:.*\n/m, ''));
   await fails(where, ['secret', 'set', 'web', '/etc/z', '--from', from], /no recovery recipient/);
+  const away = join(where.state, 'away.key');
+  await succeeds(where, 'init', '--recovery', away);
+  await succeeds(where, 'secret', 'set', 'web', '/etc/z', '--from', from);
+  const set = await readFile(from, 'utf8');
+  assert.equal(await succeeds(where, 'secret', 'show', 'web', '/etc/z', '--identity', away), set);
+  await fails(where, ['init', '--recovery', away], /the fleet has 1 recovery recipients already/);
   await writeFile(yaml, text.replace('[age1', '[age2'));
   await fails(
     where,
@@ -409,7 +415,11 @@ test('publishing refuses a secret in clear, and one that its blade could not rea
 /** The root's machines have been heard of: what `serve` would have written down. */
 async function rootWith(t: TestContext, overlays: Record<string, string>) {
   const recovery = await newIdentity();
-  const where = await publishedRoot(t, { 'fleet.yaml': fleetYaml(recovery), 'overlays/db/': '', ...overlays });
+  const where = await publishedRoot(t, {
+    'fleet.yaml': fleetYaml(recovery),
+    'overlays/db/': '',
+    ...overlays,
+  });
   const key = join(await folderOf(t, {}), 'recovery.key');
   await writeIdentity(key, recovery);
   const secret = secretWords();
@@ -426,16 +436,32 @@ test('a blade is approved once; another identity in its place takes more than a 
   const [first, second] = [await newIdentity(), await newIdentity()];
   const identity = ['--identity', key];
   const approve = ['blade', 'approve', 'web01'];
-  await fails(where, [...approve, '--yes', ...identity], /no machine has shown an identity as web01; boot it/);
+  await fails(
+    where,
+    [...approve, '--yes', ...identity],
+    /no machine has shown an identity as web01; boot it/,
+  );
   await hello(WEB01, first);
   const shown = fingerprint(first.recipient);
   const list = await succeeds(where, 'blade', 'list', '--pending');
   assert.match(list, new RegExp(`^BLADE .*\\nweb01 +${WEB01} +${shown} +waits for .blade approve. +now\\n$`));
   await fails(where, [...approve, ...identity], /no terminal/);
   const wrong = fingerprint(second.recipient);
-  await fails(where, [...approve, '--fingerprint', wrong, ...identity], new RegExp(`has ${shown}; read it again`));
-  await fails(where, [...approve, '--yes'], /nothing here can read them: overlays\/web\/secrets\/etc\/key\.age/);
-  assert.doesNotMatch(await readFile(join(where.fleet, 'fleet.yaml'), 'utf8'), /recipient:/, 'nothing is written');
+  await fails(
+    where,
+    [...approve, '--fingerprint', wrong, ...identity],
+    new RegExp(`has ${shown}; read it again`),
+  );
+  await fails(
+    where,
+    [...approve, '--yes'],
+    /nothing here can read them: overlays\/web\/secrets\/etc\/key\.age/,
+  );
+  assert.doesNotMatch(
+    await readFile(join(where.fleet, 'fleet.yaml'), 'utf8'),
+    /recipient:/,
+    'nothing is written',
+  );
 
   const said = await succeeds(where, ...approve, '--fingerprint', shown.toUpperCase(), ...identity, '--json');
   const { release, rekeyed, recipient } = JSON.parse(said);
@@ -450,7 +476,9 @@ test('a blade is approved once; another identity in its place takes more than a 
   // Its disk has died, or somebody has its MAC.
   await hello(WEB01, second);
   assert.match(await succeeds(where, 'blade', 'list', '--pending'), /web01 .*not the accepted identity/);
-  const other = new RegExp(`web01 has an accepted identity \\(${shown}\\), and .* another one \\(${wrong}\\); .*--replace`);
+  const other = new RegExp(
+    `web01 has an accepted identity \\(${shown}\\), and .* another one \\(${wrong}\\); .*--replace`,
+  );
   await fails(where, [...approve, '--yes', ...identity], other);
   await succeeds(where, ...approve, '--yes', '--replace', ...identity);
   const directory = await folderOf(t, {});
