@@ -15,7 +15,7 @@ import { withSigningOptions, type SigningOptions } from '../signing.ts';
 import { nextAddress } from './next-address.ts';
 import { readPending } from './pending.ts';
 import { findPublishable, publishChange } from './publish-change.ts';
-import { prepareRekey } from './rekey-change.ts';
+import { prepareRekey, rekeyNothing } from './rekey-change.ts';
 
 interface AdoptOptions extends SigningOptions, IdentityOptions {
   address?: string;
@@ -68,7 +68,7 @@ async function adopt(
   const isWritten = requireFree(before, name, machine);
   let after = before;
   let wrote: string;
-  let rekeySecrets = async (): Promise<string[]> => [];
+  let rekeySecrets = rekeyNothing;
   if (isWritten) {
     rekeySecrets = await prepareRekey(context, before, options);
     wrote = `${name} stands in the fleet folder already: ${mac}, ${before.blades[name]?.address}`;

@@ -5,6 +5,11 @@ import { rekey, unreadSecrets } from '../../secrets/rekey.ts';
 import { findIdentities, unreadableError, type IdentityOptions } from '../secret/identities.ts';
 import type { Context } from '../command.ts';
 
+/** Where nothing has to be encrypted anew. */
+export async function rekeyNothing(): Promise<string[]> {
+  return [];
+}
+
 /**
  * Looks what has to be encrypted anew when the fleet is this one, before anything is written.
  * @returns does it, once the fleet is written, and says which files it has written
@@ -17,13 +22,13 @@ export async function prepareRekey(
 ): Promise<() => Promise<string[]>> {
   const { fleetDirectory } = context;
   const unread = await unreadSecrets(fleetDirectory, fleet);
-  if (unread.length === 0) return async () => [];
+  if (unread.length === 0) return rekeyNothing;
   const identities = await findIdentities(context, options);
   if (identities.length === 0 && !options.publish) {
     context.output.step(
       'its secrets are not encrypted for it yet: `bladeroot secret rekey`, before the next release',
     );
-    return async () => [];
+    return rekeyNothing;
   }
   if (identities.length === 0) {
     const files = nameList(
