@@ -503,7 +503,10 @@ test('who is adopted is accepted with it, and has its secrets from its first dep
   const adopt = ['blade', 'adopt', mac, 'web02', '--profile', 'web'];
   await fails(where, adopt, /nothing here can read them: .*key\.age; name the fleet's recovery identity/);
   assert.doesNotMatch(await readFile(join(where.fleet, 'fleet.yaml'), 'utf8'), /web02/, 'nothing is written');
-  await succeeds(where, ...adopt, '--identity', key);
+  const seen = ['--fingerprint', fingerprint(own.recipient)];
+  const wrong = ['--fingerprint', fingerprint('another')];
+  await fails(where, [...adopt, ...wrong], /the machine that says it is .*:99 has .*; read it again/);
+  await succeeds(where, ...adopt, ...seen, '--identity', key);
   const machine = sampleMachine({ mac });
   await findReleaseOf(url, publicKey, machine, 3);
   const directory = await folderOf(t, {});

@@ -12,6 +12,7 @@ import { fingerprint } from '../../secrets/fingerprint.ts';
 import { collect, contextOf, leaf, type Context } from '../command.ts';
 import { withIdentity, type IdentityOptions } from '../secret/identities.ts';
 import { withSigningOptions, type SigningOptions } from '../signing.ts';
+import { requireFingerprint } from './fingerprint.ts';
 import { nextAddress } from './next-address.ts';
 import { readPending } from './pending.ts';
 import { findPublishable, publishChange } from './publish-change.ts';
@@ -21,6 +22,7 @@ interface AdoptOptions extends SigningOptions, IdentityOptions {
   address?: string;
   profile: string[];
   secrets: boolean;
+  fingerprint?: string;
   publish: boolean;
 }
 
@@ -34,6 +36,7 @@ export function adoptCommand(signal: AbortSignal): Command {
     .argument('<name>', 'the name of the blade, which is its host name')
     .option('--address <address>', 'its address (the next free one when left out)')
     .option('--profile <name>', 'a profile; can be given again and again', collect, [])
+    .option('--fingerprint <digits>', 'only when its identity has this one, as its console shows it')
     .option('--no-secrets', 'do not accept its identity yet: it gets no secrets until `blade approve`')
     .option('--no-publish', 'only write fleet.yaml: the machine goes on after the next `release publish`');
   return withSigningOptions(withIdentity(command)).action(
@@ -62,6 +65,7 @@ async function adopt(
   );
   const { mac } = machine;
   const recipient = options.secrets ? machine.recipient : undefined;
+  if (options.fingerprint !== undefined) requireFingerprint(options.fingerprint, machine.recipient, mac);
   const publishable = await findPublishable(context, options);
 
   const before = await loadFleet(fleetDirectory);
@@ -84,7 +88,9 @@ async function adopt(
   const { address } = after.blades[name] ?? {};
   output.step(wrote);
   if (recipient !== undefined)
-    output.step(`accepted is its identity ${fingerprint(recipient)}: its console shows the same`);
+    output.step(
+      `its identity ${fingerprint(recipient)} is accepted; should its console show another one, take it back: bladeroot blade unset ${name} recipient`,
+    );
   const rekeyed = await rekeySecrets();
   if (rekeyed.length > 0) output.step(`encrypted for it: ${rekeyed.join(', ')}`);
   const sequence =

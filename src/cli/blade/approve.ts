@@ -11,6 +11,7 @@ import { contextOf, leaf, type Context } from '../command.ts';
 import { confirm } from '../fleet/confirm.ts';
 import { withIdentity, type IdentityOptions } from '../secret/identities.ts';
 import { withSigningOptions, type SigningOptions } from '../signing.ts';
+import { requireFingerprint } from './fingerprint.ts';
 import { readKnown } from './pending.ts';
 import { findPublishable, publishChange } from './publish-change.ts';
 import { prepareRekey } from './rekey-change.ts';
@@ -61,11 +62,7 @@ async function confirmed(context: Context, name: string, options: ApproveOptions
   const { recipient, mac } = machine;
   if (recipient === accepted) return recipient;
   const shown = fingerprint(recipient);
-  if (options.fingerprint !== undefined && options.fingerprint.toLowerCase() !== shown) {
-    throw new BladerootError('WRONG_FINGERPRINT', `the machine that says it is ${name} has ${shown}`, {
-      hint: 'read it again from its console; if that is another one, another machine says it is this blade',
-    });
-  }
+  if (options.fingerprint !== undefined) requireFingerprint(options.fingerprint, recipient, name);
   if (accepted !== undefined && options.replace !== true) {
     throw new BladerootError(
       'OTHER_IDENTITY',
