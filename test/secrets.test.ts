@@ -326,6 +326,19 @@ test('an editor sees the secret in memory alone, and what it leaves is encrypted
   await assert.rejects(lstat(edited), { code: 'ENOENT' });
   const ciphertext = await readFile(join(where.fleet, 'overlays/db/secrets/etc/password.age'));
   assert.equal((await decryptWith(ciphertext, [recovery.secret], 'it')).toString(), `${key}more\n`);
+
+  // Somebody else is faster.
+  const faster = join(
+    await folderOf(t, {
+      'ed.sh': `#!/bin/sh\necho lost >>"$1"; echo first | "$PROGRAM" secret set db /etc/password\n`,
+    }),
+    'ed.sh',
+  );
+  const other = run(PROGRAM, ['secret', 'edit', 'db', '/etc/password'], {
+    env: { ...env, EDITOR: faster, PROGRAM },
+  });
+  await assert.rejects(other, /password\.age was changed by somebody else while you edited it/);
+  assert.equal(await succeeds(where, 'secret', 'show', 'db', '/etc/password'), 'first\n');
 });
 
 test('what is wrong with a secret is told in one line, and never the secret', async (t) => {
