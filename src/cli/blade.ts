@@ -7,6 +7,7 @@ import { adoptCommand } from './blade/adopt.ts';
 import { approveCommand } from './blade/approve.ts';
 import { listPending } from './blade/pending.ts';
 import { bootsCommand } from './blade/boots.ts';
+import { editCommand } from './blade/edit.ts';
 import { exportCommand, importCommand } from './blade/table.ts';
 import { showCommand } from './blade/show.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
@@ -23,6 +24,7 @@ export function bladeCommands(signal: AbortSignal): Command {
     removeCommand('blade', signal),
     importCommand(signal),
     exportCommand(signal),
+    editCommand(signal),
     bootsCommand(signal),
     adoptCommand(signal),
     approveCommand(signal),
