@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { folderOf } from '../src/fleet/test-folder.ts';
-import { run } from '../src/system/run.ts';
+import { run, startPiped } from '../src/system/run.ts';
 import { PROGRAM } from './bladeroot.fixture.ts';
 
 const FLEET = `name: lab
@@ -25,14 +25,24 @@ cd "$(dirname "$0")"; n=$(ls | grep -c used); touch "used$n"; . "./edit$n"
     ...Object.fromEntries(edits.map((edit, index) => [`edit${index}`, edit])),
   });
   return {
-    /** Runs a command at a terminal of its own, at which this is typed. @returns its status, and what the screen shows */
-    async type(input: string, ...args: string[]): Promise<{ status: string; screen: string }> {
+    /**
+     * Runs a command at a terminal of its own, at which each question gets the next of the answers.
+     * @returns its status, and what the screen shows
+     */
+    async type(answers: string[], ...args: string[]): Promise<{ status: string; screen: string }> {
       const words = [PROGRAM, ...args].map((word) => `'${word}'`).join(' ');
-      const { stdout } = await run('script', ['-qec', `${words}; echo "status $?"`, '/dev/null'], {
+      const child = startPiped('script', ['-qec', `${words}; echo "status $?"`, '/dev/null'], {
         env: { BLADEROOT_FLEET: fleet, EDITOR: join(editor, 'editor'), VISUAL: '', TMPDIR: temporary },
-        input,
       });
-      const screen = stdout.replaceAll('\r', '');
+      let [screen, answered] = ['', 0];
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        screen += text;
+        // A question that nobody has thought of gets no answer.
+        const questions = screen.match(/\[(y\/N|Y\/n)\] /g)?.length ?? 0;
+        for (; answered < questions; answered++) child.stdin.write(`${answers[answered] ?? '\x04'}\n`);
+      });
+      await child.done;
+      screen = screen.replaceAll('\r', '');
       return { status: /status (\d+)\n/.exec(screen)?.[1] ?? '', screen };
     },
     text: async () => await readFile(join(fleet, 'fleet.yaml'), 'utf8'),
@@ -43,11 +53,11 @@ cd "$(dirname "$0")"; n=$(ls | grep -c used); touch "used$n"; . "./edit$n"
 
 test('set asks at a terminal, and does what is answered', async (t) => {
   const { type, text } = await terminal(t);
-  const no = await type('n\n', 'blade', 'set', 'web01', '--vars', 'rack=3');
+  const no = await type(['n'], 'blade', 'set', 'web01', '--vars', 'rack=3');
   assert.match(no.screen, /vars\.rack +- +3\n[^]*change the fleet so\? \[y\/N\]/);
   assert.match(no.screen, /nothing is changed/);
   assert.deepEqual([no.status, await text()], ['1', FLEET]);
-  const yes = await type('y\n', 'blade', 'set', 'web01', '--vars', 'rack=3');
+  const yes = await type(['y'], 'blade', 'set', 'web01', '--vars', 'rack=3');
   assert.equal(yes.status, '0', yes.screen);
   assert.equal(await text(), FLEET.replace('.11 }', '.11, vars: { rack: 3 } }'));
 });
@@ -59,7 +69,7 @@ test('edit opens the editor on the blade; what is wrong is shown, and the person
     `sed -i 's/^web01:/web02:/' "$1"`,
     `sed -i 's/10.99.0.11 }/10.77.0.12, vars: { a: 1 } }/; s/^web02:/web01:/' "$1"`,
   );
-  const { status, screen } = await type('y\n\n', 'blade', 'edit', 'web01');
+  const { status, screen } = await type(['y', ''], 'blade', 'edit', 'web01');
   assert.match(screen, /10\.99\.0\.11 is not in the subnet[^]*back to the editor\? \[Y\/n\]/);
   assert.match(screen, /is not one blade web01[^]*back to the editor\?/);
   assert.match(screen, /blade web01 +address +10\.77\.0\.11 +10\.77\.0\.12/);
@@ -70,11 +80,11 @@ test('edit opens the editor on the blade; what is wrong is shown, and the person
 
 test('who gives up finds what was written; an editor that fails, or changes nothing, changes nothing', async (t) => {
   const { type, text } = await terminal(t, `echo 'web01: {' > "$1"`, 'exit 3', 'true');
-  const gaveUp = await type('n\n', 'blade', 'edit', 'web01');
+  const gaveUp = await type(['n'], 'blade', 'edit', 'web01');
   assert.equal(gaveUp.status, '1');
   const left = /what you wrote is in (\S+\.yaml)/.exec(gaveUp.screen)?.[1] ?? '';
   assert.equal(await readFile(left, 'utf8'), 'web01: {\n');
-  assert.match((await type('', 'blade', 'edit', 'web01')).screen, /editor ended with status 3/);
-  assert.match((await type('', 'blade', 'edit', 'web01')).screen, /nothing changes/);
+  assert.match((await type([], 'blade', 'edit', 'web01')).screen, /editor ended with status 3/);
+  assert.match((await type([], 'blade', 'edit', 'web01')).screen, /nothing changes/);
   assert.equal(await text(), FLEET);
 });

@@ -21,7 +21,7 @@ for (const [layout, files] of Object.entries({
 })) {
   test(`of two processes that change one folder of ${layout} at once none loses a change, and it loads at any moment`, async (t) => {
     const folder = await folderOf(t, files);
-    const rounds = 60;
+    const rounds = 30;
     const editor = async (name: string): Promise<unknown> =>
       await run(process.execPath, [
         '--input-type=module',
