@@ -118,6 +118,7 @@ async function serve(t: TestContext, where: Place) {
     url: '',
     current: () => current.get(),
     plan: () => ({ kind: 'agent' as const }),
+    bladeAt: () => undefined,
     onEvent: () => undefined,
   };
   const app = createApp({

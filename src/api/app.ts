@@ -4,6 +4,7 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { createServer } from 'node:http';
 import { errorCode } from '../errors.ts';
 import type { EventBus } from '../events/bus.ts';
+import { bladeIndex } from '../release/blade-index.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
 import type { EventRepository } from '../state/events.ts';
 import type { MachineRepository } from '../state/machines.ts';
@@ -43,7 +44,7 @@ export function createApp(options: ApiOptions): FastifyInstance {
     return await reply.code(404).send({ code: 'NOT_FOUND', message });
   });
   eventRoutes(app, options.bus, options.events);
-  reportRoutes(app, options.bus, (name) => options.current().blades.some((blade) => blade.name === name));
+  reportRoutes(app, options.bus, (name) => bladeIndex(options.current()).byName.has(name));
   machineRoutes(app, options.bus, options.machines, options.current);
   statusRoutes(app, options.current);
   return app;

@@ -12,6 +12,7 @@ import type { ReleaseStatement } from '../release/statement.ts';
 import { inheritedSocket } from '../serve/activation.ts';
 import { bindError } from '../serve/bind-error.ts';
 import { answerBootRequest, type BootHttpOptions } from '../serve/boot-http.ts';
+import { neighbourMac } from '../serve/neighbour.ts';
 import { servedFiles, type TftpFiles } from '../serve/tftp-files.ts';
 import { TftpServer, type TftpEvent } from '../serve/tftp.ts';
 import { DATABASE, openDatabase } from '../state/database.ts';
@@ -88,14 +89,14 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     };
     const known = new KnownBlades(release, machines);
     const loaders = loadersOf(release, storeDirectory);
-    const bladeAt = (at: string): string =>
-      release().blades.find((blade) => blade.address === at)?.name ?? at;
+    const bladeAt = (at: string): string | undefined => known.at(at, neighbourMac)?.name;
     for (const address of allAddresses) {
       const boot: BootHttpOptions = {
         storeDirectory,
         url: urlAt(address),
         current: () => current.get(),
         plan: (blade) => planBoot(release(), events.lastUp(blade.name)),
+        bladeAt,
         onEvent: emit,
       };
       const app = createApp({
@@ -151,11 +152,19 @@ export async function startRoot(options: RootOptions): Promise<Root> {
   }
 }
 
+/** Connections that the kernel keeps until Node takes them: a rack that is switched on together (net.core.somaxconn). */
+const BACKLOG = 4096;
+
 /** Node listens at the descriptor where systemd has opened one. */
 async function listenHttp(app: FastifyInstance, address: string): Promise<void> {
   const inherited = inheritedSocket('tcp', HTTP_PORT, address);
   try {
-    await app.listen({ host: address, port: HTTP_PORT, ...(inherited && { fd: inherited.fd }) });
+    await app.listen({
+      host: address,
+      port: HTTP_PORT,
+      backlog: BACKLOG,
+      ...(inherited && { fd: inherited.fd }),
+    });
   } catch (error) {
     const at = {
       service: 'HTTP',
@@ -168,15 +177,19 @@ async function listenHttp(app: FastifyInstance, address: string): Promise<void> 
 }
 
 /** What the TFTP server tells, as an event of the fleet; undefined for what is no step of a boot. */
-function tftpEvent(event: TftpEvent, bladeAt: (address: string) => string): BladerootEvent | undefined {
+function tftpEvent(
+  event: TftpEvent,
+  bladeAt: (address: string) => string | undefined,
+): BladerootEvent | undefined {
+  const nameOf = (address: string): string => bladeAt(address) ?? address;
   if (event.type === 'tftp.done')
-    return { type: 'boot.loader', blade: bladeAt(event.client), message: event.file };
+    return { type: 'boot.loader', blade: nameOf(event.client), message: event.file };
   if (event.type !== 'tftp.missing' && event.type !== 'tftp.failed') return undefined;
   if (event.client === undefined) return undefined;
   const why = event.type === 'tftp.missing' ? 'there is no such file' : event.reason;
   return {
     type: 'boot.failed',
-    blade: bladeAt(event.client),
+    blade: nameOf(event.client),
     message: `${event.file ?? 'a file'}: ${why}`,
   };
 }

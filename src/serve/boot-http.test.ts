@@ -43,6 +43,7 @@ async function serveBoots(t: TestContext, served = release): Promise<Served> {
       url: 'http://10.77.0.1:8067',
       current: () => served,
       plan: ({ name }) => ({ kind: name === 'web01' ? 'agent' : 'local-disk' }),
+      bladeAt: () => undefined,
       onEvent: (event) => events.push(event),
     });
     if (!answered) response.writeHead(501).end('not of a boot');
