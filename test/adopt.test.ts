@@ -259,10 +259,7 @@ test('what cannot be adopted is told in one line, and fleet.yaml stays as it was
   await adopt([MAC, 'web03', '--address', 'soon'], /"soon" is not an IPv4 address/);
   await adopt([MAC, 'web03', '--profile', 'wbe'], /there is no profile wbe; did you mean web\?/);
   await rm(join(where.state, 'keys/release.key'));
-  await adopt(
-    [MAC, 'web03'],
-    /needs the fleet's key, which is not in .*keys; bring it here, or .*--no-publish/,
-  );
+  await adopt([MAC, 'web03'], /needs the fleet's key, which is not in .*keys; bring it here, .*--no-publish/);
   assert.equal(await readFile(join(where.fleet, 'fleet.yaml'), 'utf8'), FLEET);
 });
 

@@ -9,8 +9,12 @@ import { place, type Place } from './bladeroot.fixture.ts';
 const MAC = '52:54:00:77:00:11';
 const BEGAN = Date.UTC(2026, 0, 2, 3, 4, 5);
 
-async function placeWith(t: TestContext, events: [after: number, event: BladerootEvent][]): Promise<Place> {
-  const made = await place(t);
+async function placeWith(
+  t: TestContext,
+  events: [after: number, event: BladerootEvent][],
+  fleetFiles: Record<string, string> = {},
+): Promise<Place> {
+  const made = await place(t, fleetFiles);
   const database = openDatabase(made.state);
   const log = new EventRepository(database);
   for (const [after, event] of events) log.append(event, BEGAN + after);
@@ -65,4 +69,28 @@ test('a machine that was never heard of is an error that says when one is known'
   assert.equal(status, 1);
   assert.match(stderr, /^bladeroot: no boot of web09 is known here; .*serve/);
   assert.equal((await bladeroot(['blade', 'boots', 'web01', '--last', '0'])).status, 2);
+});
+
+test('the boots of several blades are told one blade after the other, by a host list', async (t) => {
+  const other: [number, BladerootEvent][] = [
+    [0, { type: 'dhcp.discover', mac: '52:54:00:77:00:12', blade: 'web02', client: 'ipxe' }],
+    [1500, { type: 'boot.script', blade: 'web02', message: 'local-disk' }],
+  ];
+  const fleet = `name: lab
+network: { subnet: 10.77.0.0/24 }
+blades:
+  web01: { mac: "52:54:00:77:00:11", address: 10.77.0.11 }
+  web02: { mac: "52:54:00:77:00:12", address: 10.77.0.12 }
+`;
+  const { bladeroot } = await placeWith(t, [...FIRST, ...other, ...SECOND], { 'fleet.yaml': fleet });
+  const { stdout } = await bladeroot(['blade', 'boots', 'web[01-02]', '--last', '1']);
+  assert.deepEqual(stdout.match(/^web\S+, boot \d/gm), ['web01, boot 2', 'web02, boot 1']);
+  const all = await bladeroot(['blade', 'boots', '@all', '!web01', '--json']);
+  assert.deepEqual(
+    JSON.parse(all.stdout).map(({ machine }: { machine: string }) => machine),
+    ['web02'],
+  );
+  const unknown = await bladeroot(['blade', 'boots', 'web[02-03]']);
+  assert.equal(unknown.status, 1);
+  assert.match(unknown.stderr, /no blade web03 \(of web\[02-03\]\); did you mean web0[12]\?/);
 });

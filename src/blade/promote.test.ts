@@ -104,7 +104,7 @@ test('a blade that holds all becomes the root, with the fleet folder of the rele
   const port = await bootServices(t);
   const { options, release, told } = await setScene(t, port);
   const promoted = await promote(options);
-  assert.deepEqual(promoted, { url: `http://127.0.0.1:${port}`, release });
+  assert.deepEqual(promoted, { url: `http://127.0.0.1:${port}`, release, canPublish: false });
   assert.equal(await readFile(join(options.fleetDirectory, 'fleet.yaml'), 'utf8'), 'name: test\n');
   assert.equal(await told(), 'enable --now bladeroot-root.service\n');
 });

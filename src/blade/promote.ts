@@ -1,13 +1,14 @@
 /** Makes a blade the root, out of nothing but what it carries. */
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { BladerootError, describeError, errorCode } from '../errors.ts';
 import type { SnapshotLayer } from '../image/statement.ts';
-import { readPublicKey } from '../release/keys.ts';
+import { placeCarriedKey, privateKeyFile, readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { readSnapshot } from '../release/snapshots.ts';
 import { releaseBlobs, type ReleaseStatement } from '../release/statement.ts';
+import { sha256 } from '../store/digest.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { syncDirectory } from '../system/write-file.ts';
@@ -24,12 +25,19 @@ export interface PromoteOptions {
   onStep(step: string): void;
 }
 
+export interface Promoted {
+  url: string;
+  release: ReleaseStatement;
+  /** Whether it has the fleet's key, which may ask for a passphrase. */
+  canPublish: boolean;
+}
+
 /**
- * Checks that this blade holds all that a root needs, puts the fleet folder in its place, and starts the boot services,
- * now and at every boot.
+ * Checks that this blade holds all that a root needs, puts the fleet folder and the key in their places, and starts the
+ * boot services, now and at every boot.
  * @throws BladerootError `NOT_WHOLE` that says what is missing, `SIGNATURE_INVALID`, `PROMOTE_FAILED`
  */
-export async function promote(options: PromoteOptions): Promise<{ url: string; release: ReleaseStatement }> {
+export async function promote(options: PromoteOptions): Promise<Promoted> {
   const { stateDirectory, onStep } = options;
   const name = (await readBladeState(stateDirectory))?.name;
   const publicKey = await readPublicKey(stateDirectory);
@@ -60,11 +68,31 @@ export async function promote(options: PromoteOptions): Promise<{ url: string; r
   }
   onStep(`placing the fleet folder at ${options.fleetDirectory}`);
   await placeFleetFolder(store.blobPath(release.config.digest), options.fleetDirectory);
+  const canPublish = await placeKey(store, release, options);
   onStep('starting the boot services');
   await run('systemctl', ['enable', '--now', ROOT_UNIT]);
   const url = `http://${blade.address}:${options.port}`;
   await waitForAnswer(url);
-  return { url, release };
+  return { url, release, canPublish };
+}
+
+/** Returns whether there is a key here with which the next release can be signed. */
+async function placeKey(
+  store: Store,
+  { key }: ReleaseStatement,
+  { stateDirectory, onStep }: PromoteOptions,
+): Promise<boolean> {
+  if (key !== undefined) {
+    onStep("placing the fleet's key: publishing asks for its passphrase");
+    const pem = await readFile(store.blobPath(key.digest));
+    if (sha256(pem) !== key.digest) {
+      throw new BladerootError('NOT_WHOLE', "the fleet's key that this blade carries is damaged", {
+        hint: 'promote another blade, or mend this one: `bladeroot snapshot verify --repair-from URL`',
+      });
+    }
+    await placeCarriedKey(stateDirectory, pem.toString());
+  }
+  return (await privateKeyFile(stateDirectory)).kind !== 'elsewhere';
 }
 
 async function missingFrom(

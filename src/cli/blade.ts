@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
+import { expandHosts, HOST_LIST_HELP, isHostPattern } from '../fleet/host-list.ts';
 import { loadFleet } from '../fleet/load.ts';
 import { resolveBlade, resolveFleet } from '../fleet/resolve.ts';
 import { adoptCommand } from './blade/adopt.ts';
@@ -20,18 +21,24 @@ export function bladeCommands(signal: AbortSignal): Command {
 function list(signal: AbortSignal): Command {
   return leaf('list', 'list the blades of the fleet folder, or the machines that wait for a name', [
     'bladeroot blade list',
+    "bladeroot blade list @profile:web '!web07'",
     'bladeroot blade list --pending    # on the root',
   ])
+    .argument('[blades...]', `${HOST_LIST_HELP} (all of them when left out)`)
     .option('--pending', 'the machines that have said hello to this root and are no blades yet')
-    .action(async ({ pending }: { pending?: true }, command: Command) => {
+    .action(async (hosts: string[], { pending }: { pending?: true }, command: Command) => {
       const context = contextOf(command, signal);
       if (pending === true) listPending(context);
-      else await listBlades(context);
+      else await listBlades(context, hosts);
     });
 }
 
-async function listBlades({ fleetDirectory, output }: Context): Promise<void> {
-  const blades = resolveFleet(await loadFleet(fleetDirectory));
+async function listBlades({ fleetDirectory, output }: Context, hosts: string[]): Promise<void> {
+  const fleet = await loadFleet(fleetDirectory);
+  const blades =
+    hosts.length === 0
+      ? resolveFleet(fleet)
+      : expandHosts(hosts, fleet).map((name) => resolveBlade(fleet, name));
   const rows = blades.map((blade) => [
     blade.name,
     blade.address,
@@ -46,11 +53,18 @@ async function listBlades({ fleetDirectory, output }: Context): Promise<void> {
 function show(signal: AbortSignal): Command {
   return leaf('show', 'show all that a blade is, from defaults, profiles and itself', [
     'bladeroot blade show web01',
+    'bladeroot blade show web[01-20]',
   ])
-    .argument('<name>', 'the blade')
-    .action(async (name: string, _options, command: Command) => {
+    .argument('<blades...>', HOST_LIST_HELP)
+    .action(async (hosts: string[], _options, command: Command) => {
       const { fleetDirectory, output } = contextOf(command, signal);
-      const blade = resolveBlade(await loadFleet(fleetDirectory), name);
-      output.result(blade, stringify(blade).trimEnd());
+      const fleet = await loadFleet(fleetDirectory);
+      const blades = expandHosts(hosts, fleet).map((name) => resolveBlade(fleet, name));
+      // One blade that is named plainly is an object, whatever else is a list: scripts know which they get.
+      const isOne = hosts.length === 1 && !hosts.some(isHostPattern);
+      output.result(
+        isOne ? blades[0] : blades,
+        blades.map((blade) => stringify(blade).trimEnd()).join('\n---\n'),
+      );
     });
 }

@@ -1,24 +1,35 @@
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Command } from 'commander';
-import { BladerootError } from '../errors.ts';
+import { BladerootError, errorCode } from '../errors.ts';
 import { exampleFleet } from '../fleet/example.ts';
-import { createKeys } from '../release/keys.ts';
+import { keyId } from '../release/envelope.ts';
+import {
+  createKeys,
+  readPublicKey,
+  readPublicKeyFile,
+  writePublicKey,
+  type AskPassphrase,
+} from '../release/keys.ts';
 import { Store } from '../store/store.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
 import { contextOf, leaf } from './command.ts';
+import { newPassphraseFrom } from './passphrase.ts';
 import { namesIn } from '../system/read-file.ts';
 
 export function initCommand(signal: AbortSignal): Command {
   return leaf('init', "make the fleet's key, its store, and an example of a fleet folder", [
     'bladeroot init                                  # in /etc/bladeroot and /var/lib/bladeroot',
-    'bladeroot init --name prod --subnet 10.1.0.0/22',
+    'bladeroot init --name prod --subnet 10.1.0.0/22 --passphrase',
   ])
     .option('--name <name>', 'name of the fleet', 'fleet')
     .option('--subnet <cidr>', "the blades' subnet", '192.168.77.0/24')
-    .action(async (options: { name: string; subnet: string }, command: Command) => {
+    .option('--passphrase', 'ask for a passphrase for the key, so that blades can carry it')
+    .option('--passphrase-file <file>', 'whose first line is that passphrase')
+    .option('--public-key <file>', 'the public half of a key that is kept elsewhere: none is made here')
+    .action(async (options: InitOptions, command: Command) => {
       const { stateDirectory, fleetDirectory, output } = contextOf(command, signal);
-      const newKey = await createKeys(stateDirectory);
+      const newKey = await provideKey(stateDirectory, options);
       await Store.open(join(stateDirectory, 'store'));
       const newFolder = await writeExample(fleetDirectory, options.name, options.subnet);
       const result = { state: stateDirectory, fleet: fleetDirectory, newKey, newFolder };
@@ -31,6 +42,43 @@ export function initCommand(signal: AbortSignal): Command {
       ];
       output.result(result, lines.join('\n'));
     });
+}
+
+interface InitOptions {
+  name: string;
+  subnet: string;
+  passphrase?: boolean;
+  passphraseFile?: string;
+  publicKey?: string;
+}
+
+/** Returns whether a key was made, or its public half taken. */
+async function provideKey(
+  stateDirectory: string,
+  { passphrase, passphraseFile, publicKey }: InitOptions,
+): Promise<boolean> {
+  const asked = passphrase === true || passphraseFile !== undefined;
+  if (publicKey === undefined) {
+    const ask: AskPassphrase | undefined = asked ? newPassphraseFrom(passphraseFile) : undefined;
+    return await createKeys(stateDirectory, ask);
+  }
+  if (asked) {
+    throw new BladerootError('BAD_OPTIONS', '--public-key and a passphrase exclude each other', {
+      hint: 'the passphrase is for who keeps the private half',
+    });
+  }
+  const given = await readPublicKeyFile(publicKey);
+  const there = await readPublicKey(stateDirectory).catch((error: unknown) => {
+    if (errorCode(error) !== 'NO_KEY') throw error;
+    return undefined;
+  });
+  if (there === undefined) await writePublicKey(stateDirectory, given);
+  else if (keyId(there) !== keyId(given)) {
+    throw new BladerootError('WRONG_KEY', `${stateDirectory} has another key already (${keyId(there)})`, {
+      hint: "name an empty directory with --state; a fleet's blades trust one key, for good",
+    });
+  }
+  return there === undefined;
 }
 
 /** Writes into an empty or new folder only; returns whether it did. */

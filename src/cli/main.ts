@@ -15,6 +15,7 @@ const COMMANDS: Readonly<Record<string, (signal: AbortSignal) => Promise<Command
   snapshot: async (signal) => (await import('./snapshot.ts')).snapshotCommands(signal),
   blade: async (signal) => (await import('./blade.ts')).bladeCommands(signal),
   release: async (signal) => (await import('./release.ts')).releaseCommands(signal),
+  key: async (signal) => (await import('./key.ts')).keyCommands(signal),
   boot: async (signal) => (await import('./boot.ts')).bootCommands(signal),
   doctor: async (signal) => (await import('./doctor.ts')).doctorCommand(signal),
   serve: async (signal) => (await import('./serve.ts')).serveCommand(signal),

@@ -10,8 +10,18 @@ export function promoteCommand(signal: AbortSignal): Command {
   ]).action(async (_options, command: Command) => {
     const { stateDirectory, fleetDirectory, output } = contextOf(command, signal);
     const onStep = (step: string): void => output.step(step);
-    const { url, release } = await promote({ stateDirectory, fleetDirectory, port: HTTP_PORT, onStep });
-    const text = `this blade is the root now: ${url}, release ${release.sequence} for ${release.blades.length} blades`;
-    output.result({ url, release: release.sequence }, text);
+    const { url, release, canPublish } = await promote({
+      stateDirectory,
+      fleetDirectory,
+      port: HTTP_PORT,
+      onStep,
+    });
+    const text = [
+      `this blade is the root now: ${url}, release ${release.sequence} for ${release.blades.length} blades`,
+      canPublish
+        ? "it has the fleet's key: `bladeroot release publish` works here"
+        : "it has not the fleet's key: publishing takes --key or --sign-with",
+    ];
+    output.result({ url, release: release.sequence, canPublish }, text.join('\n'));
   });
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { loadFleet } from '../fleet/load.ts';
-import { readPrivateKey, readPublicKey } from '../release/keys.ts';
+import { privateKeyFile, readPublicKey, UNCARRIED_KEY } from '../release/keys.ts';
 import { publishRelease, type Published, type PublishRequest } from '../release/publish.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { findSnapshot } from '../release/find-snapshot.ts';
@@ -9,6 +9,7 @@ import type { ReleaseStatement } from '../release/statement.ts';
 import { BladerootError } from '../errors.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
 import { bytes, table } from './output.ts';
+import { openSigningKey, withSigningOptions, type SigningOptions } from './signing.ts';
 import { locked, openStore } from './store.ts';
 
 export function releaseCommands(signal: AbortSignal): Command {
@@ -20,17 +21,18 @@ export function releaseCommands(signal: AbortSignal): Command {
 }
 
 function publish(signal: AbortSignal): Command {
-  return leaf('publish', 'make the next release from a snapshot and the fleet folder', [
+  const command = leaf('publish', 'make the next release from a snapshot and the fleet folder', [
     'bladeroot release publish                            # the newest snapshot',
     'bladeroot release publish --snapshot debian -m "nginx 1.26"',
+    'bladeroot release publish --key /media/usb/release.key',
   ])
     .option('--snapshot <id|tree>', 'the snapshot (the newest one of all when left out)')
-    .option('-m, --message <why>', 'why, for those who read the list later')
-    .action(async (options: PublishCommandOptions, command: Command) => {
+    .option('-m, --message <why>', 'why, for those who read the list later');
+  return withSigningOptions(command).action(
+    async (options: PublishCommandOptions & SigningOptions, command: Command) => {
       const context = contextOf(command, signal);
-      const { stateDirectory, fleetDirectory } = context;
-      const key = await readPrivateKey(stateDirectory);
-      const fleet = await loadFleet(fleetDirectory);
+      const fleet = await loadFleet(context.fleetDirectory);
+      const key = await openSigningKey(context, options);
       const store = await openStore(context);
       const { release, isNew } = await locked(context, store, 'shared', () =>
         publishFrom(context, { store, key, fleet }, options),
@@ -40,7 +42,8 @@ function publish(signal: AbortSignal): Command {
         ? `release ${sequence}: snapshot ${snapshot.id.slice(0, 12)} of ${snapshot.tree} for ${blades.length} blades`
         : `nothing has changed since release ${sequence}: no new one was made`;
       context.output.result({ sequence, isNew }, text);
-    });
+    },
+  );
 }
 
 interface PublishCommandOptions {
@@ -56,6 +59,7 @@ export async function publishFrom(
   options: PublishCommandOptions,
 ): Promise<Published> {
   const publicKey = await readPublicKey(stateDirectory);
+  const file = await privateKeyFile(stateDirectory);
   const snapshot =
     options.snapshot === undefined
       ? (await readSnapshots(store, publicKey)).at(-1)
@@ -65,19 +69,22 @@ export async function publishFrom(
       hint: 'make one with `bladeroot snapshot pack TREE`',
     });
   }
-  return await publishRelease({
+  const published = await publishRelease({
     store,
     releases: new ReleaseRepository(stateDirectory, publicKey),
     fleet,
     fleetDirectory,
     snapshot,
     key,
+    carriedKey: file.kind === 'encrypted' ? file.pem : undefined,
     message: options.message,
     signal,
     onStep: (step) => output.step(step),
     onInitrd: ({ doneBytes, totalBytes }) =>
       output.progress(() => `building the initrd: ${bytes(doneBytes)} of ${bytes(totalBytes)}`),
   });
+  if (file.kind === 'plain') output.step(`warning: ${UNCARRIED_KEY.message}; ${UNCARRIED_KEY.hint}`);
+  return published;
 }
 
 function list(signal: AbortSignal): Command {

@@ -128,7 +128,8 @@ function checkOverlaps(networks: [Path, DraftNetwork][], { place }: Surroundings
     before.push([path, subnet]);
     if (other === undefined) return [];
     const [at, { text: theirs }] = other;
-    const message = `${text} overlaps ${theirs} of ${at.join('.')} (${place([...at, 'subnet'])}); each network needs addresses of its own`;
+    const first = place([...at, 'subnet'], [...path, 'subnet']);
+    const message = `${text} overlaps ${theirs} of ${at.join('.')} (${first}); each network needs addresses of its own`;
     return [{ path: [...path, 'subnet'], message }];
   });
 }

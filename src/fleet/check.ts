@@ -17,8 +17,8 @@ export interface Surroundings {
   profiles: readonly string[];
   /** Whether something has a fault of its own, and so is not there to be looked at. */
   faulty(path: Path): boolean;
-  /** Says where something stands, as `line 12` or `profiles/web.yaml:3`. */
-  place(path: Path): string;
+  /** Says where something stands for who reads about another place: `line 12` in the same file, or `profiles/web.yaml:3`. */
+  place(path: Path, from: Path): string;
 }
 
 /** What is wrong between the fields of a fleet, each of which is right by itself. Pure. */
@@ -82,10 +82,9 @@ function checkUnique(
       owners.set(value, name);
       return [];
     }
-    const first = `blade ${owner} has it already (${place(['blades', owner, field])})`;
-    return [
-      { path: ['blades', name, field], message: `${value} stands twice: ${first}; each blade needs its own` },
-    ];
+    const path = ['blades', name, field];
+    const first = `blade ${owner} has it already (${place(['blades', owner, field], path)})`;
+    return [{ path, message: `${value} stands twice: ${first}; each blade needs its own` }];
   });
 }
 

@@ -10,16 +10,32 @@ export interface NewBlade {
 }
 
 /** The text with one blade more, after the last one. The text is that of a fleet without faults. */
-export function addBlade(text: string, name: string, { mac, address, profile = [] }: NewBlade): string {
-  const value = {
-    mac,
-    address,
-    ...(profile.length === 0 ? {} : { profile: profile.length === 1 ? profile[0] : profile }),
-  };
+export function addBlade(text: string, name: string, blade: NewBlade): string {
+  const value = valueOf(blade);
   const wanted = withBlade(dataOf(text), name, value);
   const line = insertLine(text, name, value);
   if (line !== undefined && isDeepStrictEqual(dataOf(line), wanted)) return line;
   return rewrite(text, name, value);
+}
+
+/** What stands in `blades/NAME.yaml`. */
+export function bladeFile(blade: NewBlade): string {
+  const document = new Document(valueOf(blade), { version: '1.2' });
+  if (isMap(document.contents)) quoteMac(document.contents);
+  return document.toString({ lineWidth: 0 });
+}
+
+/** Whether fleet.yaml itself has any blades. */
+export function hasBlades(text: string): boolean {
+  return (bladesOf(parse(text))?.items.length ?? 0) > 0;
+}
+
+function valueOf({ mac, address, profile = [] }: NewBlade): object {
+  return {
+    mac,
+    address,
+    ...(profile.length === 0 ? {} : { profile: profile.length === 1 ? profile[0] : profile }),
+  };
 }
 
 /** A line below the last blade, or below the word `blades:` with nothing behind it; undefined where it has to go elsewhere. */
@@ -57,13 +73,17 @@ function placeBelow(text: string): { end: number; indent: string } | undefined {
 function flowLine(name: string, value: object): string {
   const made = new Document({ [name]: value }, { version: '1.2' });
   const map = made.get(name, true);
-  if (isMap(map)) map.flow = true;
-  // Base 60 of YAML 1.1 would make numbers of some MAC addresses: every reader gets a string.
-  for (const pair of isMap(map) ? map.items : []) {
-    if (isScalar(pair.key) && pair.key.value === 'mac' && isScalar(pair.value))
-      pair.value.type = 'QUOTE_DOUBLE';
+  if (isMap(map)) {
+    map.flow = true;
+    quoteMac(map);
   }
   return made.toString({ lineWidth: 0 }).trimEnd();
+}
+
+/** Base 60 of YAML 1.1 would make numbers of some MAC addresses: every reader gets a string. */
+function quoteMac(map: YAMLMap): void {
+  const mac = map.get('mac', true);
+  if (isScalar(mac)) mac.type = 'QUOTE_DOUBLE';
 }
 
 /** Where there is no map with lines yet: comments and order are kept, spaces may not be. */

@@ -1,28 +1,52 @@
+import type { Dirent } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, posix } from 'node:path';
 import type { z } from 'zod';
 import { BladerootError, errorCode } from '../errors.ts';
 import { checkFleet, type Fault } from './check.ts';
-import { FleetErrors } from './findings.ts';
+import { FleetErrors, type Finding } from './findings.ts';
+import { FLEET_FILE, FleetSource, PART_FOLDERS, type FleetTexts } from './fleet-source.ts';
 import { draftSchema, fleetSchema, type Fleet } from './schema.ts';
-import { YamlSource, type Path } from './source.ts';
+import type { Path } from './source.ts';
 
-export const FLEET_FILE = 'fleet.yaml';
+/** What a fleet is made of. */
+export interface FleetFiles {
+  texts: FleetTexts;
+  /** Names of the folders in overlays/. */
+  overlays: readonly string[];
+}
+
+/** A fleet without faults, and where everything in it is written. */
+export interface LoadedFleet {
+  fleet: Fleet;
+  source: FleetSource;
+  overlays: readonly string[];
+}
 
 /**
  * Reads a fleet folder.
  * @throws BladerootError `FLEET_MISSING` when there is none, FleetErrors with every fault in it.
  */
 export async function loadFleet(dir: string): Promise<Fleet> {
-  return parseFleet(await readFleetFile(dir), await listOverlays(dir));
+  return (await loadFolder(dir)).fleet;
+}
+
+/** The same, with what tells where a value comes from. */
+export async function loadFolder(dir: string): Promise<LoadedFleet> {
+  return parseFolder(await readFleetFiles(dir));
 }
 
 /**
- * Reads the text of `fleet.yaml`, with the names of the folders that there are in overlays/.
+ * Reads the text of a fleet that stands in `fleet.yaml` alone, with the names of the folders that there are in overlays/.
  * @throws FleetErrors with every fault in it.
  */
 export function parseFleet(text: string, overlays: readonly string[]): Fleet {
-  const source = new YamlSource(FLEET_FILE, text);
+  return parseFolder({ texts: new Map([[FLEET_FILE, text]]), overlays }).fleet;
+}
+
+/** @throws FleetErrors with every fault in it. */
+export function parseFolder({ texts, overlays }: FleetFiles): LoadedFleet {
+  const source = new FleetSource(texts);
   if (source.syntaxErrors.length > 0) throw new FleetErrors(source.syntaxErrors);
   const parsed = fleetSchema.safeParse(source.data);
   const faults = [
@@ -32,19 +56,21 @@ export function parseFleet(text: string, overlays: readonly string[]): Fleet {
       profiles: keysOf(source.data, 'profiles'),
       faulty: (path) =>
         parsed.error?.issues.some((issue) => shownPath(pathOf(issue)) === shownPath(path)) === true,
-      place: (path) => `line ${source.lineOf(path)}`,
+      place: (path, from) => shownPlace(source, path, from),
     }),
   ];
-  const findings = [
-    ...source.duplicateKeys(),
-    ...faults.map(({ path, message }) => ({
-      file: FLEET_FILE,
-      line: source.lineOf(path),
-      message: path.length === 0 ? message : `${shownPath(path)}: ${message}`,
-    })),
-  ];
+  const findings = [...source.findings, ...faults.map((fault) => findingOf(source, fault))];
   if (parsed.data === undefined || findings.length > 0) throw new FleetErrors(findings);
-  return parsed.data;
+  return { fleet: parsed.data, source, overlays };
+}
+
+/** @throws BladerootError `FLEET_MISSING` */
+export async function readFleetFiles(dir: string): Promise<FleetFiles> {
+  const texts = new Map([[FLEET_FILE, await readFleetFile(dir)]]);
+  for (const folder of PART_FOLDERS) {
+    for (const file of await listYaml(dir, folder)) texts.set(file, await readFile(join(dir, file), 'utf8'));
+  }
+  return { texts, overlays: await listOverlays(dir) };
 }
 
 async function readFleetFile(dir: string): Promise<string> {
@@ -59,15 +85,45 @@ async function readFleetFile(dir: string): Promise<string> {
   }
 }
 
+/** All files that look like YAML below a folder, sorted by their path; what an editor or git keeps hidden is left out. */
+async function listYaml(dir: string, folder: string): Promise<string[]> {
+  const entries = await entriesOf(join(dir, folder));
+  const files = await Promise.all(
+    entries
+      .filter(({ name }) => !name.startsWith('.'))
+      .map(async (entry) => {
+        const path = posix.join(folder, entry.name);
+        if (entry.isDirectory()) return await listYaml(dir, path);
+        return /\.ya?ml$/.test(entry.name) ? [path] : [];
+      }),
+  );
+  return files.flat().sort();
+}
+
 /** The names of the folders in overlays/. */
 export async function listOverlays(dir: string): Promise<string[]> {
+  const entries = await entriesOf(join(dir, 'overlays'));
+  return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+}
+
+async function entriesOf(dir: string): Promise<Dirent[]> {
   try {
-    const entries = await readdir(join(dir, 'overlays'), { withFileTypes: true });
-    return entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    return await readdir(dir, { withFileTypes: true });
   } catch (error) {
     if (errorCode(error) === 'ENOENT') return [];
     throw error;
   }
+}
+
+function findingOf(source: FleetSource, { path, message }: Fault): Finding {
+  const { file, line } = source.placeOf(path);
+  return { file, line, message: path.length === 0 ? message : `${shownPath(path)}: ${message}` };
+}
+
+/** `line 12` for what stands in the same file as what it is said of, else `profiles/web.yaml:3`. */
+function shownPlace(source: FleetSource, path: Path, from: Path): string {
+  const { file, line } = source.placeOf(path);
+  return file === source.placeOf(from).file ? `line ${line}` : `${file}:${line}`;
 }
 
 type Issue = z.core.$ZodIssue;

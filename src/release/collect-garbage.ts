@@ -1,5 +1,5 @@
 /** Removes from a store what neither a listed snapshot nor a release names. */
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BladerootError } from '../errors.ts';
@@ -11,6 +11,7 @@ import { syncDirectory } from '../system/write-file.ts';
 import { dropWays } from './drop-ways.ts';
 import { pathsNamedBy } from './named-paths.ts';
 import type { ReleaseRepository } from './repository.ts';
+import { publicHalf, type SigningKey } from './signing-key.ts';
 import { readListed, signSnapshot } from './snapshots.ts';
 import type { ReleaseStatement } from './statement.ts';
 
@@ -19,7 +20,7 @@ export interface GarbageOptions {
   releases: ReleaseRepository;
   publicKey: KeyObject;
   /** The fleet's private key: with it snapshots that can be had by several ways are left with those that cost least. */
-  key?: KeyObject | undefined;
+  key?: SigningKey | undefined;
   /** Only says what would be removed. */
   dryRun?: boolean | undefined;
   signal?: AbortSignal | undefined;
@@ -66,7 +67,7 @@ async function readAll({ store, releases, publicKey, key }: GarbageOptions): Pro
   statements: SnapshotStatement[];
   releases: ReleaseStatement[];
 }> {
-  const listed = await readListed(store, key === undefined ? publicKey : createPublicKey(key));
+  const listed = await readListed(store, key === undefined ? publicKey : publicHalf(key));
   const [damaged] = listed.damaged;
   if (damaged !== undefined) {
     throw unsure(

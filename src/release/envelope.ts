@@ -25,8 +25,17 @@ export function keyId(key: KeyObject): string {
 /** Signs `statement` (anything JSON can hold) with an ed25519 private key; the result is the envelope's text. */
 export function seal(payloadType: string, statement: unknown, privateKey: KeyObject): string {
   const payload = Buffer.from(JSON.stringify(statement));
-  const sig = sign(null, preAuthEncoding(payloadType, payload), privateKey).toString('base64');
-  const signatures = [{ keyid: keyId(privateKey), sig }];
+  const signature = sign(null, preAuthEncoding(payloadType, payload), privateKey);
+  return sealed(payloadType, payload, { keyid: keyId(privateKey), signature });
+}
+
+/** The envelope's text, of a payload and the signature over its `preAuthEncoding`. */
+export function sealed(
+  payloadType: string,
+  payload: Buffer,
+  { keyid, signature }: { keyid: string; signature: Buffer },
+): string {
+  const signatures = [{ keyid, sig: signature.toString('base64') }];
   return `${JSON.stringify({ payloadType, payload: payload.toString('base64'), signatures })}\n`;
 }
 
@@ -66,8 +75,8 @@ export function openEnvelope<T>(
   return statement.data;
 }
 
-/** DSSE's PAE: "DSSEv1" SP LEN(type) SP type SP LEN(body) SP body. */
-function preAuthEncoding(payloadType: string, payload: Buffer): Buffer {
+/** What is signed, DSSE's PAE: "DSSEv1" SP LEN(type) SP type SP LEN(body) SP body. */
+export function preAuthEncoding(payloadType: string, payload: Buffer): Buffer {
   const head = `DSSEv1 ${Buffer.byteLength(payloadType)} ${payloadType} ${payload.length} `;
   return Buffer.concat([Buffer.from(head), payload]);
 }

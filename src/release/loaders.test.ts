@@ -30,18 +30,32 @@ test('the loaders of the system are stored: what a BIOS and what UEFI on x86-64 
 test('a loader is taken from the first place that has it; one that nobody needs may be missing', async (t) => {
   const directory = await folderOf(t, { 'second/here.efi': 'here' });
   const store = await Store.open(join(directory, 'store'));
-  const loaders = await storeLoaders(store, {
-    'here.efi': { paths: [join(directory, 'first/here.efi'), join(directory, 'second/here.efi')] },
-    'not-here.efi': { paths: [join(directory, 'not-here.efi')] },
-  });
+  const loaders = await storeLoaders(
+    store,
+    {},
+    {
+      'here.efi': { paths: [join(directory, 'first/here.efi'), join(directory, 'second/here.efi')] },
+      'not-here.efi': { paths: [join(directory, 'not-here.efi')] },
+    },
+  );
   assert.deepEqual(Object.keys(loaders), ['here.efi']);
+});
+
+test('where a package is missing, as on a promoted blade, the loaders of the release before stay', async (t) => {
+  const directory = await folderOf(t, {});
+  const store = await Store.open(join(directory, 'store'));
+  const kept = { digest: await store.putBlob(Buffer.from('loader')), bytes: 6 };
+  const sources = { 'undionly.kpxe': { paths: [join(directory, 'undionly.kpxe')], requiredFrom: 'ipxe' } };
+  assert.deepEqual(await storeLoaders(store, { 'undionly.kpxe': kept }, sources), { 'undionly.kpxe': kept });
+  const gone = { digest: 'ab'.repeat(32), bytes: 6 };
+  await assert.rejects(storeLoaders(store, { 'undionly.kpxe': gone }, sources), { code: 'NO_LOADER' });
 });
 
 test('a loader that every release must have is missed with the name of its package', async (t) => {
   const directory = await folderOf(t, {});
   const store = await Store.open(join(directory, 'store'));
   const missing = { paths: [join(directory, 'undionly.kpxe')], requiredFrom: 'ipxe' };
-  await assert.rejects(storeLoaders(store, { 'undionly.kpxe': missing }), {
+  await assert.rejects(storeLoaders(store, {}, { 'undionly.kpxe': missing }), {
     code: 'NO_LOADER',
     message: new RegExp(join(directory, 'undionly.kpxe')),
     hint: 'install the package ipxe',

@@ -24,13 +24,24 @@ const SOURCES: Record<string, Loader> = {
   'memtest.efi': { paths: ['/boot/memtest86+x64.efi'] },
 };
 
-/** Puts the loaders into the store. @throws BladerootError `NO_LOADER` that names the package to install */
-export async function storeLoaders(store: Store, sources = SOURCES): Promise<Record<string, Blob>> {
+/**
+ * Puts the loaders into the store. A promoted blade has no need of the packages: what they had stays as it was.
+ * @param before the loaders of the release before
+ * @throws BladerootError `NO_LOADER` that names the package to install
+ */
+export async function storeLoaders(
+  store: Store,
+  before: Readonly<Record<string, Blob>> = {},
+  sources = SOURCES,
+): Promise<Record<string, Blob>> {
   const loaders: Record<string, Blob> = {};
   for (const [name, { paths, requiredFrom }] of Object.entries(sources)) {
     const content = await readFirst(paths);
+    const last = before[name];
     if (content !== undefined) {
       loaders[name] = { digest: await store.putBlob(content), bytes: content.length };
+    } else if (last !== undefined && (await store.hasBlob(last.digest))) {
+      loaders[name] = last;
     } else if (requiredFrom !== undefined) {
       throw new BladerootError('NO_LOADER', `the loader ${paths[0]} is missing on this machine`, {
         hint: `install the package ${requiredFrom}`,

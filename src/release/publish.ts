@@ -1,6 +1,5 @@
 /** Makes a release: everything that a fleet is to run, in one signed statement. */
-import type { KeyObject } from 'node:crypto';
-import { createPublicKey } from 'node:crypto';
+import { dirname } from 'node:path';
 import { NO_MENU, type BootMenu } from '../boot/script.ts';
 import { BladerootError } from '../errors.ts';
 import type { Fleet, Network } from '../fleet/schema.ts';
@@ -10,15 +9,15 @@ import { SnapshotFiles } from '../image/snapshot-files.ts';
 import type { SnapshotStatement } from '../image/statement.ts';
 import { buildInitrd, type InitrdProgress } from '../initrd/build.ts';
 import { findKernel } from '../initrd/kernel.ts';
-import { encodeOverlay } from '../overlay/archive.ts';
-import { renderOverlay } from '../overlay/render.ts';
+import { renderFleet } from '../overlay/render-fleet.ts';
+import { readRendered, writeRendered } from '../overlay/rendered.ts';
 import type { Store } from '../store/store.ts';
 import { readAsset } from '../system/asset.ts';
 import { runForBytes } from '../system/run.ts';
 import { AGENT_PARTS, PROGRAM_AGENT, PROGRAM_NODE } from '../tree/program.ts';
-import { seal } from './envelope.ts';
 import { storeLoaders } from './loaders.ts';
 import { openRelease, type ReleaseRepository, type SignedRelease } from './repository.ts';
+import { publicHalf, sealWith, type SigningKey } from './signing-key.ts';
 import { RELEASE_TYPE } from './statement.ts';
 import type { Blob, ReleaseBlade, ReleaseNetwork, ReleaseStatement } from './statement.ts';
 
@@ -28,7 +27,9 @@ export interface PublishRequest {
   fleet: Fleet;
   fleetDirectory: string;
   snapshot: SnapshotStatement;
-  key: KeyObject;
+  key: SigningKey;
+  /** The private half under its passphrase (PEM), for blades to carry; undefined: they do not. */
+  carriedKey?: string | undefined;
   message?: string | undefined;
   signal?: AbortSignal | undefined;
   /** Called with what is being done, in words. */
@@ -52,7 +53,7 @@ export async function publishRelease(request: PublishRequest): Promise<Published
   const blades = await renderBlades(request, image);
   onStep?.('packing the fleet folder');
   const config = await putBlob(store, await packFolder(request.fleetDirectory));
-  const loaders = await storeLoaders(store);
+  const loaders = await storeLoaders(store, before?.loaders);
   onStep?.('building kernel and initrd');
   const kernel = await findKernel(image);
   const content: Omit<ReleaseStatement, 'sequence' | 'created' | 'message'> = {
@@ -64,6 +65,9 @@ export async function publishRelease(request: PublishRequest): Promise<Published
     initrd: await putBlob(store, await buildReleaseInitrd(request, image, kernel.version)),
     loaders,
     config,
+    ...(request.carriedKey === undefined
+      ? {}
+      : { key: await putBlob(store, Buffer.from(request.carriedKey)) }),
     blades,
     networks: networksOf(fleet).map(([name, network]) => releaseNetwork(name, network)),
   };
@@ -77,8 +81,8 @@ export async function publishRelease(request: PublishRequest): Promise<Published
     created: new Date().toISOString(),
     ...(request.message === undefined ? {} : { message: request.message }),
   };
-  const envelope = Buffer.from(seal(RELEASE_TYPE, statement, key));
-  const release = openRelease(envelope, createPublicKey(key));
+  const envelope = Buffer.from(await sealWith(RELEASE_TYPE, statement, key));
+  const release = openRelease(envelope, publicHalf(key));
   await releases.put(release);
   return { release, isNew: true };
 }
@@ -98,16 +102,20 @@ function sorted(value: unknown): unknown {
   );
 }
 
+/** Renders what has changed since it was last published, or tried to. */
 async function renderBlades(request: PublishRequest, image: ImageFiles): Promise<ReleaseBlade[]> {
-  const { fleet, fleetDirectory, store } = request;
+  const { fleet, fleetDirectory: fleetDir, releases, snapshot, store, signal } = request;
+  const stateDirectory = dirname(releases.directory);
   const blades = resolveFleet(fleet);
-  const rendered: ReleaseBlade[] = [];
-  for (const blade of blades) {
-    request.signal?.throwIfAborted();
-    const entries = await renderOverlay({ blade, fleet, blades, fleetDir: fleetDirectory, image });
-    rendered.push(releaseBlade(blade, await putBlob(store, encodeOverlay(entries))));
-  }
-  return rendered;
+  const before = await readRendered(stateDirectory, snapshot.id);
+  const release = { snapshot: { id: snapshot.id, tree: snapshot.tree } };
+  const { overlays } = await renderFleet({ fleet, blades, fleetDir, image, release, store, before, signal });
+  await writeRendered(stateDirectory, snapshot.id, overlays);
+  return blades.map((blade) => {
+    const overlay = overlays.get(blade.name);
+    if (overlay === undefined) throw new Error(`${blade.name} was not rendered`);
+    return releaseBlade(blade, { digest: overlay.digest, bytes: overlay.bytes });
+  });
 }
 
 function releaseNetwork(name: string, network: Network): ReleaseNetwork {
@@ -159,7 +167,7 @@ async function buildReleaseInitrd(
       });
     }
   }
-  const publicKey = createPublicKey(request.key).export({ type: 'spki', format: 'pem' });
+  const publicKey = publicHalf(request.key).export({ type: 'spki', format: 'pem' });
   const { bytes } = await buildInitrd({
     image,
     kernel: { version },

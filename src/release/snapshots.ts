@@ -1,5 +1,5 @@
 /** Snapshots as they are trusted: a statement signed by the fleet's key. */
-import { createPublicKey, type KeyObject } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { BladerootError, errorCode } from '../errors.ts';
 import { snapshotStatementSchema, type PackWay, type SnapshotStatement } from '../image/statement.ts';
 import type { Digest } from '../store/digest.ts';
@@ -7,7 +7,8 @@ import { fetchBytes } from '../store/fetch.ts';
 import { snapshotPath } from '../store/layout.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
-import { openEnvelope, seal } from './envelope.ts';
+import { openEnvelope } from './envelope.ts';
+import { publicHalf, sealWith, type SigningKey } from './signing-key.ts';
 
 const SNAPSHOT_TYPE = 'application/vnd.bladeroot.snapshot+json';
 
@@ -24,9 +25,9 @@ export interface SignedSnapshot {
 export async function signSnapshot(
   store: Store,
   statement: SnapshotStatement,
-  key: KeyObject,
+  key: SigningKey,
 ): Promise<void> {
-  await store.putSnapshot(statement.id, Buffer.from(seal(SNAPSHOT_TYPE, statement, key)));
+  await store.putSnapshot(statement.id, Buffer.from(await sealWith(SNAPSHOT_TYPE, statement, key)));
 }
 
 /**
@@ -37,9 +38,9 @@ export async function signSnapshot(
 export async function listSnapshot(
   store: Store,
   statement: SnapshotStatement,
-  key: KeyObject,
+  key: SigningKey,
 ): Promise<SnapshotStatement> {
-  const listed = await readIfSound(store, statement.id, createPublicKey(key));
+  const listed = await readIfSound(store, statement.id, publicHalf(key));
   if (listed !== undefined && (await isHere(store, listed))) return listed;
   await signSnapshot(store, statement, key);
   return statement;

@@ -57,6 +57,8 @@ export const releaseSchema = z.strictObject({
   loaders: z.record(z.string(), blobSchema),
   /** The fleet folder, as a tar archive: what a blade needs to be root. */
   config: blobSchema,
+  /** The signing key under its passphrase (PEM): whoever knows that can publish from any blade. Absent: it has none. */
+  key: blobSchema.optional(),
   blades: z.array(releaseBladeSchema),
   /** Releases from the time of a single network do not say it: `releaseNetworks` makes them of the blades. */
   networks: z.array(releaseNetworkSchema).optional(),
@@ -86,6 +88,7 @@ export function releaseBlobs(release: ReleaseStatement): Blob[] {
     release.kernel,
     release.initrd,
     release.config,
+    ...(release.key === undefined ? [] : [release.key]),
     ...Object.values(release.loaders),
     ...release.blades.map((blade) => blade.overlay),
   ];

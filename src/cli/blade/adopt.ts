@@ -1,5 +1,4 @@
 /** Gives a machine that waits its name: in fleet.yaml, and with a release, so that it goes on by itself. */
-import type { KeyObject } from 'node:crypto';
 import { networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
 import { BladerootError, errorCode } from '../../errors.ts';
@@ -10,22 +9,24 @@ import { describeMachine, identityOf, type Machine } from '../../fleet/machine.t
 import { didYouMean, nameList } from '../../fleet/nearest.ts';
 import type { Fleet } from '../../fleet/schema.ts';
 import { parseMac } from '../../net/mac.ts';
-import { readPrivateKey, readPublicKey } from '../../release/keys.ts';
+import { readPublicKey } from '../../release/keys.ts';
 import type { Published } from '../../release/publish.ts';
 import { ReleaseRepository } from '../../release/repository.ts';
+import type { SigningKey } from '../../release/signing-key.ts';
 import { collect, contextOf, leaf, type Context } from '../command.ts';
 import { publishFrom } from '../release.ts';
+import { openSigningKey, withSigningOptions, type SigningOptions } from '../signing.ts';
 import { locked, openStore } from '../store.ts';
 import { readPending } from './pending.ts';
 
-interface AdoptOptions {
+interface AdoptOptions extends SigningOptions {
   address?: string;
   profile: string[];
   publish: boolean;
 }
 
 export function adoptCommand(signal: AbortSignal): Command {
-  return leaf('adopt', 'on the root: make a blade of a machine that waits for a name', [
+  const command = leaf('adopt', 'on the root: make a blade of a machine that waits for a name', [
     'bladeroot blade adopt 52:54:00:12:34:56 web01 --profile web',
     'bladeroot blade adopt 4QX0P33 db01 --address 10.77.0.31    # by its serial number',
     'bladeroot blade list --pending                             # which machines wait',
@@ -34,8 +35,9 @@ export function adoptCommand(signal: AbortSignal): Command {
     .argument('<name>', 'the name of the blade, which is its host name')
     .option('--address <address>', 'its address (the next free one when left out)')
     .option('--profile <name>', 'a profile; can be given again and again', collect, [])
-    .option('--no-publish', 'only write fleet.yaml: the machine goes on after the next `release publish`')
-    .action(async (machine: string, name: string, options: AdoptOptions, command: Command) => {
+    .option('--no-publish', 'only write fleet.yaml: the machine goes on after the next `release publish`');
+  return withSigningOptions(command).action(
+    async (machine: string, name: string, options: AdoptOptions, command: Command) => {
       const context = contextOf(command, signal);
       const fleet = await loadFleet(context.fleetDirectory);
       const unlock = await lockFolder(context.fleetDirectory, signal);
@@ -44,7 +46,8 @@ export function adoptCommand(signal: AbortSignal): Command {
       } finally {
         await unlock();
       }
-    });
+    },
+  );
 }
 
 async function adopt(
@@ -59,20 +62,26 @@ async function adopt(
   );
   const { mac } = machine;
   // What publishing takes has to be there before anything is written.
-  const key = options.publish ? await keyOf(stateDirectory) : undefined;
+  const key = options.publish ? await keyOf(context, options) : undefined;
   const snapshot = options.publish ? await currentSnapshot(stateDirectory) : undefined;
 
   const before = await loadFleet(fleetDirectory);
   const isWritten = requireFree(before, name, machine);
   let after = before;
-  if (!isWritten) {
+  let wrote: string;
+  if (isWritten)
+    wrote = `${name} stands in the fleet folder already: ${mac}, ${before.blades[name]?.address}`;
+  else {
     const address = options.address ?? nextAddress(before);
-    after = await addBladeTo(fleetDirectory, name, { mac, address, profile: options.profile });
+    const { fleet, file } = await addBladeTo(fleetDirectory, name, {
+      mac,
+      address,
+      profile: options.profile,
+    });
+    after = fleet;
+    wrote = `${name} is in ${file} now: ${mac}, ${address} (${describeMachine(machine)})`;
   }
   const { address } = after.blades[name] ?? {};
-  const wrote = isWritten
-    ? `${name} stands in fleet.yaml already: ${mac}, ${address}`
-    : `${name} is in fleet.yaml now: ${mac}, ${address} (${describeMachine(machine)})`;
   output.step(wrote);
   const published =
     key === undefined || snapshot === undefined
@@ -161,16 +170,16 @@ function nextAddress({ network, blades }: Fleet): string {
   });
 }
 
-async function keyOf(stateDirectory: string): Promise<KeyObject> {
+async function keyOf(context: Context, options: SigningOptions): Promise<SigningKey> {
   try {
-    return await readPrivateKey(stateDirectory);
+    return await openSigningKey(context, options);
   } catch (error) {
     if (errorCode(error) !== 'NO_KEY') throw error;
     throw new BladerootError(
       'NO_KEY',
-      `a release needs the fleet's key, which is not in ${stateDirectory}/keys`,
+      `a release needs the fleet's key, which is not in ${context.stateDirectory}/keys`,
       {
-        hint: 'bring it here, or write fleet.yaml alone with --no-publish',
+        hint: 'bring it here, name it with --key or --sign-with, or write fleet.yaml alone with --no-publish',
         cause: error,
       },
     );
@@ -188,7 +197,7 @@ async function currentSnapshot(stateDirectory: string): Promise<string> {
 
 async function publish(
   context: Context,
-  { key, fleet, ...options }: { key: KeyObject; fleet: Fleet; snapshot: string; message: string },
+  { key, fleet, ...options }: { key: SigningKey; fleet: Fleet; snapshot: string; message: string },
 ): Promise<Published> {
   const store = await openStore(context);
   return await locked(context, store, 'shared', () => publishFrom(context, { store, key, fleet }, options));

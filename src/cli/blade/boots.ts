@@ -6,6 +6,8 @@ import { bootsOf, type Boot } from '../../events/boots.ts';
 import type { RecordedEvent } from '../../events/catalogue.ts';
 import { outcomeOf, type Outcome } from '../../events/stopped.ts';
 import { describeEvent } from '../../events/wording.ts';
+import { expandHosts, HOST_LIST_HELP, isHostPattern } from '../../fleet/host-list.ts';
+import { loadFleet } from '../../fleet/load.ts';
 import { parseMac } from '../../net/mac.ts';
 import { DATABASE, openDatabase } from '../../state/database.ts';
 import { EventRepository } from '../../state/events.ts';
@@ -29,23 +31,26 @@ export function bootsCommand(signal: AbortSignal): Command {
     [
       'bladeroot blade boots web01',
       'bladeroot blade boots web01 --last 1',
+      'bladeroot blade boots web[01-20] --last 1',
       'bladeroot blade boots 52:54:00:12:34:56   # a machine that is no blade yet',
     ],
   )
-    .argument('<name>', 'the blade, or the MAC of any machine')
-    .option('--last <count>', 'how many boots', parseCount, SHOWN)
-    .action((name: string, options: { last: number }, command: Command) => {
-      const { stateDirectory, output } = contextOf(command, signal);
-      const boots = tellBoots(readEvents(stateDirectory, machineOf(name)), Date.now());
-      if (boots.length === 0) {
-        throw new BladerootError('NO_BOOTS', `no boot of ${name} is known here`, {
+    .argument('<blades...>', `${HOST_LIST_HELP}; or the MAC of any machine`)
+    .option('--last <count>', 'how many boots of each', parseCount, SHOWN)
+    .action(async (words: string[], options: { last: number }, command: Command) => {
+      const { stateDirectory, fleetDirectory, output } = contextOf(command, signal);
+      const machines = await machinesOf(words, fleetDirectory);
+      const boots = machines.map((machine) => tellBoots(readEvents(stateDirectory, machine), Date.now()));
+      if (boots.every((some) => some.length === 0)) {
+        throw new BladerootError('NO_BOOTS', `no boot of ${words.join(' ')} is known here`, {
           hint: 'a machine is known once it has asked this root for an address: is `bladeroot serve` running, and on its wire?',
         });
       }
-      const last = boots.slice(-options.last);
       output.result(
-        last,
-        last.map((boot, index) => bootText(boot, boots.length - last.length + index + 1)).join('\n\n'),
+        boots.flatMap((some) => some.slice(-options.last)),
+        boots
+          .flatMap((some) => some.map((boot, index) => bootText(boot, index + 1)).slice(-options.last))
+          .join('\n\n'),
       );
     });
 }
@@ -55,12 +60,20 @@ function parseCount(text: string): number {
   throw new InvalidArgumentError('a number from 1 on.');
 }
 
-/** A name, or a MAC in any of its spellings as it stands in events. */
-function machineOf(text: string): string {
+/** A blade that is named plainly may have left the fleet: what happened to it is told all the same. */
+async function machinesOf(words: readonly string[], fleetDirectory: string): Promise<string[]> {
+  const macs = words.flatMap((word) => macOf(word) ?? []);
+  const names = words.filter((word) => macOf(word) === undefined);
+  const blades = names.some(isHostPattern) ? expandHosts(names, await loadFleet(fleetDirectory)) : names;
+  return [...macs, ...blades];
+}
+
+/** A MAC in any of its spellings, as it stands in events. */
+function macOf(text: string): string | undefined {
   try {
     return parseMac(text);
   } catch (error) {
-    if (errorCode(error) === 'BAD_MAC') return text;
+    if (errorCode(error) === 'BAD_MAC') return undefined;
     throw error;
   }
 }

@@ -1,12 +1,12 @@
-import type { KeyObject } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { packTree } from '../../image/pack.ts';
 import { needsRepack, repack } from '../../image/repack.ts';
 import { contentBytes, snapshotStatement, type SnapshotStatement } from '../../image/statement.ts';
-import { readPrivateKey, readPublicKey } from '../../release/keys.ts';
+import { readPublicKey } from '../../release/keys.ts';
 import { findSnapshot, newestOf } from '../../release/find-snapshot.ts';
+import type { SigningKey } from '../../release/signing-key.ts';
 import { listSnapshot, signSnapshot } from '../../release/snapshots.ts';
 import type { Store } from '../../store/store.ts';
 import { lockTree } from '../../tree/lock.ts';
@@ -14,10 +14,11 @@ import { installProgram } from '../../tree/program.ts';
 import { Trees } from '../../tree/trees.ts';
 import { collect, contextOf, leaf, type Context } from '../command.ts';
 import { bytes } from '../output.ts';
+import { openSigningKey, withSigningOptions, type SigningOptions } from '../signing.ts';
 import { locked, openStore } from '../store.ts';
 import { requireTag } from './tag.ts';
 
-interface PackCommandOptions {
+interface PackCommandOptions extends SigningOptions {
   tag?: string;
   base?: string;
   extra: string[];
@@ -26,7 +27,7 @@ interface PackCommandOptions {
 }
 
 export function packCommand(signal: AbortSignal): Command {
-  return leaf('pack', 'pack a tree, or any directory, into a signed snapshot', [
+  const command = leaf('pack', 'pack a tree, or any directory, into a signed snapshot', [
     'bladeroot snapshot pack debian             # a tree: the program is put into it first',
     'bladeroot snapshot pack ./rootfs --tag web # a directory, exactly as it is',
   ])
@@ -35,11 +36,13 @@ export function packCommand(signal: AbortSignal): Command {
     .option('--base <id>', 'the snapshot to build upon (else the newest of the same tree or tag)')
     .option('--extra <pattern>', 'goes to the layer extra (gitignore syntax; again and again)', collect, [])
     .option('--exclude <pattern>', 'is left out (gitignore syntax; again and again)', collect, [])
-    .option('--live', 'pack what changes meanwhile as it is found, with a warning, instead of failing')
-    .action(async (source: string, options: PackCommandOptions, command: Command) => {
+    .option('--live', 'pack what changes meanwhile as it is found, with a warning, instead of failing');
+  return withSigningOptions(command).action(
+    async (source: string, options: PackCommandOptions, command: Command) => {
       const context = contextOf(command, signal);
       const { stateDirectory, output } = context;
       if (options.tag !== undefined) requireTag(options.tag);
+      const key = await openSigningKey(context, options);
       const { name, path, isTree } = await whatToPack(stateDirectory, source);
       const unlock = await lockTree(path);
       try {
@@ -49,18 +52,18 @@ export function packCommand(signal: AbortSignal): Command {
             `the program in ${path} is ${written === 0 ? 'up to date' : `updated (${written} files)`}`,
           );
         }
-        const key = await readPrivateKey(stateDirectory);
         const store = await openStore(context);
         await locked(context, store, 'shared', () => pack(context, { store, key, name, path }, options));
       } finally {
         await unlock();
       }
-    });
+    },
+  );
 }
 
 interface PackRequest {
   store: Store;
-  key: KeyObject;
+  key: SigningKey;
   /** Of the tree. */
   name: string;
   path: string;

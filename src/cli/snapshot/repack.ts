@@ -1,23 +1,29 @@
 import type { Command } from 'commander';
 import { repack } from '../../image/repack.ts';
 import { findSnapshot } from '../../release/find-snapshot.ts';
-import { readPrivateKey, readPublicKey } from '../../release/keys.ts';
+import { readPublicKey } from '../../release/keys.ts';
 import { signSnapshot } from '../../release/snapshots.ts';
 import { contextOf, leaf } from '../command.ts';
 import { bytes } from '../output.ts';
+import { openSigningKey, withSigningOptions, type SigningOptions } from '../signing.ts';
 import { locked, openStore } from '../store.ts';
 
 export function repackCommand(signal: AbortSignal): Command {
-  return leaf('repack', 'make another way to a snapshot: a full pack, or one for who has an older snapshot', [
-    'bladeroot snapshot repack web                    # for blank blades; packing does it by itself when it is due',
-    'bladeroot snapshot repack web --from 5f0c11d2    # for blades that are several releases behind',
-  ])
+  const command = leaf(
+    'repack',
+    'make another way to a snapshot: a full pack, or one for who has an older snapshot',
+    [
+      'bladeroot snapshot repack web                    # for blank blades; packing does it by itself when it is due',
+      'bladeroot snapshot repack web --from 5f0c11d2    # for blades that are several releases behind',
+    ],
+  )
     .argument('<id>', "a snapshot's id or its beginning, a tag, or a tree's name")
-    .option('--from <id>', 'for who has this snapshot')
-    .action(async (id: string, options: { from?: string }, command: Command) => {
+    .option('--from <id>', 'for who has this snapshot');
+  return withSigningOptions(command).action(
+    async (id: string, options: SigningOptions & { from?: string }, command: Command) => {
       const context = contextOf(command, signal);
       const { stateDirectory, output } = context;
-      const key = await readPrivateKey(stateDirectory);
+      const key = await openSigningKey(context, options);
       const publicKey = await readPublicKey(stateDirectory);
       const store = await openStore(context);
       await locked(context, store, 'shared', async () => {
@@ -37,5 +43,6 @@ export function repackCommand(signal: AbortSignal): Command {
           `snapshot ${statement.id.slice(0, 12)}: a blank blade fetches ${bytes(storedBytes)} (before: ${bytes(before.storedBytes)})`,
         );
       });
-    });
+    },
+  );
 }

@@ -4,6 +4,7 @@ import { userToBecome } from '../privileges.ts';
 import { checkDhcpServers } from './dhcp-servers.ts';
 import type { Finding } from './finding.ts';
 import { checkFirewall } from './firewall.ts';
+import { checkKey } from './key.ts';
 import { checkInterfaces } from './interface.ts';
 import { checkClock, checkRoom } from './machine.ts';
 import { checkPorts } from './ports.ts';
@@ -29,6 +30,7 @@ export async function examine(options: DoctorOptions): Promise<boolean> {
   tell(await checkRoom(stateDirectory));
   const { findings, release } = await checkRelease(stateDirectory);
   findings.forEach(tell);
+  tell(await checkKey(stateDirectory, release));
   tell(await checkClock(Date.now(), release === undefined ? undefined : Date.parse(release.created)));
   tell(await checkUser(options.user));
   const wires =
