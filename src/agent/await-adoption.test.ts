@@ -24,6 +24,12 @@ function releaseOf(sequence: number, ...blades: [name: string, mac: string][]): 
 const before = releaseOf(1, ['web01', '52:54:00:00:00:01']);
 const after = releaseOf(2, ['web01', '52:54:00:00:00:01'], ['web02', machine.mac]);
 
+/** A release for one blade, known by what is given. */
+function db01(sequence: number, known: { mac: string } | { serial: string }): SignedRelease {
+  const { mac: _mac, ...blade } = testBlade('db01', machine.mac);
+  return openRelease(signRelease({ sequence, blades: [{ ...blade, ...known }] }), keys.publicKey);
+}
+
 async function startRoot(t: TestContext) {
   const stateDirectory = await folderOf(t, {});
   const database = openDatabase(stateDirectory);
@@ -100,6 +106,19 @@ test('a machine without a name says what it is, waits, and goes on with the rele
   assert.match(screen, /bladeroot blade adopt 52:54:00:00:00:99 NAME/);
   assert.match(screen, /serial +SN7/);
   assert.match(screen, new RegExp(`waiting: ${root.url} knows of it`));
+});
+
+test('a machine whose serial number another one has waits, though the release names it, until it may be it', async (t) => {
+  const root = await startRoot(t);
+  const first = sampleMachine({ mac: '52:54:00:00:00:98', serial: 'SN7' });
+  root.release = db01(2, { serial: 'SN7' });
+  root.machines.seen(first, Date.now());
+  root.machines.bind(first.mac, 'db01');
+  const { found, screens } = waiting(root.url, (rounds) => {
+    if (rounds === 4) root.release = db01(3, { mac: machine.mac });
+  });
+  assert.equal((await found).release.statement.sequence, 3);
+  assert.match(screens[0] ?? '', /serial number of db01, which the machine 52:54:00:00:00:98 is already/);
 });
 
 test('a release for others alone keeps it waiting', async (t) => {

@@ -82,11 +82,14 @@ const servedSchema = z.strictObject({
   total: z.number().nonnegative().optional(),
 });
 
-/** A machine that is no blade yet, and one that has become one; `message` says what machine it is. */
+/**
+ * A machine that is no blade yet, one that has become one, and one that is not to become the blade whose serial number or
+ * GUID it has, as another machine is that already; `message` says what machine it is, or what to do.
+ */
 const machineSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('machine.pending'), mac: z.string(), message: z.string() }),
   z.strictObject({
-    type: z.literal('machine.adopted'),
+    type: z.enum(['machine.adopted', 'machine.refused']),
     mac: z.string(),
     blade: z.string(),
     message: z.string(),

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { LOADERS_PATH, type BootPlan } from '../boot/plan.ts';
 import { ipxeScript, NO_MENU, type ScriptFacts } from '../boot/script.ts';
-import { UNKNOWN, unknownScript } from '../boot/unknown-script.ts';
+import { sharedArgs, UNKNOWN, unknownScript } from '../boot/unknown-script.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import type { SignedRelease } from '../release/repository.ts';
 import { bladeIndex } from '../release/blade-index.ts';
@@ -124,7 +124,7 @@ async function answerBlade(
 }
 
 function scriptForUnknown(root: string, release: ReleaseStatement): string {
-  const kernelArgs = release.blades.map((blade) => blade.kernelArgs);
+  const kernelArgs = release.kernelArgs ?? sharedArgs(release.blades.map((blade) => blade.kernelArgs));
   return unknownScript({ root, release: release.sequence, kernelArgs });
 }
 

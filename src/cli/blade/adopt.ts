@@ -7,7 +7,9 @@ import { freeAddress } from '../../fleet/free-address.ts';
 import { loadFleet } from '../../fleet/load.ts';
 import { describeMachine, identityOf, type Machine } from '../../fleet/machine.ts';
 import { didYouMean, nameList } from '../../fleet/nearest.ts';
-import type { Fleet } from '../../fleet/schema.ts';
+import { networksOf } from '../../fleet/resolve.ts';
+import type { Fleet, Network } from '../../fleet/schema.ts';
+import { inSubnet, parseSubnet } from '../../net/ipv4.ts';
 import { parseMac } from '../../net/mac.ts';
 import { readPublicKey } from '../../release/keys.ts';
 import type { Published } from '../../release/publish.ts';
@@ -21,6 +23,7 @@ import { readPending } from './pending.ts';
 
 interface AdoptOptions extends SigningOptions {
   address?: string;
+  network?: string;
   profile: string[];
   publish: boolean;
 }
@@ -33,7 +36,8 @@ export function adoptCommand(signal: AbortSignal): Command {
   ])
     .argument('<machine>', 'its MAC address, serial number or GUID')
     .argument('<name>', 'the name of the blade, which is its host name')
-    .option('--address <address>', 'its address (the next free one when left out)')
+    .option('--address <address>', 'its address (the next free one of its network when left out)')
+    .option('--network <name>', 'its network (the one that it was seen in when left out)')
     .option('--profile <name>', 'a profile; can be given again and again', collect, [])
     .option('--no-publish', 'only write fleet.yaml: the machine goes on after the next `release publish`');
   return withSigningOptions(command).action(
@@ -56,10 +60,12 @@ async function adopt(
   { text, name, options }: { text: string; name: string; options: AdoptOptions },
 ): Promise<void> {
   const { stateDirectory, fleetDirectory, output } = context;
+  const pending = readPending(stateDirectory);
   const machine = findMachine(
-    readPending(stateDirectory).map((known) => known.machine),
+    pending.map((known) => known.machine),
     text,
   );
+  const seenAt = pending.find((known) => known.machine === machine)?.address;
   const { mac } = machine;
   // What publishing takes has to be there before anything is written.
   const key = options.publish ? await keyOf(context, options) : undefined;
@@ -72,7 +78,7 @@ async function adopt(
   if (isWritten)
     wrote = `${name} stands in the fleet folder already: ${mac}, ${before.blades[name]?.address}`;
   else {
-    const address = options.address ?? nextAddress(before);
+    const address = options.address ?? nextAddress(before, networkFor(before, options.network, seenAt));
     const { fleet, file } = await addBladeTo(fleetDirectory, name, {
       mac,
       address,
@@ -154,8 +160,29 @@ function requireFree({ blades }: Fleet, name: string, machine: Machine): boolean
   });
 }
 
+/**
+ * The network by that name (`main` is the one that fleet.yaml has as `network`), else the one that the machine was seen in,
+ * else the main one.
+ * @throws BladerootError `UNKNOWN_NETWORK`
+ */
+function networkFor(fleet: Fleet, wanted: string | undefined, seenAt: string | undefined): Network {
+  const networks = networksOf(fleet);
+  if (wanted === undefined) {
+    const there = networks.find(
+      ([, { subnet }]) => seenAt !== undefined && inSubnet(seenAt, parseSubnet(subnet)),
+    );
+    return there?.[1] ?? fleet.network;
+  }
+  const found = networks.find(([name]) => name === wanted)?.[1];
+  if (found !== undefined) return found;
+  const names = networks.map(([name]) => name);
+  throw new BladerootError('UNKNOWN_NETWORK', `there is no network ${wanted}${didYouMean(wanted, names)}`, {
+    hint: `there are: ${nameList(names)}`,
+  });
+}
+
 /** @throws BladerootError `NO_FREE_ADDRESS` */
-function nextAddress({ network, blades }: Fleet): string {
+function nextAddress({ blades }: Fleet, network: Network): string {
   const own = Object.values(networkInterfaces()).flatMap((all) =>
     (all ?? []).filter(({ family }) => family === 'IPv4'),
   );
