@@ -83,8 +83,9 @@ const servedSchema = z.strictObject({
 });
 
 /**
- * A machine that is no blade yet, one that has become one, and one that is not to become the blade whose serial number or
- * GUID it has, as another machine is that already; `message` says what machine it is, or what to do.
+ * A machine that is no blade yet, and one that has become one; `message` says what machine it is. One that is a blade by
+ * its MAC, serial number or GUID, and whose identity nobody has accepted, or is not the accepted one: it gets no secrets.
+ * One that is refused has the serial number or GUID of a blade that another machine is already.
  */
 const machineSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('machine.pending'), mac: z.string(), message: z.string() }),
@@ -92,6 +93,14 @@ const machineSchema = z.discriminatedUnion('type', [
     type: z.enum(['machine.adopted', 'machine.refused']),
     mac: z.string(),
     blade: z.string(),
+    message: z.string(),
+  }),
+  z.strictObject({
+    type: z.enum(['machine.unapproved', 'machine.other-identity']),
+    mac: z.string(),
+    blade: z.string(),
+    /** What it has shown (age). */
+    recipient: z.string(),
     message: z.string(),
   }),
 ]);
