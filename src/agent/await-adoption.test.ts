@@ -8,6 +8,7 @@ import { sampleMachine } from '../fleet/machine.fixture.ts';
 import { folderOf } from '../fleet/test-folder.ts';
 import { openRelease, type SignedRelease } from '../release/repository.ts';
 import { answerBootRequest } from '../serve/boot-http.ts';
+import { DroppedPackets } from '../serve/dropped.ts';
 import { openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { MachineRepository } from '../state/machines.ts';
@@ -45,6 +46,7 @@ async function startRoot(t: TestContext) {
     onEvent: () => undefined,
   };
   const app = createApp({
+    dropped: new DroppedPackets(() => undefined),
     bus: new EventBus(events),
     events,
     machines,

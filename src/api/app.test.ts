@@ -6,6 +6,7 @@ import type { BladerootEvent } from '../events/catalogue.ts';
 import { folderOf } from '../fleet/test-folder.ts';
 import { sampleStatement } from '../release/release.fixture.ts';
 import { curl } from '../serve/http-server.fixture.ts';
+import { DroppedPackets } from '../serve/dropped.ts';
 import { openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { MachineRepository } from '../state/machines.ts';
@@ -37,6 +38,7 @@ async function startApi(t: TestContext) {
   const bus = new WatchedBus(events, () => 1234);
   const errors: unknown[] = [];
   const app = createApp({
+    dropped: new DroppedPackets(() => undefined),
     bus,
     events,
     machines: new MachineRepository(database),

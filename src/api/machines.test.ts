@@ -5,6 +5,7 @@ import { sampleMachine } from '../fleet/machine.fixture.ts';
 import { folderOf } from '../fleet/test-folder.ts';
 import { sampleStatement } from '../release/release.fixture.ts';
 import { curl } from '../serve/http-server.fixture.ts';
+import { DroppedPackets } from '../serve/dropped.ts';
 import { openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { MachineRepository } from '../state/machines.ts';
@@ -16,6 +17,7 @@ async function startApi(t: TestContext) {
   const machines = new MachineRepository(database);
   const root = { release: sampleStatement({ sequence: 3 }) };
   const app = createApp({
+    dropped: new DroppedPackets(() => undefined),
     bus: new EventBus(events, () => 1234),
     events,
     machines,

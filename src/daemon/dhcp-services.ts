@@ -15,6 +15,8 @@ export interface DhcpServicesOptions {
   /** The root's base URL at one of its addresses. */
   urlAt(address: string): string;
   onEvent(event: BladerootEvent): void;
+  /** What was no DHCP packet. */
+  onMalformed(from: string, reason: string): void;
   /** What failed, and what it was about. */
   onError(reason: string, doing: string): void;
 }
@@ -43,7 +45,7 @@ export async function startDhcp(options: DhcpServicesOptions): Promise<() => Pro
 }
 
 function dhcpServer({ name, addresses }: ServeInterface, options: DhcpServicesOptions): DhcpServer {
-  const { leases, bladeOf, urlAt, onEvent, onError } = options;
+  const { leases, bladeOf, urlAt, onEvent, onMalformed, onError } = options;
   const allAddresses = options.interfaces.flatMap((each) => each.addresses);
   const facts = (): WireFacts => ({
     addresses,
@@ -61,6 +63,10 @@ function dhcpServer({ name, addresses }: ServeInterface, options: DhcpServicesOp
     policy: (question) => decideDhcp(question, facts()),
     leases,
     onEvent: (event) => {
+      if (event.type === 'dhcp.malformed') {
+        onMalformed(event.from, event.reason);
+        return;
+      }
       if (event.type === 'dhcp.other-server' && !shouldBeAlone(event.question, facts())) return;
       const told = dhcpEvent(event, bladeOf);
       if (told !== undefined) onEvent(told);

@@ -29,6 +29,7 @@ if (import.meta.main) {
     leases,
     urlAt: (address) => `http://${address}:8067`,
     onEvent: tell,
+    onMalformed: (from, reason) => tell({ type: 'dhcp.malformed', from, reason }),
     onError: (reason, doing) => tell({ type: doing, reason }),
   });
   tell({ type: 'ready' });

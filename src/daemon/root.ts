@@ -13,6 +13,7 @@ import { inheritedSocket } from '../serve/activation.ts';
 import { bindError } from '../serve/bind-error.ts';
 import { answerBootRequest, type BootHttpOptions } from '../serve/boot-http.ts';
 import { neighbourMac } from '../serve/neighbour.ts';
+import { DroppedPackets } from '../serve/dropped.ts';
 import { servedFiles, type TftpFiles } from '../serve/tftp-files.ts';
 import { TftpServer, type TftpEvent } from '../serve/tftp.ts';
 import { DATABASE, openDatabase } from '../state/database.ts';
@@ -82,6 +83,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     const storeDirectory = join(stateDirectory, 'store');
     const release = (): ReleaseStatement => current.get().statement;
     const emit = (event: BladerootEvent): void => bus.emitSoon(event);
+    const dropped = new DroppedPackets(options.onError);
     const known = new KnownBlades(release, machines);
     const loaders = loadersOf(release, storeDirectory);
     const bladeAt = (at: string): string | undefined => known.at(at, neighbourMac)?.name;
@@ -99,6 +101,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         events,
         machines,
         current: release,
+        dropped,
         answerFirst: (request, response) => answerBootRequest(request, response, boot),
         onError: options.onError,
       });
@@ -109,6 +112,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         address,
         files: loaders,
         onEvent: (event) => {
+          if (event.type === 'tftp.malformed') dropped.add('tftp', event.client, event.reason);
           const told = tftpEvent(event, bladeAt);
           if (told !== undefined) emit(told);
         },
@@ -124,6 +128,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         leases,
         urlAt,
         onEvent: emit,
+        onMalformed: (from, reason) => dropped.add('dhcp', from, reason),
         onError: options.onError,
       }),
     );
