@@ -7,7 +7,7 @@ import { sampleStatement } from '../release/release.fixture.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
 import { openDatabase } from '../state/database.ts';
 import { LeaseRepository } from '../state/leases.ts';
-import { startDhcp } from './dhcp-services.ts';
+import { DhcpServices } from './dhcp-services.ts';
 import { chooseInterfaces } from './interface.ts';
 
 export interface DhcpFixture {
@@ -22,8 +22,7 @@ if (import.meta.main) {
   const release = sampleStatement(settings.release);
   const database = openDatabase(settings.stateDirectory);
   const leases = new LeaseRepository(database);
-  const stop = await startDhcp({
-    interfaces: chooseInterfaces([], release),
+  const services = new DhcpServices({
     release: () => release,
     bladeOf: (mac) => bladeIndex(release).byMac.get(mac),
     leases,
@@ -32,9 +31,10 @@ if (import.meta.main) {
     onMalformed: (from, reason) => tell({ type: 'dhcp.malformed', from, reason }),
     onError: (reason, doing) => tell({ type: doing, reason }),
   });
+  for (const one of chooseInterfaces([], release)) await services.serve(one);
   tell({ type: 'ready' });
   process.stdin.resume().once('end', async () => {
-    await stop();
+    await services.stop();
     await leases.close();
     database.close();
   });

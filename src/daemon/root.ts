@@ -22,9 +22,10 @@ import { MachineRepository } from '../state/machines.ts';
 import { LeaseRepository } from '../state/leases.ts';
 import { blobPath } from '../store/layout.ts';
 import { CurrentRelease } from './current-release.ts';
-import { startDhcp } from './dhcp-services.ts';
+import { DhcpServices } from './dhcp-services.ts';
 import { chooseInterfaces } from './interface.ts';
 import { KnownBlades } from './known-blades.ts';
+import { notServed, ServedInterfaces } from './served-interfaces.ts';
 import { becomeUser, checkReadable, giveDatabase, userToBecome } from './privileges.ts';
 
 /** Where every root answers HTTP: not 80, which belongs to what the blade is for. */
@@ -67,7 +68,6 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     await current.start();
     stops.push(() => current.stop());
     const interfaces = chooseInterfaces(options.interfaces ?? [], current.get().statement);
-    const allAddresses = interfaces.flatMap(({ addresses }) => addresses);
 
     const database = openDatabase(stateDirectory);
     stops.push(() => database.close());
@@ -87,7 +87,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     const known = new KnownBlades(release, machines);
     const loaders = loadersOf(release, storeDirectory);
     const bladeAt = (at: string): string | undefined => known.at(at, neighbourMac)?.name;
-    for (const address of allAddresses) {
+    const listenAt = async (address: string): Promise<() => Promise<void>> => {
       const boot: BootHttpOptions = {
         storeDirectory,
         url: urlAt(address),
@@ -105,9 +105,6 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         answerFirst: (request, response) => answerBootRequest(request, response, boot),
         onError: options.onError,
       });
-      await listenHttp(app, address);
-      stops.push(() => app.close());
-
       const tftp = new TftpServer({
         address,
         files: loaders,
@@ -118,32 +115,56 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         },
       });
       await tftp.start();
-      stops.push(() => tftp.stop());
-    }
-    stops.push(
-      await startDhcp({
-        interfaces,
-        release,
-        bladeOf: (mac) => known.of(mac),
-        leases,
-        urlAt,
-        onEvent: emit,
-        onMalformed: (from, reason) => dropped.add('dhcp', from, reason),
-        onError: options.onError,
-      }),
-    );
+      const end = async (): Promise<void> => {
+        await app.close();
+        await tftp.stop();
+      };
+      await listenHttp(app, address).catch(async (error: unknown) => {
+        await end();
+        throw error;
+      });
+      return end;
+    };
+    const dhcp = new DhcpServices({
+      release,
+      bladeOf: (mac) => known.of(mac),
+      leases,
+      urlAt,
+      onEvent: emit,
+      onMalformed: (from, reason) => dropped.add('dhcp', from, reason),
+      onError: options.onError,
+    });
+    const served = new ServedInterfaces({ listenAt, dhcp });
+    stops.push(() => served.stop());
+    for (const one of interfaces) await served.serve(one);
 
     if (user !== undefined) {
       await giveDatabase(join(stateDirectory, DATABASE), user);
       becomeUser(user);
       const { kernel, sequence } = release();
-      const served = [
+      const files = [
         join(releases.directory, `${sequence}.json`),
         join(storeDirectory, blobPath(kernel.digest)),
       ];
-      await checkReadable(served, user.name);
+      await checkReadable(files, user.name);
     }
-    const url = urlAt(allAddresses[0] ?? '');
+    /** A release may have networks that the ones before had not. */
+    const takeUp = async (): Promise<void> => {
+      const wanted = chooseInterfaces(options.interfaces ?? [], release());
+      for (const one of wanted.filter((each) => !served.has([each]))) {
+        await served.serve(one).catch((error: unknown) => {
+          emit({ type: 'root.not-serving', message: notServed(release().sequence, one, error) });
+        });
+      }
+    };
+    let takingUp = Promise.resolve();
+    current.onNew(() => {
+      takingUp = takingUp
+        .then(takeUp)
+        .catch((error: unknown) => options.onError(error, `taking up release ${release().sequence}`));
+    });
+    stops.push(() => takingUp);
+    const url = urlAt(interfaces[0]?.addresses[0] ?? '');
     emit({ type: 'root.started', url, release: release().sequence });
     return { url, interfaces: interfaces.map(({ name }) => name), release: release().sequence, stop };
   } catch (error) {

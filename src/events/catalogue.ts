@@ -105,11 +105,11 @@ const machineSchema = z.discriminatedUnion('type', [
   }),
 ]);
 
-const rootSchema = z.strictObject({
-  type: z.literal('root.started'),
-  url: z.string(),
-  release: z.number().int(),
-});
+const rootSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('root.started'), url: z.string(), release: z.number().int() }),
+  /** A later release has a network that this root cannot serve as it runs; the message says what to do. */
+  z.strictObject({ type: z.literal('root.not-serving'), message: z.string() }),
+]);
 
 export const eventSchema = z.discriminatedUnion('type', [
   stepReportSchema,
