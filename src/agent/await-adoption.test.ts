@@ -120,7 +120,7 @@ test('a machine whose serial number another one has waits, though the release na
     if (rounds === 4) root.release = db01(3, { mac: machine.mac });
   });
   assert.equal((await found).release.statement.sequence, 3);
-  assert.match(screens[0] ?? '', /serial number of db01, which the machine 52:54:00:00:00:98 is already/);
+  assert.match(screens[0] ?? '', /serial number of db01, which the machine\s+52:54:00:00:00:98 is already/);
 });
 
 test('a release for others alone keeps it waiting', async (t) => {
@@ -158,7 +158,7 @@ test('when the root is gone the others are asked, less and less often, and the s
   assert.deepEqual([from, blade.name], [root.url, 'web02']);
   assert.deepEqual(pauses.length, 1);
   assert.ok((pauses[0] ?? 0) >= 3000, 'longer than when somebody answers');
-  assert.match(screens[0] ?? '', new RegExp(`${dead} was asked in vain: .*ECONNREFUSED`));
+  assert.match(screens[0] ?? '', new RegExp(`${dead} was asked in vain: [^]*ECONNREFUSED`));
 });
 
 test('a root that nobody replaces is asked ever less often, up to half a minute', async (t) => {
