@@ -123,9 +123,14 @@ export function mergeSettings(further: Settings, nearer: Settings): Settings {
     },
     kernelArgs: joined(further.kernelArgs, nearer.kernelArgs),
     vars: { ...further.vars, ...nearer.vars },
+    ...pinOf(nearer.pin ?? further.pin),
     disk: { ...further.disk, ...nearer.disk },
     boot: { ...further.boot, ...nearer.boot },
   };
+}
+
+function pinOf(pin: Settings['pin']): Pick<Settings, 'pin'> {
+  return pin === undefined ? {} : { pin };
 }
 
 function joined(further: string[], nearer: string[]): string[] {

@@ -15,6 +15,7 @@ import { readAsset } from '../system/asset.ts';
 import { runForBytes } from '../system/run.ts';
 import { AGENT_PARTS, PROGRAM_AGENT, PROGRAM_NODE } from '../tree/program.ts';
 import { storeLoaders } from './loaders.ts';
+import { pinBlade, pinnedRelease } from './pin.ts';
 import { openRelease, type ReleaseRepository, type SignedRelease } from './repository.ts';
 import { publicHalf, sealWith, type SigningKey } from './signing-key.ts';
 import { RELEASE_TYPE } from './statement.ts';
@@ -49,7 +50,7 @@ export async function publishRelease(request: PublishRequest): Promise<Published
   const before = (await releases.current())?.statement;
 
   onStep?.('rendering the overlays');
-  const blades = await renderBlades(request, image);
+  const blades = await renderBlades(request, image, before);
   onStep?.('packing the fleet folder');
   const config = await putBlob(store, await packFolder(request.fleetDirectory));
   const loaders = await storeLoaders(store, before?.loaders);
@@ -101,12 +102,22 @@ function sorted(value: unknown): unknown {
   );
 }
 
-async function renderBlades(request: PublishRequest, image: ImageFiles): Promise<ReleaseBlade[]> {
+async function renderBlades(
+  request: PublishRequest,
+  image: ImageFiles,
+  before: ReleaseStatement | undefined,
+): Promise<ReleaseBlade[]> {
   const { fleet, fleetDirectory, store } = request;
   const blades = resolveFleet(fleet);
   const rendered: ReleaseBlade[] = [];
   for (const blade of blades) {
     request.signal?.throwIfAborted();
+    if (typeof blade.pin === 'number') {
+      rendered.push(
+        await pinBlade(blade, blade.pin, await pinnedRelease(blade, blade.pin, request, before), store),
+      );
+      continue;
+    }
     const entries = await renderOverlay({ blade, fleet, blades, fleetDir: fleetDirectory, image });
     rendered.push(releaseBlade(blade, await putBlob(store, encodeOverlay(entries))));
   }
