@@ -23,6 +23,7 @@ const ENTRIES = [
   'src/agent/main.ts',
   'bench/image.ts',
   'bench/boot.ts',
+  'bench/overlay.ts',
   'bench/boot/http-crowd.ts',
   'bench/boot/tftp-crowd.ts',
   'bench/boot/storm-blades.ts',

@@ -22,6 +22,7 @@ export function eventRoutes(app: FastifyInstance, bus: EventBus, events: EventRe
     response.writeHead(200, { 'Content-Type': 'application/x-ndjson', 'Cache-Control': 'no-store' });
     // A follower knows that it follows before anything happens.
     response.flushHeaders();
+    bus.flush();
     for (let last: number | undefined = since; last !== undefined;) {
       if (response.destroyed) return;
       const page: RecordedEvent[] = events.since(last);

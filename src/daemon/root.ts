@@ -73,19 +73,14 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     const machines = new MachineRepository(database);
     const leases = new LeaseRepository(database);
     stops.push(() => leases.close());
-    const bus = new EventBus(events);
+    // A full disk may cost the record of a boot, not the boot.
+    const bus = new EventBus(events, Date.now, (error) => options.onError(error, 'recording events'));
     stops.push(bus.subscribe(options.onEvent));
+    stops.push(() => bus.flush());
 
     const storeDirectory = join(stateDirectory, 'store');
     const release = (): ReleaseStatement => current.get().statement;
-    // A full disk may cost the record of a boot, not the boot.
-    const emit = (event: BladerootEvent): void => {
-      try {
-        bus.emit(event);
-      } catch (error) {
-        options.onError(error, `recording ${event.type}`);
-      }
-    };
+    const emit = (event: BladerootEvent): void => bus.emitSoon(event);
     const known = new KnownBlades(release, machines);
     const loaders = loadersOf(release, storeDirectory);
     const bladeAt = (at: string): string =>

@@ -2,26 +2,58 @@ import type { BladerootEvent, RecordedEvent } from './catalogue.ts';
 
 export type EventListener = (event: RecordedEvent) => void;
 
-/** Where events are kept; what it returns is the event's number. */
+/** `time` in milliseconds since 1970. */
+export interface TimedEvent {
+  event: BladerootEvent;
+  time: number;
+}
+
+/** Where events are kept: all that are given at once, or none of them. They come back with their numbers. */
 export interface EventLog {
-  append(event: BladerootEvent, time: number): number;
+  keep(events: readonly TimedEvent[]): RecordedEvent[];
 }
 
 /** One stream of all that happens: each event gets its number and time, is kept, and goes to whoever listens. */
 export class EventBus {
   readonly #log: EventLog;
   readonly #now: () => number;
+  readonly #onLost: (error: unknown) => void;
   readonly #listeners = new Set<EventListener>();
+  #waiting: TimedEvent[] = [];
+  #timer: NodeJS.Timeout | undefined;
 
-  constructor(log: EventLog, now: () => number = Date.now) {
+  /** `onLost` is told why events that waited could not be kept; without it, that is thrown. */
+  constructor(
+    log: EventLog,
+    now: () => number = Date.now,
+    onLost: (error: unknown) => void = (error) => {
+      throw error;
+    },
+  ) {
     this.#log = log;
     this.#now = now;
+    this.#onLost = onLost;
   }
 
+  /** @throws what the log throws; then nobody is told */
   emit(event: BladerootEvent): void {
-    const time = this.#now();
-    const recorded: RecordedEvent = { ...event, id: this.#log.append(event, time), time };
-    for (const listener of this.#listeners) listener(recorded);
+    this.#waiting.push({ event, time: this.#now() });
+    this.#keep();
+  }
+
+  /** For what comes in storms: to keep many events together costs little more than to keep one. */
+  emitSoon(event: BladerootEvent): void {
+    this.#waiting.push({ event, time: this.#now() });
+    this.#timer ??= setTimeout(() => this.flush(), SOON_MS);
+  }
+
+  /** Keeps and tells now what waits. */
+  flush(): void {
+    try {
+      this.#keep();
+    } catch (error) {
+      this.#onLost(error);
+    }
   }
 
   /** Returns what ends the subscription. */
@@ -29,4 +61,17 @@ export class EventBus {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
+
+  #keep(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    this.#waiting = [];
+    for (const recorded of this.#log.keep(waiting)) {
+      for (const listener of this.#listeners) listener(recorded);
+    }
+  }
 }
+
+const SOON_MS = 200;

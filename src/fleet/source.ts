@@ -24,7 +24,8 @@ export class YamlSource {
   readonly #document: Document;
   readonly #lines = new LineCounter();
 
-  constructor(file: string, text: string) {
+  /** @param options `failsafe` leaves all values the text that they are written as: 0640 is no number */
+  constructor(file: string, text: string, options: { schema?: 'failsafe' } = {}) {
     this.file = file;
     // The library does not say where the other of two equal keys stands: duplicateKeys() does.
     this.#document = parseDocument(text, {
@@ -32,6 +33,7 @@ export class YamlSource {
       prettyErrors: false,
       stringKeys: true,
       uniqueKeys: false,
+      ...options,
     });
     this.syntaxErrors = this.#document.errors.map(({ pos, message }) => ({
       file,

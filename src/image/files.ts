@@ -5,6 +5,8 @@
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { errorCode } from '../errors.ts';
+import { readXattrs } from '../system/posix.ts';
+import { fromText } from './byte-path.ts';
 
 export type ImageFileType = 'file' | 'dir' | 'symlink' | 'other';
 
@@ -12,10 +14,14 @@ export interface ImageFile {
   type: ImageFileType;
   /** Permission bits, such as 0o4755. */
   mode: number;
+  uid: number;
+  gid: number;
   /** Bytes; 0 for all but files. */
   size: number;
   /** Where a symbolic link points, as it is written in the link. */
   target?: string;
+  /** Raw values by name, sorted by name; a name's characters are its bytes. */
+  xattrs: ReadonlyMap<string, Buffer>;
 }
 
 export interface ImageFiles {
@@ -39,11 +45,12 @@ export class DirectoryFiles implements ImageFiles {
     const full = join(this.root, path);
     try {
       const stat = await lstat(full);
-      const mode = stat.mode & 0o7777;
-      if (stat.isSymbolicLink()) return { type: 'symlink', mode, size: 0, target: await readlink(full) };
-      if (stat.isDirectory()) return { type: 'dir', mode, size: 0 };
-      if (stat.isFile()) return { type: 'file', mode, size: stat.size };
-      return { type: 'other', mode, size: 0 };
+      const xattrs = readXattrs(fromText(full));
+      const common = { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, size: 0, xattrs };
+      if (stat.isSymbolicLink()) return { ...common, type: 'symlink', target: await readlink(full) };
+      if (stat.isDirectory()) return { ...common, type: 'dir' };
+      if (stat.isFile()) return { ...common, type: 'file', size: stat.size };
+      return { ...common, type: 'other' };
     } catch (error) {
       if (errorCode(error) === 'ENOENT' || errorCode(error) === 'ENOTDIR') return undefined;
       throw error;

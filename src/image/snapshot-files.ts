@@ -38,16 +38,17 @@ export class SnapshotFiles implements ImageFiles {
   async stat(path: string): Promise<ImageFile | undefined> {
     const entry = this.#find(path);
     if (entry === undefined || entry.type === 'hardlink') return undefined;
-    const { type, mode } = entry;
+    const { type, mode, uid, gid, xattrs } = entry;
+    const common = { mode, uid, gid, size: 0, xattrs };
     switch (type) {
       case 'file':
-        return { type, mode, size: entry.size };
+        return { ...common, type, size: entry.size };
       case 'dir':
-        return { type, mode, size: 0 };
+        return { ...common, type };
       case 'symlink':
-        return { type, mode, size: 0, target: toText(entry.target) ?? entry.target };
+        return { ...common, type, target: toText(entry.target) ?? entry.target };
       default:
-        return { type: 'other', mode, size: 0 };
+        return { ...common, type: 'other' };
     }
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import ipaddr from 'ipaddr.js';
 import { inSubnet, ipv4FromBytes, ipv4ToBytes, isIpv4, parseSubnet, subnetOf } from './ipv4.ts';
 
 test('bytes become text and the same bytes again', () => {
@@ -26,6 +27,28 @@ test('a subnet is found from any address in it', () => {
   assert.ok(inSubnet('10.1.2.255', subnet));
   assert.equal(inSubnet('10.1.4.0', subnet), false);
   assert.equal(inSubnet('nonsense', subnet), false);
+});
+
+test('subnets are reckoned as ipaddr.js does', () => {
+  fc.assert(
+    fc.property(fc.ipV4(), fc.ipV4(), fc.nat(32), (address, other, prefix) => {
+      const cidr = `${address}/${prefix}`;
+      const subnet = parseSubnet(cidr);
+      const mask = ipaddr.IPv4.subnetMaskFromPrefixLength(prefix).toString();
+      assert.deepEqual(subnet, {
+        network: ipaddr.IPv4.networkAddressFromCIDR(cidr).toString(),
+        broadcast: ipaddr.IPv4.broadcastAddressFromCIDR(cidr).toString(),
+        mask,
+        prefix,
+      });
+      assert.deepEqual(subnetOf(address, mask), subnet);
+      assert.ok(inSubnet(address, subnet));
+      assert.equal(
+        inSubnet(other, subnet),
+        ipaddr.IPv4.parse(other).match(ipaddr.IPv4.parse(address), prefix),
+      );
+    }),
+  );
 });
 
 test('a mask with holes and a prefix beyond 32 are refused', () => {

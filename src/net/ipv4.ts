@@ -4,8 +4,11 @@ import { BladerootError } from '../errors.ts';
 
 /** Whether the text is a plain address in four decimal parts, such as `10.0.0.1`. */
 export function isIpv4(text: string): boolean {
-  return ipaddr.IPv4.isValidFourPartDecimal(text);
+  return ADDRESS.test(text);
 }
+
+const PART = '(25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
+const ADDRESS = new RegExp(`^${PART}([.]${PART}){3}$`);
 
 /**
  * The four bytes of an address.
@@ -13,7 +16,7 @@ export function isIpv4(text: string): boolean {
  */
 export function ipv4ToBytes(text: string): Buffer {
   if (!isIpv4(text)) throw notAnAddress(text, '10.0.0.1');
-  return Buffer.from(ipaddr.IPv4.parse(text).octets);
+  return Buffer.from(text.split('.').map(Number));
 }
 
 /** The text of an address's first four bytes. */
@@ -49,13 +52,8 @@ export interface Subnet {
  */
 export function parseSubnet(cidr: string): Subnet {
   if (!ipaddr.IPv4.isValidCIDRFourPartDecimal(cidr)) throw notAnAddress(cidr, '10.0.0.0/24');
-  const [, prefix] = ipaddr.IPv4.parseCIDR(cidr);
-  return {
-    network: ipaddr.IPv4.networkAddressFromCIDR(cidr).toString(),
-    broadcast: ipaddr.IPv4.broadcastAddressFromCIDR(cidr).toString(),
-    mask: ipaddr.IPv4.subnetMaskFromPrefixLength(prefix).toString(),
-    prefix,
-  };
+  const [address, prefix] = ipaddr.IPv4.parseCIDR(cidr);
+  return subnetWith(ipv4ToNumber(address.toString()), prefix);
 }
 
 /**
@@ -63,16 +61,25 @@ export function parseSubnet(cidr: string): Subnet {
  * @throws BladerootError `BAD_ADDRESS`, also for a mask with holes
  */
 export function subnetOf(address: string, mask: string): Subnet {
-  const prefix = isIpv4(mask) ? ipaddr.IPv4.parse(mask).prefixLengthFromSubnetMask() : null;
-  if (prefix === null) throw notAnAddress(mask, '255.255.255.0');
-  return parseSubnet(`${address}/${prefix}`);
+  if (!isIpv4(address)) throw notAnAddress(address, '10.0.0.1');
+  const hosts = ~ipv4ToNumber(mask) >>> 0;
+  if (!isIpv4(mask) || (hosts & (hosts + 1)) !== 0) throw notAnAddress(mask, '255.255.255.0');
+  return subnetWith(ipv4ToNumber(address), Math.clz32(hosts));
 }
 
 /** Whether the address lies in the subnet. */
-export function inSubnet(address: string, subnet: Subnet): boolean {
-  return (
-    isIpv4(address) && ipaddr.IPv4.parse(address).match(ipaddr.IPv4.parse(subnet.network), subnet.prefix)
-  );
+export function inSubnet(address: string, { network, prefix }: Subnet): boolean {
+  return isIpv4(address) && (ipv4ToNumber(address) ^ ipv4ToNumber(network)) >>> 0 < 2 ** (32 - prefix);
+}
+
+function subnetWith(address: number, prefix: number): Subnet {
+  const hosts = 2 ** (32 - prefix) - 1;
+  return {
+    network: ipv4FromNumber((address & ~hosts) >>> 0),
+    broadcast: ipv4FromNumber((address | hosts) >>> 0),
+    mask: ipv4FromNumber(~hosts >>> 0),
+    prefix,
+  };
 }
 
 function notAnAddress(text: string, example: string): BladerootError {

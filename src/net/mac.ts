@@ -17,7 +17,8 @@ export function parseMac(text: string): string {
 
 /** The usual form of an address's bytes, however many there are. */
 export function formatMac(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');
+  const digits = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+  return digits.match(/../g)?.join(':') ?? '';
 }
 
 /** What Linux, Windows, Cisco and bar codes print. */

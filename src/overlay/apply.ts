@@ -16,7 +16,14 @@ export async function applyOverlay(archive: Uint8Array, directory: string): Prom
       await rm(join(directory, dir, base.slice(WHITEOUT.length)), { recursive: true, force: true });
     }
   }
-  const exact = ['--numeric-owner', '--same-owner', '--same-permissions', '--keep-directory-symlink'];
+  const exact = [
+    '--numeric-owner',
+    '--same-owner',
+    '--same-permissions',
+    '--xattrs',
+    '--xattrs-include=*',
+    '--keep-directory-symlink',
+  ];
   // As tar does it when it is told nothing else, links are replaced, not written through (an overlay's /etc/resolv.conf
   // is a file where the image has a link), and directories that are there are kept: with --unlink-first, a second try
   // would fail on those that are no longer empty.

@@ -14,8 +14,8 @@ const MTIME = '0';
 /** @param entries sorted by path */
 export function encodeOverlay(entries: readonly OverlayEntry[]): Buffer {
   const parts = entries.flatMap((entry) => {
-    const { mode, uid, gid } = entry;
-    const common = { mode, uid, gid, mtime: MTIME };
+    const { mode, uid, gid, xattrs } = entry;
+    const common = { mode, uid, gid, mtime: MTIME, ...(xattrs === undefined ? {} : { xattrs }) };
     const path = Buffer.from(entry.path);
     switch (entry.type) {
       case 'file': {
@@ -29,9 +29,8 @@ export function encodeOverlay(entries: readonly OverlayEntry[]): Buffer {
         return [encodeTarHeader({ ...common, path, type: 'symlink', target: Buffer.from(entry.target) })];
       case 'whiteout': {
         const { dir, base } = posix.parse(entry.path);
-        return [
-          encodeTarHeader({ ...common, path: Buffer.from(posix.join(dir, WHITEOUT + base)), type: 'file' }),
-        ];
+        const marker = Buffer.from(posix.join(dir, WHITEOUT + base));
+        return [encodeTarHeader({ ...common, path: marker, type: 'file' })];
       }
     }
   });

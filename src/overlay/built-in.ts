@@ -1,31 +1,47 @@
-/** The lowest layer: what every blade has, whatever its overlays say. Pure, but for a look at what the image has. */
+/** The lowest layer: what every blade has, whatever its overlays say. */
 import type { ResolvedBlade } from '../fleet/resolve.ts';
 import type { ImageFiles } from '../image/files.ts';
-import type { ServiceManager } from '../tree/services/service-manager.ts';
+import { detectServiceManager } from '../tree/services/detect.ts';
 import { fileEntry, type BuiltIn, type OverlayEntry } from './entry.ts';
-import { networkEntries } from './network.ts';
+import { networkEntries, networkOf, type NetworkConfig } from './network.ts';
 
-/** @throws BladerootError `NO_NETWORK_CONFIG` */
-export async function builtIn(
-  blade: ResolvedBlade,
-  blades: readonly ResolvedBlade[],
-  image: ImageFiles,
-  services: ServiceManager,
-): Promise<BuiltIn> {
-  const network = await networkEntries(blade, image, services);
-  return {
-    entries: [
-      fileEntry('etc/hostname', `${blade.name}\n`, 'built in: host name'),
+/** What is built in for the blades of a fleet: the image is looked at once. */
+export class BuiltIns {
+  readonly #network: NetworkConfig;
+  /** What all blades have alike. */
+  readonly #shared: readonly OverlayEntry[];
+
+  private constructor(network: NetworkConfig, shared: readonly OverlayEntry[]) {
+    this.#network = network;
+    this.#shared = shared;
+  }
+
+  /** @throws BladerootError `NO_SERVICE_MANAGER`, `NO_NETWORK_CONFIG` */
+  static async of(image: ImageFiles, blades: readonly ResolvedBlade[]): Promise<BuiltIns> {
+    const services = await detectServiceManager(image);
+    const shared = [
       fileEntry('etc/hosts', hosts(blades), 'built in: hosts'),
-      ...resolver(blade),
-      ...machineId(services),
-      ...network.entries,
-    ],
-    start: network.start,
-  };
+      ...(services.name === 'systemd' ? [MACHINE_ID] : []),
+    ];
+    return new BuiltIns(await networkOf(image, services), shared);
+  }
+
+  for(blade: ResolvedBlade): BuiltIn {
+    const network = networkEntries(blade, this.#network);
+    return {
+      entries: [
+        fileEntry('etc/hostname', `${blade.name}\n`, 'built in: host name'),
+        ...this.#shared,
+        ...resolver(blade),
+        ...network.entries,
+      ],
+      start: network.start,
+    };
+  }
 }
 
-function hosts(blades: readonly ResolvedBlade[]): string {
+/** What of all blades is built into each. */
+export function hosts(blades: readonly ResolvedBlade[]): string {
   const lines = blades.map(({ name, address, domain }) =>
     domain === undefined ? `${address}\t${name}` : `${address}\t${name}.${domain} ${name}`,
   );
@@ -50,6 +66,4 @@ function resolver({ dns, domain }: ResolvedBlade): OverlayEntry[] {
  * presets say, stopped services as well; all blades having the id of the image would be as wrong. An empty file makes it
  * write an id of the blade's own (machine-id(5), "First Boot Semantics").
  */
-function machineId(services: ServiceManager): OverlayEntry[] {
-  return services.name === 'systemd' ? [fileEntry('etc/machine-id', '', 'built in: machine id', 0o444)] : [];
-}
+const MACHINE_ID = fileEntry('etc/machine-id', '', 'built in: machine id', 0o444);

@@ -1,72 +1,162 @@
+import { createHash } from 'node:crypto';
 import type { Dirent } from 'node:fs';
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { BladerootError } from '../errors.ts';
-import { dirEntry, editEntry, fileEntry, type OverlayEntry } from './entry.ts';
-import { renderTemplate, type TemplateData } from './template.ts';
+import { sha256, type Digest } from '../store/digest.ts';
+import { appendLines } from './append.ts';
+import { ATTRIBUTES_FILE, layAttributes, readAttributes, type Attributes } from './attributes.ts';
+import { dirEntry, editEntry, fileEntry, type FileEntry, type OverlayEntry } from './entry.ts';
+import type { LaidOver } from './laid-over.ts';
+import { Template, type TemplateData } from './template.ts';
+import { isShared } from './template-data.ts';
 
 const TEMPLATE = '.liquid';
+const APPEND = '.append';
+const DELETE = '.delete';
 
-/**
- * What a folder of `overlays/` lays over the image, directories before what is in them. Templates are rendered and lose
- * their suffix; symbolic links are taken as links and never followed; all belongs to root, with the mode that it has here.
- * @throws BladerootError `TEMPLATE_INVALID`, `OVERLAY_FILE` for what is neither file, directory nor link
- */
-export async function readOverlayFolder(
-  fleetDir: string,
-  name: string,
-  data: TemplateData,
-): Promise<OverlayEntry[]> {
-  const top = posix.join('overlays', name);
-  const entries: OverlayEntry[] = [];
-  const walk = async (dir: string): Promise<void> => {
-    const children = await readdir(join(fleetDir, top, dir), { withFileTypes: true });
-    for (const child of children.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-      const path = posix.join(dir, child.name);
-      entries.push(await readEntry(fleetDir, posix.join(top, path), path, child, data));
-      if (child.isDirectory()) await walk(path);
+/** Ciphertext: it is laid over an image on the blade alone. */
+export const SECRETS_FOLDER = 'secrets';
+
+/** One thing of an overlay folder: what it does to what is at its path. */
+type Piece =
+  | { does: 'put'; entry: OverlayEntry }
+  | { does: 'append'; entry: FileEntry }
+  | { does: 'render'; template: Template; append: boolean; path: string; mode: number; origin: string };
+
+/** A folder of `overlays/`, read once for all blades. */
+export class OverlayFolder {
+  /** Of all that is in it: it is another one when what it lays over a blade may differ. */
+  readonly digest: Digest;
+  /** What its templates ask for, such as `blade` and `vars`. */
+  readonly names: ReadonlySet<string>;
+  readonly #pieces: readonly Piece[];
+  readonly #attributes: ReadonlyMap<string, Attributes>;
+  /** What templates say on all blades alike, once it has been rendered. */
+  readonly #shared = new Map<Piece, FileEntry>();
+
+  private constructor(pieces: Piece[], attributes: ReadonlyMap<string, Attributes>, digest: Digest) {
+    // What is deleted goes first, so that a folder can lay something else in its place.
+    const isWhiteout = (piece: Piece): boolean => piece.does === 'put' && piece.entry.type === 'whiteout';
+    this.#pieces = [...pieces.filter(isWhiteout), ...pieces.filter((piece) => !isWhiteout(piece))];
+    this.#attributes = attributes;
+    this.digest = digest;
+    this.names = new Set(pieces.flatMap((piece) => (piece.does === 'render' ? piece.template.names : [])));
+  }
+
+  /**
+   * Reads `overlays/NAME`. Symbolic links are taken as links and never followed.
+   * @throws BladerootError `TEMPLATE_INVALID`, `OVERLAY_FILE` for what is neither file, directory nor link
+   */
+  static async read(fleetDir: string, name: string): Promise<OverlayFolder> {
+    const top = posix.join('overlays', name);
+    const hash = createHash('sha256');
+    const pieces: Piece[] = [];
+    const walk = async (dir: string): Promise<void> => {
+      const children = await readdir(join(fleetDir, top, dir), { withFileTypes: true });
+      for (const child of children.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+        if (dir === '' && (child.name === SECRETS_FOLDER || child.name === ATTRIBUTES_FILE)) continue;
+        const path = posix.join(dir, child.name);
+        const { piece, said } = await readPiece(fleetDir, posix.join(top, path), path, child);
+        hash.update(`${JSON.stringify([path, ...said])}\n`);
+        pieces.push(piece);
+        if (child.isDirectory()) await walk(path);
+      }
+    };
+    await walk('');
+    refuseTwins(pieces);
+    const { attributes, text } = await readAttributes(fleetDir, name);
+    hash.update(text);
+    return new OverlayFolder(pieces, attributes, hash.digest('hex'));
+  }
+
+  /**
+   * Lays all of it over an image.
+   * @throws BladerootError `TEMPLATE_INVALID`, `OVERLAY_CONFLICT`, `OVERLAY_FILE` with file and line
+   */
+  async layOver(root: LaidOver, data: TemplateData): Promise<void> {
+    /** Where the things of this folder really are, by their path in it. */
+    const laid = new Map<string, string>();
+    for (const piece of this.#pieces) {
+      const entry = piece.does === 'render' ? this.#render(piece, data) : piece.entry;
+      const appends = piece.does === 'append' || (piece.does === 'render' && piece.append);
+      const real = appends && entry.type === 'file' ? await appendLines(root, entry) : await root.put(entry);
+      if (entry.type !== 'whiteout') laid.set(entry.path, real);
     }
-  };
-  await walk('');
-  refuseTwins(entries);
-  return entries;
+    await layAttributes(root, this.#attributes, laid);
+  }
+
+  #render(piece: Piece & { does: 'render' }, data: TemplateData): FileEntry {
+    const known = this.#shared.get(piece);
+    if (known !== undefined) return known;
+    const { template, path, origin, mode } = piece;
+    const entry = fileEntry(path, template.render(data), origin, mode);
+    if (template.names.every(isShared)) this.#shared.set(piece, entry);
+    return entry;
+  }
 }
 
-async function readEntry(
+/** What is at a path of the folder, and all that the folder's digest has to know of it. */
+async function readPiece(
   fleetDir: string,
   origin: string,
   path: string,
   child: Dirent,
-  data: TemplateData,
-): Promise<OverlayEntry> {
+): Promise<{ piece: Piece; said: unknown[] }> {
   const full = join(fleetDir, origin);
-  if (child.isSymbolicLink())
-    return editEntry({ type: 'symlink', path, target: await readlink(full) }, origin);
-  const mode = (await lstat(full)).mode & 0o7777;
-  if (child.isDirectory()) return dirEntry(path, origin, mode);
-  if (!child.isFile()) {
-    throw new BladerootError(
-      'OVERLAY_FILE',
-      `${origin} is neither a file nor a directory nor a link; remove it`,
-    );
+  if (child.isSymbolicLink()) {
+    const target = await readlink(full);
+    const entry = editEntry({ type: 'symlink', path, target }, origin);
+    return { piece: { does: 'put', entry }, said: ['link', target] };
   }
+  const mode = (await lstat(full)).mode & 0o7777;
+  if (child.isDirectory()) {
+    if (path.endsWith(DELETE)) throw refused(origin, 'is a directory; what deletes is an empty file');
+    return { piece: { does: 'put', entry: dirEntry(path, origin, mode) }, said: ['dir', mode] };
+  }
+  if (!child.isFile()) throw refused(origin, 'is neither a file nor a directory nor a link; remove it');
   const content = await readFile(full);
-  if (!path.endsWith(TEMPLATE)) return fileEntry(path, content, origin, mode);
-  const rendered = await renderTemplate(content.toString(), data, origin);
-  return fileEntry(path.slice(0, -TEMPLATE.length), rendered, origin, mode);
+  return { piece: pieceOf(path, content, mode, origin), said: ['file', mode, sha256(content)] };
 }
 
-/** `motd` and `motd.liquid` in one folder: neither is nearer than the other. */
-function refuseTwins(entries: readonly OverlayEntry[]): void {
-  const origins = new Map<string, string>();
-  for (const { path, origin } of entries) {
-    const other = origins.get(path);
-    if (other !== undefined) {
-      throw new BladerootError(
-        'OVERLAY_FILE',
-        `${other} and ${origin} are for the same file; remove one of them`,
-      );
-    }
-    origins.set(path, origin);
+function pieceOf(path: string, content: Buffer, mode: number, origin: string): Piece {
+  if (path.endsWith(DELETE)) {
+    const entry = editEntry({ type: 'whiteout', path: without(DELETE, path, origin) }, origin);
+    return { does: 'put', entry };
   }
+  const isTemplate = path.endsWith(TEMPLATE);
+  const named = isTemplate ? without(TEMPLATE, path, origin) : path;
+  const append = named.endsWith(APPEND);
+  const target = append ? without(APPEND, named, origin) : named;
+  if (isTemplate) {
+    const template = new Template(content.toString(), origin);
+    return { does: 'render', template, append, path: target, mode, origin };
+  }
+  const entry = fileEntry(target, content, origin, mode);
+  return append ? { does: 'append', entry } : { does: 'put', entry };
+}
+
+function without(suffix: string, path: string, origin: string): string {
+  const rest = path.slice(0, -suffix.length);
+  if (posix.basename(path) !== suffix) return rest;
+  throw refused(origin, `is a suffix without a name; write NAME${suffix}`);
+}
+
+/** `motd` and `motd.liquid` in one folder: neither is nearer than the other. A directory can be emptied first. */
+function refuseTwins(pieces: readonly Piece[]): void {
+  const seen = new Map<string, { origin: string; type: string }>();
+  for (const piece of pieces) {
+    const { path, origin } = piece.does === 'render' ? piece : piece.entry;
+    const type = piece.does === 'put' ? piece.entry.type : 'file';
+    const other = seen.get(path);
+    const types = new Set([other?.type, type]);
+    if (other !== undefined && !(types.has('dir') && types.has('whiteout'))) {
+      throw refused(`${other.origin} and ${origin}`, 'are for the same file; remove one of them');
+    }
+    seen.set(path, { origin, type });
+  }
+}
+
+function refused(origin: string, why: string): BladerootError {
+  return new BladerootError('OVERLAY_FILE', `${origin} ${why}`);
 }

@@ -16,21 +16,23 @@ const IFUPDOWN_FILE = 'etc/network/interfaces';
 /** Instead of the MAC of a blade that fleet.yaml names by serial number or GUID: only on the blade it is known. */
 const BOOT_CARD = '@card that it booted from@';
 
+/** What an image configures its network with. */
+export type NetworkConfig = { by: 'systemd-networkd'; waitOnline: string | undefined } | { by: 'ifupdown' };
+
 /**
- * The fixed address of the blade, for what the image configures networks with. The card is known by its MAC address, as
- * the kernel may name it in any way.
+ * What an image configures its network with.
  * @throws BladerootError `NO_NETWORK_CONFIG`
  */
-export async function networkEntries(
-  blade: ResolvedBlade,
-  image: ImageFiles,
-  services: ServiceManager,
-): Promise<BuiltIn> {
+export async function networkOf(image: ImageFiles, services: ServiceManager): Promise<NetworkConfig> {
   const networkd = services.name === 'systemd' ? await firstOf(image, NETWORKD) : undefined;
-  if (networkd !== undefined) return await systemdNetworkd(blade, image, networkd);
+  if (networkd !== undefined) {
+    const waitOnline = `${networkd}-wait-online`;
+    const there = await image.stat(waitOnline);
+    return { by: 'systemd-networkd', waitOnline: there === undefined ? undefined : waitOnline };
+  }
   const ifup = await firstOf(image, IFUP);
   // The ifup of busybox is a link to it, and knows no MAC addresses.
-  if (ifup !== undefined && posix.basename(ifup) === 'ifup') return ifupdown(blade);
+  if (ifup !== undefined && posix.basename(ifup) === 'ifup') return { by: 'ifupdown' };
   throw new BladerootError(
     'NO_NETWORK_CONFIG',
     'the image has nothing that configures its network that bladeroot knows',
@@ -38,6 +40,11 @@ export async function networkEntries(
       hint: 'install systemd-networkd or ifupdown in the tree and pack it again',
     },
   );
+}
+
+/** The fixed address of a blade. The card is known by its MAC address, as the kernel may name it in any way. */
+export function networkEntries(blade: ResolvedBlade, config: NetworkConfig): BuiltIn {
+  return config.by === 'systemd-networkd' ? systemdNetworkd(blade, config.waitOnline) : ifupdown(blade);
 }
 
 const NETWORKD = ['usr/lib/systemd/systemd-networkd', 'lib/systemd/systemd-networkd'];
@@ -55,7 +62,7 @@ async function firstOf(image: ImageFiles, paths: readonly string[]): Promise<str
 const ONLINE_TIMEOUT = 10;
 
 /** systemd.network(5). */
-async function systemdNetworkd(blade: ResolvedBlade, image: ImageFiles, networkd: string): Promise<BuiltIn> {
+function systemdNetworkd(blade: ResolvedBlade, waitOnline: string | undefined): BuiltIn {
   const lines = [
     '[Match]',
     `MACAddress=${blade.mac ?? BOOT_CARD}`,
@@ -69,8 +76,7 @@ async function systemdNetworkd(blade: ResolvedBlade, image: ImageFiles, networkd
     ...(blade.domain === undefined ? [] : [`Domains=${blade.domain}`]),
   ];
   const entries = [fileEntry(NETWORKD_FILE, `${lines.join('\n')}\n`, ORIGIN)];
-  const waitOnline = `${networkd}-wait-online`;
-  if ((await image.stat(waitOnline)) !== undefined) {
+  if (waitOnline !== undefined) {
     const text = `[Service]\nExecStart=\nExecStart=-/${waitOnline} --any --timeout=${ONLINE_TIMEOUT}\n`;
     const path = 'etc/systemd/system/systemd-networkd-wait-online.service.d/bladeroot.conf';
     entries.push(fileEntry(path, text, ORIGIN));

@@ -64,7 +64,10 @@ test('a wrong template is an error with file and line, and the variables that th
   const cases: [string, string][] = [
     ['\n{{ blade.nmae }}', '2: there is no variable blade.nmae; did you mean name?; known in blade: '],
     ['{{ vars.x }}', '1: there is no variable vars.x; known in vars: motto, role'],
-    ['{{ foo }}', '1: there is no variable foo; known: blade, blades, fleet, network, vars'],
+    [
+      '{{ foo }}',
+      '1: there is no variable foo; known: blade, profile, network, vars, blades, fleet, networks',
+    ],
     ['{% if blade.zebra %}{% endif %}', '1: there is no variable blade.zebra; known in blade: '],
     ['{{ blade.name | shout }}', '1: undefined filter: shout'],
     ['a\nb\n{% fi %}', '3: tag "fi" not found'],

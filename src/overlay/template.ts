@@ -1,36 +1,9 @@
-import { Liquid, LiquidError } from 'liquidjs';
+import { Liquid, LiquidError, type Template as Parsed } from 'liquidjs';
 import { BladerootError } from '../errors.ts';
-import { networkAt, type ResolvedBlade } from '../fleet/resolve.ts';
-import type { Fleet } from '../fleet/schema.ts';
 import { didYouMean, nameList } from '../fleet/nearest.ts';
 
 /** What templates can name. What a fleet may leave out is null, so that a template can ask for it. */
 export type TemplateData = Readonly<Record<string, unknown>>;
-
-/** The data of the templates of one blade. */
-export function templateData(
-  blade: ResolvedBlade,
-  blades: readonly ResolvedBlade[],
-  fleet: Fleet,
-  release: Readonly<Record<string, unknown>> | undefined,
-): TemplateData {
-  const { prefixLength, netmask } = blade;
-  const own = networkAt(fleet, blade.address);
-  const network = { gateway: null, domain: null, ...own, prefixLength, netmask };
-  return {
-    blade: forTemplates(blade),
-    blades: blades.map(forTemplates),
-    fleet: { name: fleet.name, network },
-    network,
-    vars: blade.vars,
-    ...(release === undefined ? {} : { release }),
-  };
-}
-
-function forTemplates(blade: ResolvedBlade): Record<string, unknown> {
-  const identity = { mac: null, serial: null, guid: null };
-  return { gateway: null, domain: null, ...identity, ...blade, disk: { slot: null, ...blade.disk } };
-}
 
 /** A template is given all that it needs, and reads no other files; the same blade gives the same text anywhere. */
 const liquid = new Liquid({
@@ -42,20 +15,40 @@ const liquid = new Liquid({
   timezoneOffset: 0,
 });
 
-/**
- * Renders a Liquid template.
- * @param file its name, for errors
- * @throws BladerootError `TEMPLATE_INVALID` with file and line, for a variable or filter that there is not as well.
- */
-export async function renderTemplate(text: string, data: TemplateData, file: string): Promise<string> {
-  try {
-    return String(await liquid.parseAndRender(text, data));
-  } catch (error) {
-    if (!LiquidError.is(error)) throw error;
-    const [line] = error.token.getPosition();
-    throw new BladerootError('TEMPLATE_INVALID', `${file}:${line}: ${explain(error, data)}`, {
-      cause: error,
+/** A Liquid template, parsed once for all blades. */
+export class Template {
+  /** What it asks for of the data, such as `blade` and `vars`, sorted. */
+  readonly names: readonly string[];
+  readonly #parsed: Parsed[];
+  readonly #file: string;
+
+  /**
+   * @param file its name, for errors
+   * @throws BladerootError `TEMPLATE_INVALID` with file and line
+   */
+  constructor(text: string, file: string) {
+    this.#file = file;
+    [this.#parsed, this.names] = this.#explained({}, () => {
+      const parsed = liquid.parse(text);
+      return [parsed, liquid.globalVariablesSync(parsed, { partials: false }).sort()];
     });
+  }
+
+  /** @throws BladerootError `TEMPLATE_INVALID` with file and line, for a variable or filter that there is not as well. */
+  render(data: TemplateData): string {
+    return this.#explained(data, () => String(liquid.renderSync(this.#parsed, data)));
+  }
+
+  #explained<T>(data: TemplateData, work: () => T): T {
+    try {
+      return work();
+    } catch (error) {
+      if (!LiquidError.is(error)) throw error;
+      const [line] = error.token.getPosition();
+      throw new BladerootError('TEMPLATE_INVALID', `${this.#file}:${line}: ${explain(error, data)}`, {
+        cause: error,
+      });
+    }
   }
 }
 

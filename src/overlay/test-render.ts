@@ -45,8 +45,8 @@ interface Setting {
   overlays?: Record<string, string>;
 }
 
-/** The entries of a blade, web01 if nothing else is said, by path. */
-export async function render(t: TestContext, setting: Setting): Promise<Map<string, OverlayEntry>> {
+/** The entries of a blade, web01 if nothing else is said, sorted by path. */
+export async function renderAll(t: TestContext, setting: Setting): Promise<OverlayEntry[]> {
   const fleetDir = await folderOf(t, {
     'fleet.yaml': setting.fleet ?? FLEET,
     'overlays/base/': '',
@@ -61,8 +61,14 @@ export async function render(t: TestContext, setting: Setting): Promise<Map<stri
   const entries = await renderOverlay({ blade, fleet, blades: resolveFleet(fleet), fleetDir, image });
   const paths = entries.map(({ path }) => path);
   assert.deepEqual(paths, paths.toSorted(), 'entries are sorted');
-  assert.equal(new Set(paths).size, paths.length, 'each path stands once');
-  return new Map(entries.map((entry) => [entry.path, entry]));
+  const kept = entries.filter(({ type }) => type !== 'whiteout');
+  assert.equal(new Set(kept.map(({ path }) => path)).size, kept.length, 'each path stands once');
+  return entries;
+}
+
+/** As `renderAll`, by path; what takes the place of something that is taken away comes before that. */
+export async function render(t: TestContext, setting: Setting): Promise<Map<string, OverlayEntry>> {
+  return new Map((await renderAll(t, setting)).map((entry) => [entry.path, entry]));
 }
 
 export function textOf(entry: OverlayEntry | undefined): string {

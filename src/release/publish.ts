@@ -1,4 +1,5 @@
 /** Makes a release: everything that a fleet is to run, in one signed statement. */
+import { dirname } from 'node:path';
 import { NO_MENU, type BootMenu } from '../boot/script.ts';
 import { BladerootError } from '../errors.ts';
 import type { Fleet, Network } from '../fleet/schema.ts';
@@ -8,8 +9,8 @@ import { SnapshotFiles } from '../image/snapshot-files.ts';
 import type { SnapshotStatement } from '../image/statement.ts';
 import { buildInitrd, type InitrdProgress } from '../initrd/build.ts';
 import { findKernel } from '../initrd/kernel.ts';
-import { encodeOverlay } from '../overlay/archive.ts';
-import { renderOverlay } from '../overlay/render.ts';
+import { renderFleet } from '../overlay/render-fleet.ts';
+import { readRendered, writeRendered } from '../overlay/rendered.ts';
 import type { Store } from '../store/store.ts';
 import { readAsset } from '../system/asset.ts';
 import { runForBytes } from '../system/run.ts';
@@ -102,26 +103,34 @@ function sorted(value: unknown): unknown {
   );
 }
 
+/** Renders what has changed since it was last published, or tried to; pinned blades keep what they have. */
 async function renderBlades(
   request: PublishRequest,
   image: ImageFiles,
-  before: ReleaseStatement | undefined,
+  last: ReleaseStatement | undefined,
 ): Promise<ReleaseBlade[]> {
-  const { fleet, fleetDirectory, store } = request;
+  const { fleet, fleetDirectory: fleetDir, releases, snapshot, store, signal } = request;
+  const stateDirectory = dirname(releases.directory);
   const blades = resolveFleet(fleet);
-  const rendered: ReleaseBlade[] = [];
+  const pinned = new Map<string, ReleaseBlade>();
   for (const blade of blades) {
-    request.signal?.throwIfAborted();
-    if (typeof blade.pin === 'number') {
-      rendered.push(
-        await pinBlade(blade, blade.pin, await pinnedRelease(blade, blade.pin, request, before), store),
-      );
-      continue;
-    }
-    const entries = await renderOverlay({ blade, fleet, blades, fleetDir: fleetDirectory, image });
-    rendered.push(releaseBlade(blade, await putBlob(store, encodeOverlay(entries))));
+    if (typeof blade.pin !== 'number') continue;
+    const release = await pinnedRelease(blade, blade.pin, request, last);
+    pinned.set(blade.name, await pinBlade(blade, blade.pin, release, store));
   }
-  return rendered;
+  const toRender = blades.filter(({ name }) => !pinned.has(name));
+  const before = await readRendered(stateDirectory, snapshot.id);
+  const release = { snapshot: { id: snapshot.id, tree: snapshot.tree } };
+  const fleetRequest = { fleet, blades, toRender, fleetDir, image, release, store, before, signal };
+  const { overlays } = await renderFleet(fleetRequest);
+  await writeRendered(stateDirectory, snapshot.id, overlays);
+  return blades.map((blade) => {
+    const asBefore = pinned.get(blade.name);
+    if (asBefore !== undefined) return asBefore;
+    const overlay = overlays.get(blade.name);
+    if (overlay === undefined) throw new Error(`${blade.name} was not rendered`);
+    return releaseBlade(blade, { digest: overlay.digest, bytes: overlay.bytes });
+  });
 }
 
 function releaseNetwork(name: string, network: Network): ReleaseNetwork {

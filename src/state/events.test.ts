@@ -98,6 +98,26 @@ test('events come by pages: the oldest first, as many as are asked for', async (
   database.close();
 });
 
+test('events are kept together or not at all, and the next ones take their numbers then', async (t) => {
+  const database = openDatabase(await folderOf(t, {}));
+  const events = new EventRepository(database);
+  const two = [
+    { event: KERNEL, time: 1 },
+    { event: up('web01', 1), time: 2 },
+  ];
+  assert.deepEqual(events.keep(two), events.since(0));
+  database.exec(`CREATE TRIGGER full BEFORE INSERT ON events WHEN new.type = 'blade.up'
+    BEGIN SELECT RAISE(FAIL, 'the disk is full'); END`);
+  assert.throws(() => events.keep(two), /the disk is full/);
+  assert.equal(events.since(0).length, 2);
+  database.exec('DROP TRIGGER full');
+  assert.deepEqual(
+    events.keep(two).map(({ id }) => id),
+    [3, 4],
+  );
+  database.close();
+});
+
 test('lastUp is the newest word of that very blade', async (t) => {
   const database = openDatabase(await folderOf(t, {}));
   const events = new EventRepository(database);

@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { bootsOf } from '../events/boots.ts';
 import { eventSchema, type BladerootEvent, type RecordedEvent, type UpReport } from '../events/catalogue.ts';
-import type { EventLog } from '../events/bus.ts';
+import type { EventLog, TimedEvent } from '../events/bus.ts';
 
 /** What is kept. */
 export const KEPT = {
@@ -45,6 +45,21 @@ export class EventRepository implements EventLog {
     this.#last = Number(database.prepare('SELECT max(id) AS last FROM events').get()?.['last'] ?? 0);
   }
 
+  keep(events: readonly TimedEvent[]): RecordedEvent[] {
+    const before = this.#last;
+    this.#database.exec('BEGIN IMMEDIATE');
+    try {
+      const kept = events.map(({ event, time }) => ({ ...event, id: this.append(event, time), time }));
+      this.#database.exec('COMMIT');
+      return kept;
+    } catch (error) {
+      this.#last = before;
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  /** One event; returns its number. */
   append(event: BladerootEvent, time: number): number {
     if (event.type === 'blade.step' && event.state === 'progress') return this.#last;
     const id = this.#last + 1;

@@ -25,12 +25,12 @@ export class AsideFile {
     return new AsideFile(path, file);
   }
 
-  /** Gives the file its name, durably. */
-  async commit(path: string): Promise<void> {
+  /** Gives the file its name, durably, or until whoever makes many of them syncs the directory. */
+  async commit(path: string, { syncName = true } = {}): Promise<void> {
     await this.file.sync();
     await this.file.close();
     await rename(this.path, path);
-    await syncDirectory(dirname(path));
+    if (syncName) await syncDirectory(dirname(path));
   }
 
   async discard(): Promise<void> {

@@ -80,8 +80,11 @@ export class Store {
     return await exists(this.blobPath(digest));
   }
 
-  /** Stores bytes, or the content of the file at a path. */
-  async putBlob(content: Uint8Array | string): Promise<Digest> {
+  /**
+   * Stores bytes, or the content of the file at a path.
+   * @param options `syncName: false` for one of many, of which `syncBlobs` makes the names durable
+   */
+  async putBlob(content: Uint8Array | string, options: { syncName?: boolean } = {}): Promise<Digest> {
     let digest = '';
     const aside = await this.createAside();
     try {
@@ -89,12 +92,17 @@ export class Store {
       for await (const chunk of hashing(asAsync(chunks), (sum) => (digest = sum))) {
         await aside.file.appendFile(chunk);
       }
-      await aside.commit(this.blobPath(digest));
+      await aside.commit(this.blobPath(digest), options);
     } catch (error) {
       await aside.discard();
       throw error;
     }
     return digest;
+  }
+
+  /** Makes the names of all blobs durable. */
+  async syncBlobs(): Promise<void> {
+    await syncDirectory(join(this.directory, 'blobs'));
   }
 
   manifestPath(id: Digest): string {

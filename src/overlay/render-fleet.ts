@@ -1,0 +1,63 @@
+import type { ResolvedBlade } from '../fleet/resolve.ts';
+import type { Store } from '../store/store.ts';
+import { encodeOverlay } from './archive.ts';
+import { OverlayRenderer, type FleetOverlays } from './render.ts';
+import type { RenderedOverlay } from './rendered.ts';
+
+/** Archives that are written to the disk while further ones are rendered. */
+const WRITTEN_AT_ONCE = 16;
+
+export interface FleetRequest extends FleetOverlays {
+  store: Store;
+  /** Those of `blades` that are rendered, all when left out; the others are only there for templates to know. */
+  toRender?: readonly ResolvedBlade[];
+  /** What was rendered for these blades before, of this image and by this program. */
+  before: ReadonlyMap<string, RenderedOverlay>;
+  signal?: AbortSignal | undefined;
+}
+
+export interface RenderedFleet {
+  /** By the blade's name. */
+  overlays: Map<string, RenderedOverlay>;
+  /** How many had to be rendered; the others are as they were before. */
+  rendered: number;
+}
+
+/**
+ * Renders overlays of blades into the store, but for those that would be what they were before.
+ * @throws as OverlayRenderer, and what the store throws
+ */
+export async function renderFleet(request: FleetRequest): Promise<RenderedFleet> {
+  const { store, before, blades, toRender = blades, signal } = request;
+  const renderer = new OverlayRenderer(request);
+  const overlays = new Map<string, RenderedOverlay>();
+  const waiting = toRender.values();
+  let rendered = 0;
+
+  const overlayOf = async (blade: ResolvedBlade): Promise<RenderedOverlay> => {
+    const inputs = await renderer.inputs(blade);
+    const last = before.get(blade.name);
+    if (last?.inputs === inputs && (await store.hasBlob(last.digest))) return last;
+    rendered++;
+    const archive = encodeOverlay(await renderer.render(blade));
+    return { inputs, digest: await store.putBlob(archive, { syncName: false }), bytes: archive.length };
+  };
+  let ended = false;
+  const work = async (): Promise<void> => {
+    for (const blade of waiting) {
+      if (ended) return;
+      signal?.throwIfAborted();
+      overlays.set(blade.name, await overlayOf(blade));
+    }
+  };
+  const workers = Array.from({ length: WRITTEN_AT_ONCE }, work);
+  try {
+    await Promise.all(workers);
+  } finally {
+    ended = true;
+    // What is being written is written to its end: who calls may remove the store.
+    await Promise.allSettled(workers);
+  }
+  await store.syncBlobs();
+  return { overlays, rendered };
+}

@@ -1,0 +1,75 @@
+/**
+ * What was rendered last, so that publishing again renders just what has changed. It is derived: without it, or when it
+ * cannot be read, everything is rendered.
+ */
+import { createHash } from 'node:crypto';
+import { lstat, readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { digestSchema } from '../store/digest-schema.ts';
+import type { Digest } from '../store/digest.ts';
+import { isBundled, programDirectory } from '../system/asset.ts';
+import { readIfThere } from '../system/read-file.ts';
+import { writeFileAtomic } from '../system/write-file.ts';
+
+const FILE = 'rendered.json';
+
+const overlaySchema = z.object({
+  /** As OverlayRenderer.inputs. */
+  inputs: digestSchema,
+  /** Of the archive. */
+  digest: digestSchema,
+  bytes: z.int(),
+});
+
+const recordSchema = z.object({
+  program: digestSchema,
+  /** The snapshot's id. */
+  image: z.string(),
+  overlays: z.record(z.string(), overlaySchema),
+});
+
+export type RenderedOverlay = z.output<typeof overlaySchema>;
+
+/** What was rendered last, by the blades' names; nothing when it was for another image, or by another program. */
+export async function readRendered(
+  stateDirectory: string,
+  image: string,
+): Promise<ReadonlyMap<string, RenderedOverlay>> {
+  const text = await readIfThere(join(stateDirectory, FILE));
+  const record = text === undefined ? undefined : recordSchema.safeParse(parsed(text)).data;
+  const fits = record?.image === image && record.program === (await programDigest());
+  return new Map(fits ? Object.entries(record.overlays) : []);
+}
+
+export async function writeRendered(
+  stateDirectory: string,
+  image: string,
+  overlays: ReadonlyMap<string, RenderedOverlay>,
+): Promise<void> {
+  const record = { program: await programDigest(), image, overlays: Object.fromEntries(overlays) };
+  await writeFileAtomic(join(stateDirectory, FILE), `${JSON.stringify(record)}\n`, { mode: 0o600 });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Another one when the program may render in another way: of its sources their sizes and times, of a bundle its bytes. */
+async function programDigest(): Promise<Digest> {
+  const hash = createHash('sha256');
+  const names = (await readdir(programDirectory, { recursive: !isBundled })).sort();
+  const sources = names.filter((path) => /\.[cm]?[jt]s$/.test(path));
+  // Among the sources lie no libraries: which they are, package.json says.
+  for (const name of isBundled ? sources : [...sources, '../package.json']) {
+    const path = join(programDirectory, name);
+    const { size, mtimeMs } = await lstat(path);
+    hash.update(`${name}\n`);
+    hash.update(isBundled ? await readFile(path) : `${size} ${mtimeMs}\n`);
+  }
+  return hash.digest('hex');
+}
