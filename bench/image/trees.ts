@@ -120,6 +120,7 @@ async function installRelease(root: string, sources: AptSources, request: TreesR
     suite: sources.codename,
     sources: sources.release,
     kernel: DEBIAN_KERNEL,
+    init: 'systemd',
     include: PACKAGES,
     directory: root,
     signal: request.signal,

@@ -1,7 +1,7 @@
-/** The tree that the lab's blades run: a real Debian, built once and kept for later runs. */
+/** The trees that the lab's blades run: a real Debian for each service manager, built once and kept for later runs. */
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DEBIAN_PACKAGES } from '../../src/tree/debian.ts';
+import { debianPackages, type DebianInit } from '../../src/tree/debian.ts';
 import { writeFileAtomic } from '../../src/system/write-file.ts';
 import { bladeroot, type CallOptions } from './bladeroot.ts';
 
@@ -9,23 +9,56 @@ const SUITE = 'bookworm';
 /** Debian's kernel for virtual machines. */
 const KERNEL = 'linux-image-cloud-amd64';
 const INCLUDE = ['nginx-light'];
-const TREE = 'golden';
+const NAMES: Record<DebianInit, string> = { systemd: 'golden', openrc: 'golden-openrc' };
+
+/** A tree that is finished and as it is wanted now, or where one is to be made. */
+interface GoldenTree {
+  directory: string;
+  stamp: string;
+  wanted: string;
+  finished: boolean;
+}
 
 /** @returns the tree's directory, and whether it was there already */
 export async function goldenTree(
   cacheDirectory: string,
   options: CallOptions,
+  init: DebianInit = 'systemd',
 ): Promise<{ directory: string; reused: boolean }> {
-  const directory = join(cacheDirectory, 'trees', TREE);
-  const stamp = join(cacheDirectory, `${TREE}.json`);
-  const wanted = JSON.stringify({ suite: SUITE, packages: [KERNEL, ...DEBIAN_PACKAGES, ...INCLUDE] });
-  if ((await readFile(stamp, 'utf8').catch(() => '')) === wanted) return { directory, reused: true };
+  const { directory, stamp, wanted, finished } = await look(cacheDirectory, init);
+  if (finished) return { directory, reused: true };
   await rm(directory, { recursive: true, force: true });
   await mkdir(cacheDirectory, { recursive: true });
   const place = { state: cacheDirectory, fleet: join(cacheDirectory, 'fleet') };
-  const from = ['--from', `debian:${SUITE}`, '--kernel', KERNEL, '--include', INCLUDE.join(',')];
-  await bladeroot(place, ['tree', 'create', TREE, ...from], options);
+  const from = [
+    '--from',
+    `debian:${SUITE}`,
+    '--kernel',
+    KERNEL,
+    '--init',
+    init,
+    '--include',
+    INCLUDE.join(','),
+  ];
+  await bladeroot(place, ['tree', 'create', NAMES[init], ...from], options);
   // Written last: a tree without it was not finished.
   await writeFileAtomic(stamp, wanted);
   return { directory, reused: false };
+}
+
+/** The directory of a tree that is there already; for tests that look at one and build none. */
+export async function goldenTreeIfThere(
+  cacheDirectory: string,
+  init: DebianInit,
+): Promise<string | undefined> {
+  const { directory, finished } = await look(cacheDirectory, init);
+  return finished ? directory : undefined;
+}
+
+async function look(cacheDirectory: string, init: DebianInit): Promise<GoldenTree> {
+  const name = NAMES[init];
+  const stamp = join(cacheDirectory, `${name}.json`);
+  const wanted = JSON.stringify({ suite: SUITE, packages: [KERNEL, ...debianPackages(init), ...INCLUDE] });
+  const finished = (await readFile(stamp, 'utf8').catch(() => '')) === wanted;
+  return { directory: join(cacheDirectory, 'trees', name), stamp, wanted, finished };
 }

@@ -13,7 +13,9 @@ import { attempt } from './attempt.ts';
 import { parseCommandLine } from './command-line.ts';
 import { claim } from './claim.ts';
 import { findRelease, releaseOf, type FoundRelease } from './find-release.ts';
-import { install } from './install.ts';
+import { findIdentity } from './identity.ts';
+import { inspectDisks } from './disks.ts';
+import { install, PERSIST } from './install.ts';
 import { inspectMachine } from './machine.ts';
 import { Reporter } from './reporter.ts';
 
@@ -35,7 +37,10 @@ async function main(): Promise<void> {
     const publicKey = createPublicKey(await readFile(PUBLIC_KEY));
     const { roots, bootMac, deploy } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
     reporter.started('release', `asking ${roots.join(', ')} for the release`);
-    const machine = await inspectMachine(bootMac);
+    const identity = await attempt('agent', reporter, async () =>
+      findIdentity(await inspectDisks(), PERSIST),
+    );
+    const machine = { ...(await inspectMachine(bootMac)), recipient: identity.recipient };
     const asked = await attempt('release', reporter, () =>
       findRelease(roots, publicKey, identityOf(machine)),
     );
@@ -51,7 +56,8 @@ async function main(): Promise<void> {
       publicKey,
       toRun,
       source,
-      mac: machine.mac,
+      machine,
+      identity,
       reporter,
     });
     await mkdir(SWITCH_ROOT, { recursive: true });

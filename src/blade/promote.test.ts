@@ -106,7 +106,7 @@ test('a blade that holds all becomes the root, with the fleet folder of the rele
   const promoted = await promote(options);
   assert.deepEqual(promoted, { url: `http://127.0.0.1:${port}`, release, canPublish: false });
   assert.equal(await readFile(join(options.fleetDirectory, 'fleet.yaml'), 'utf8'), 'name: test\n');
-  assert.equal(await told(), 'enable --now bladeroot-root.service\n');
+  assert.equal(await told(), 'enable --now bladeroot-root\n');
 });
 
 test('a fleet folder that was there is kept, however often a blade is promoted', async (t) => {

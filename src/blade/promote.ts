@@ -12,7 +12,8 @@ import { sha256 } from '../store/digest.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { syncDirectory } from '../system/write-file.ts';
-import { ROOT_UNIT } from '../tree/program.ts';
+import { ROOT_SERVICE } from '../tree/program.ts';
+import { runningServices } from './running-services.ts';
 import { readBladeState } from './state.ts';
 
 const ANSWER_WITHIN_MS = 60_000;
@@ -70,9 +71,10 @@ export async function promote(options: PromoteOptions): Promise<Promoted> {
   await placeFleetFolder(store.blobPath(release.config.digest), options.fleetDirectory);
   const canPublish = await placeKey(store, release, options);
   onStep('starting the boot services');
-  await run('systemctl', ['enable', '--now', ROOT_UNIT]);
+  const services = await runningServices();
+  await services.enable(ROOT_SERVICE);
   const url = `http://${blade.address}:${options.port}`;
-  await waitForAnswer(url);
+  await waitForAnswer(url, services.logOf(ROOT_SERVICE));
   return { url, release, canPublish };
 }
 
@@ -141,7 +143,7 @@ async function placeFleetFolder(archive: string, directory: string): Promise<voi
   await syncDirectory(dirname(directory));
 }
 
-async function waitForAnswer(url: string): Promise<void> {
+async function waitForAnswer(url: string, log: string): Promise<void> {
   const deadline = performance.now() + ANSWER_WITHIN_MS;
   for (;;) {
     try {
@@ -157,7 +159,7 @@ async function waitForAnswer(url: string): Promise<void> {
         'PROMOTE_FAILED',
         `the boot services do not answer at ${url}: ${describeError(error)}`,
         {
-          hint: `see \`journalctl -u ${ROOT_UNIT}\``,
+          hint: `see \`${log}\``,
           cause: error,
         },
       );

@@ -11,9 +11,10 @@ import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
 import { Store } from '../store/store.ts';
-import { ProgramFailed, run } from '../system/run.ts';
+import { run } from '../system/run.ts';
 import { installBootLoader } from './boot-loader.ts';
 import { bootId, sendReport } from './report.ts';
+import { runningServices } from './running-services.ts';
 import { readBladeState, SLOTS, writeBladeState, type BladeState, type Slot } from './state.ts';
 
 const FIRST_PAUSE_MS = 1000;
@@ -53,7 +54,7 @@ export async function standBy(options: StandbyOptions): Promise<void> {
     void tellAnyRoot(roots, said).catch((error: unknown) => onStep(`not told: ${describeError(error)}`));
   };
 
-  const services = await waitForServices();
+  const services = await (await runningServices()).settled(options.signal);
   report('boot-loader', 'started', 'making the disk bootable');
   const kernelArgs = release.blades.find(({ name }) => name === state.name)?.kernelArgs ?? [];
   const store = await Store.open(join(stateDirectory, 'store'));
@@ -115,16 +116,4 @@ export async function runningSlot(): Promise<Slot> {
 /** /init starts a slot by itself when the boot loader on the disk has named it. */
 async function cameFromDisk(): Promise<boolean> {
   return / bladeroot\.slot=/.test(` ${await readFile('/proc/cmdline', 'utf8')}`);
-}
-
-/** What systemd says once all that it has to start is started, or has failed. */
-async function waitForServices(): Promise<string> {
-  try {
-    return (await run('systemctl', ['is-system-running', '--wait'])).stdout.trim();
-  } catch (error) {
-    if (!(error instanceof ProgramFailed)) throw error;
-    const { stdout } = await run('systemctl', ['list-units', '--failed', '--plain', '--no-legend', '--full']);
-    const units = stdout.split('\n').flatMap((line) => line.split(' ')[0] || []);
-    return units.length === 0 ? 'degraded' : `degraded: ${units.join(', ')} failed`;
-  }
 }

@@ -8,7 +8,7 @@ export function standbyCommand(signal: AbortSignal): Command {
     'standby',
     "on a blade: make its disk bootable and report (the blade's own service runs this)",
     [
-      'systemctl status bladeroot          # how it went',
+      'systemctl status bladeroot          # how it went; with OpenRC, /var/log/bladeroot.log says it',
       'bladeroot standby                   # once more, by hand',
     ],
   ).action(async (_options, command: Command) => {

@@ -1,5 +1,5 @@
-import type { Command } from 'commander';
-import { DEBIAN_KERNEL } from '../tree/debian.ts';
+import { Option, type Command } from 'commander';
+import { DEBIAN_INITS, DEBIAN_KERNEL, type DebianInit } from '../tree/debian.ts';
 import { enterTree } from '../tree/enter.ts';
 import { Trees } from '../tree/trees.ts';
 import { contextOf, leaf, noun } from './command.ts';
@@ -16,6 +16,7 @@ export function treeCommands(signal: AbortSignal): Command {
 interface CreateOptions {
   from: string;
   kernel: string;
+  init: DebianInit;
   include: string;
 }
 
@@ -23,23 +24,30 @@ function create(signal: AbortSignal): Command {
   return leaf('create', 'make a tree', [
     'bladeroot tree create debian --from debian --include nginx,postfix',
     'bladeroot tree create debian13 --from debian:trixie',
+    'bladeroot tree create openrc --from debian --init openrc',
     'bladeroot tree create gentoo --from stage3-amd64-openrc.tar.xz',
     'bladeroot tree create web --from /mnt/golden',
   ])
     .argument('<name>', 'what to call it')
     .requiredOption('--from <source>', 'debian, debian:SUITE, a directory, or a tar archive')
     .option('--kernel <package>', "the Debian kernel's package", DEBIAN_KERNEL)
+    .addOption(
+      new Option('--init <name>', 'what starts the services of a Debian tree')
+        .choices(DEBIAN_INITS)
+        .default('systemd'),
+    )
     .option('--include <packages>', 'more Debian packages, separated by commas', '')
     .action(async (name: string, options: CreateOptions, command: Command) => {
       const { stateDirectory, output } = contextOf(command, signal);
       const include = options.include.split(',').filter((item) => item !== '');
       output.step(`making the tree ${name} from ${options.from}`);
       const onProgress = (line: string): void => output.step(`  ${line}`);
-      const { from, kernel } = options;
+      const { from, kernel, init } = options;
       const tree = await new Trees(stateDirectory).create({
         name,
         from,
         kernel,
+        init,
         include,
         signal,
         onProgress,

@@ -41,7 +41,7 @@ export async function pinBlade(
   { statement, envelope }: SignedRelease,
   store: Store,
 ): Promise<ReleaseBlade> {
-  const { name, mac, serial, guid } = blade;
+  const { name, mac, serial, guid, recipient } = blade;
   const then = statement.blades.find((candidate) => candidate.name === name);
   if (then === undefined) {
     throw refused(blade, number, `it has no blade ${name}`, 'pin it to one in which it was already');
@@ -54,18 +54,25 @@ export async function pinBlade(
     const why = `there its address is ${then.address}, and in the fleet folder ${blade.address}`;
     throw refused(blade, number, why, 'give it that address for as long as it is pinned');
   }
+  if (then.secrets !== undefined && then.recipient !== recipient) {
+    const hint = 'pin it to a release that was published since, or take the pin away';
+    throw refused(blade, number, 'its secrets there are for another machine than it is now', hint);
+  }
   const { snapshot, kernel, initrd } = statement;
-  const missing = [kernel, initrd, then.overlay].map(async ({ digest }) => !(await store.hasBlob(digest)));
+  const missing = [kernel, initrd, then.overlay, ...(then.secrets === undefined ? [] : [then.secrets])].map(
+    async ({ digest }) => !(await store.hasBlob(digest)),
+  );
   if ((await Promise.all(missing)).includes(true) || !(await store.listSnapshots()).includes(snapshot.id)) {
     const hint = 'mend the store with `bladeroot snapshot verify --repair-from URL`, or pin it to another';
     throw refused(blade, number, 'not all that it needs is in the store', hint);
   }
-  const { mac: _mac, serial: _serial, guid: _guid, ...same } = then;
+  const { mac: _mac, serial: _serial, guid: _guid, recipient: _recipient, ...same } = then;
   return {
     ...same,
     ...(mac === undefined ? {} : { mac }),
     ...(serial === undefined ? {} : { serial }),
     ...(guid === undefined ? {} : { guid }),
+    ...(recipient === undefined ? {} : { recipient }),
     pin: {
       release: number,
       statement: { digest: await store.putBlob(envelope), bytes: envelope.length },

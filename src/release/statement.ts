@@ -42,6 +42,10 @@ const releaseBladeSchema = z.strictObject({
   overlay: blobSchema,
   /** Absent: it runs this release. All else that stands here of a pinned blade is as in that release, but for its machine. */
   pin: pinSchema.optional(),
+  /** Its accepted identity (age): a machine that has another one is not this blade, whatever its MAC. */
+  recipient: z.string().optional(),
+  /** Its secrets, encrypted to it: a tar archive of age files, each with the mode and owner of what is in it. */
+  secrets: blobSchema.optional(),
 });
 
 const releaseNetworkSchema = z.strictObject({
@@ -126,6 +130,7 @@ export function releaseBlobs(release: ReleaseStatement): Blob[] {
     ...release.blades.flatMap(({ pin }) =>
       pin === undefined ? [] : [pin.statement, pin.kernel, pin.initrd],
     ),
+    ...release.blades.flatMap(({ secrets }) => secrets ?? []),
   ];
   return [...new Map(all.map(({ digest, bytes }) => [digest, { digest, bytes }])).values()];
 }

@@ -17,6 +17,8 @@ export const ASSETS = [
   'tree/enter.sh',
   'tree/bladeroot.service',
   'tree/bladeroot-root.service',
+  'tree/bladeroot.openrc',
+  'tree/bladeroot-root.openrc',
 ] as const;
 
 export type Asset = (typeof ASSETS)[number];

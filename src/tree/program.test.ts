@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { run } from '../system/run.ts';
-import { installProgram, PROGRAM, PROGRAM_AGENT, PROGRAM_NODE, ROOT_UNIT } from './program.ts';
+import { installProgram, PROGRAM, PROGRAM_AGENT, PROGRAM_NODE } from './program.ts';
 
 async function scratch(t: TestContext): Promise<{ tree: string; outside: string }> {
   const base = await mkdtemp(join(tmpdir(), 'bladeroot-program-'));
@@ -12,6 +12,8 @@ async function scratch(t: TestContext): Promise<{ tree: string; outside: string 
   const [tree, outside] = [join(base, 'tree'), join(base, 'outside')];
   await mkdir(tree);
   await mkdir(outside);
+  await mkdir(join(tree, 'usr/lib/systemd'), { recursive: true });
+  await writeFile(join(tree, 'usr/lib/systemd/systemd'), '');
   return { tree, outside };
 }
 
@@ -20,7 +22,7 @@ test('the program is put into a tree, and runs from there', async (t) => {
   assert.ok((await installProgram(tree)) > 5);
   assert.equal(await readlink(join(tree, 'usr/local/bin/bladeroot')), `/${PROGRAM}/bin/bladeroot`);
   const units = join(tree, 'usr/local/lib/systemd/system');
-  for (const unit of ['bladeroot.service', ROOT_UNIT]) {
+  for (const unit of ['bladeroot.service', 'bladeroot-root.service']) {
     const started = /^ExecStart=\/(\S+)/m.exec(await readFile(join(units, unit), 'utf8'))?.[1];
     assert.ok(started !== undefined && (await lstat(join(tree, started))).isFile(), unit);
   }
@@ -51,6 +53,24 @@ test('what differs is brought up to date, and nothing else is touched', async (t
   assert.equal(await installProgram(tree), 3);
   assert.equal(await readFile(agent, 'utf8'), text);
   assert.equal((await lstat(join(tree, PROGRAM_NODE), { bigint: true })).mtimeNs, node.mtimeNs);
+});
+
+test('in a tree with OpenRC, its services are init scripts, and the one that reports starts', async (t) => {
+  const { tree } = await scratch(t);
+  await rm(join(tree, 'usr/lib/systemd'), { recursive: true });
+  await mkdir(join(tree, 'etc/runlevels/default'), { recursive: true });
+  await installProgram(tree);
+  for (const name of ['bladeroot', 'bladeroot-root']) {
+    const script = join(tree, 'etc/init.d', name);
+    assert.equal((await lstat(script)).mode & 0o777, 0o755);
+    await run('sh', ['-n', script]);
+    const command = /^command=\/(\S+)/m.exec(await readFile(script, 'utf8'))?.[1];
+    assert.ok(command !== undefined && (await lstat(join(tree, command))).isFile(), name);
+  }
+  assert.deepEqual(await readdir(join(tree, 'etc/runlevels/default')), ['bladeroot']);
+  assert.equal(await readlink(join(tree, 'etc/runlevels/default/bladeroot')), '/etc/init.d/bladeroot');
+  assert.deepEqual(await readdir(join(tree, 'etc')), ['init.d', 'runlevels'], 'no units');
+  assert.equal(await installProgram(tree), 0, 'a second time, nothing is written');
 });
 
 test('links of the tree are followed within it, and never lead out of it', async (t) => {

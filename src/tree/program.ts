@@ -8,6 +8,7 @@ import { DirectoryFiles, followLinks } from '../image/files.ts';
 import { ASSETS, isBundled, programDirectory, readAsset } from '../system/asset.ts';
 import { WORKERS } from '../system/workers.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
+import { findServiceManager } from './services/detect.ts';
 
 /** Where the program lies in every tree, and so on every blade. */
 export const PROGRAM = 'opt/bladeroot';
@@ -15,11 +16,13 @@ export const PROGRAM_NODE = `${PROGRAM}/bin/node`;
 export const PROGRAM_AGENT = `${PROGRAM}/lib/agent.mjs`;
 /** What the agent needs besides: its threads, and the library by which they call the system. */
 export const AGENT_PARTS = [`${PROGRAM}/lib/image/unpack-worker.mjs`, `${PROGRAM}/lib/node_modules`] as const;
-/** The unit of a root on a blade; `promote` starts it. */
-export const ROOT_UNIT = 'bladeroot-root.service';
+/** The service that reports and stands by on a blade; every blade starts it. */
+const BLADE_SERVICE = 'bladeroot';
+/** The service of a root on a blade; `promote` starts it. */
+export const ROOT_SERVICE = 'bladeroot-root';
 
 const UNITS = 'usr/local/lib/systemd/system';
-const BLADE_UNIT = 'bladeroot.service';
+const INIT_SCRIPTS = 'etc/init.d';
 
 type ProgramFile = { path: string } & ({ content: Buffer; mode: number } | { target: string });
 
@@ -30,7 +33,11 @@ type ProgramFile = { path: string } & ({ content: Buffer; mode: number } | { tar
  * @throws BladerootError `TREE_LINK` when a link of the tree leads nowhere
  */
 export async function installProgram(tree: string): Promise<number> {
-  const files = [...(isBundled ? await ownFiles() : await bundledFiles()), ...(await linksAndUnits())];
+  const files = [
+    ...(isBundled ? await ownFiles() : await bundledFiles()),
+    { path: 'usr/local/bin/bladeroot', target: `/${PROGRAM}/bin/bladeroot` },
+    ...(await serviceFiles(tree)),
+  ];
   let written = 0;
   for (const file of files) {
     const directory = join(tree, await placeInTree(tree, dirname(file.path)));
@@ -157,18 +164,27 @@ esac
 exec "$here/node" --disable-warning=ExperimentalWarning $memory "$here/../lib/bladeroot.mjs" "$@"
 `;
 
-/** The command where shells find it, and the units; a blade starts its own, the root's is for `promote`. */
-async function linksAndUnits(): Promise<ProgramFile[]> {
-  const units = ([BLADE_UNIT, ROOT_UNIT] as const).map(async (unit) => ({
-    path: `${UNITS}/${unit}`,
-    content: await readAsset(`tree/${unit}`),
-    mode: 0o644,
+/** What its service manager knows the program by; none where the tree has none yet, and can be on no blade. */
+async function serviceFiles(tree: string): Promise<ProgramFile[]> {
+  const services = await findServiceManager(new DirectoryFiles(tree));
+  if (services === undefined) return [];
+  const names = [BLADE_SERVICE, ROOT_SERVICE] as const;
+  if (services.name === 'systemd') {
+    const units = names.map(async (name) => ({
+      path: `${UNITS}/${name}.service`,
+      content: await readAsset(`tree/${name}.service`),
+      mode: 0o644,
+    }));
+    const wanted = `etc/systemd/system/multi-user.target.wants/${BLADE_SERVICE}.service`;
+    return [...(await Promise.all(units)), { path: wanted, target: `/${UNITS}/${BLADE_SERVICE}.service` }];
+  }
+  const scripts = names.map(async (name) => ({
+    path: `${INIT_SCRIPTS}/${name}`,
+    content: await readAsset(`tree/${name}.openrc`),
+    mode: 0o755,
   }));
-  return [
-    ...(await Promise.all(units)),
-    { path: 'usr/local/bin/bladeroot', target: `/${PROGRAM}/bin/bladeroot` },
-    { path: `etc/systemd/system/multi-user.target.wants/${BLADE_UNIT}`, target: `/${UNITS}/${BLADE_UNIT}` },
-  ];
+  const started = `etc/runlevels/default/${BLADE_SERVICE}`;
+  return [...(await Promise.all(scripts)), { path: started, target: `/${INIT_SCRIPTS}/${BLADE_SERVICE}` }];
 }
 
 /** Returns whether something had to be written. */

@@ -4,7 +4,7 @@ import { BladerootError, errorCode } from '../errors.ts';
 import { DirectoryFiles, followLinks } from '../image/files.ts';
 import { run } from '../system/run.ts';
 import { syncDirectory } from '../system/write-file.ts';
-import { createDebianTree, DEBIAN_KERNEL } from './debian.ts';
+import { createDebianTree, DEBIAN_KERNEL, type DebianInit } from './debian.ts';
 import { lockTree } from './lock.ts';
 
 export interface Tree {
@@ -18,9 +18,10 @@ export interface CreateTreeRequest {
   name: string;
   /** `debian`, `debian:SUITE`, a directory, or a tar archive (a Gentoo stage 3, say), compressed or not. */
   from: string;
-  /** Packages beside the necessary ones, and the kernel's; for `debian` only. */
+  /** Packages beside the necessary ones, the kernel's, and what starts services (systemd when left out); for `debian` only. */
   include?: string[];
   kernel?: string;
+  init?: DebianInit;
   signal?: AbortSignal | undefined;
   onProgress?: (line: string) => void;
 }
@@ -112,8 +113,8 @@ async function fill(directory: string, request: CreateTreeRequest): Promise<void
   if (debian !== null) {
     const suite = debian[1] ?? DEFAULT_SUITE;
     const progress = onProgress === undefined ? {} : { onProgress };
-    const { include = [], kernel = DEBIAN_KERNEL } = request;
-    await createDebianTree({ suite, kernel, include, directory, signal, ...progress });
+    const { include = [], kernel = DEBIAN_KERNEL, init = 'systemd' } = request;
+    await createDebianTree({ suite, kernel, init, include, directory, signal, ...progress });
     return;
   }
   const source = await stat(from).catch(() => undefined);

@@ -16,7 +16,7 @@ export interface ServiceManager {
   list(): Promise<string[]>;
   /**
    * What makes a service start at boot; nothing if it does already.
-   * @throws BladerootError `UNKNOWN_SERVICE`, `SERVICE_MASKED`
+   * @throws BladerootError `UNKNOWN_SERVICE`, `SERVICE_MASKED`, `SERVICE_TEMPLATE`
    */
   start(service: string): Promise<OverlayEdit[]>;
   /**

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cp, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { cp, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { folderOf } from '../../fleet/test-folder.ts';
 import { DirectoryFiles } from '../../image/files.ts';
@@ -9,30 +9,8 @@ import { run } from '../../system/run.ts';
 import { detectServiceManager } from './detect.ts';
 import { OpenRc } from './openrc.ts';
 import type { OverlayEdit } from './service-manager.ts';
+import { apply, enabledLinks } from './services.fixture.ts';
 import { Systemd } from './systemd.ts';
-
-async function apply(root: string, edits: OverlayEdit[]): Promise<void> {
-  for (const edit of edits) {
-    const path = join(root, edit.path);
-    await rm(path, { force: true });
-    if (edit.type === 'whiteout') continue;
-    await mkdir(dirname(path), { recursive: true });
-    await symlink(edit.target, path);
-  }
-}
-
-/** All links below etc/systemd/system, as `path -> target`, sorted. Debian's systemctl says /lib for /usr/lib. */
-async function enabledLinks(root: string): Promise<string[]> {
-  const entries = await readdir(join(root, 'etc/systemd/system'), { recursive: true, withFileTypes: true });
-  const links = entries
-    .filter((entry) => entry.isSymbolicLink())
-    .map(({ parentPath, name }) => join(parentPath, name));
-  const shown = links.map(
-    async (path) =>
-      `${path.slice(root.length)} -> ${(await readlink(path)).replace(/^\/lib\//, '/usr/lib/')}`,
-  );
-  return (await Promise.all(shown)).sort();
-}
 
 const UNITS = 'usr/lib/systemd/system';
 const SYSTEMD = {
@@ -49,12 +27,18 @@ const SYSTEMD = {
     '[Service]\nWantedBy=no.target\n[Install]\nWantedBy=getty.target\nDefaultInstance=tty1\n',
   [`${UNITS}/odd@.service`]:
     '[Install]\nRequiredBy=q.target w@%i.target\nWantedBy=taken-back.target\nWantedBy=\nWantedBy=a.target \\\n  b.target\n',
+  [`${UNITS}/plain.service`]: '[Service]\nExecStart=/bin/true\n',
+  'etc/systemd/system/plain.service.d/install.conf': '[Install]\nWantedBy=rescue.target\n',
+  'usr/lib/systemd/system/plain.service.d/install.conf': '[Install]\nWantedBy=not-this.target\n',
+  [`${UNITS}/each@.service`]: '[Install]\nWantedBy=multi-user.target\n',
+  [`${UNITS}/each@.service.d/also.conf`]: '[Install]\nAlias=every@%i.service\n',
   [`${UNITS}/fstrim.timer`]: '[Install]\nWantedBy=timers.target\n',
   [`${UNITS}/static.service`]: '[Unit]\n',
   [`${UNITS}/logind.service`]: '[Unit]\n',
   [`${UNITS}/multi-user.target.wants/logind.service`]: '->../logind.service',
   [`${UNITS}/dbus-org.login1.service`]: '->logind.service',
   [`${UNITS}/masked.service`]: '->/dev/null',
+  [`${UNITS}/empty.service`]: '',
   'etc/systemd/system/own.service': '[Install]\nWantedBy=multi-user.target\nAlias=mine.service\n',
   'etc/systemd/system/multi-user.target.wants/nginx.service': '->/lib/systemd/system/nginx.service',
 };
@@ -70,6 +54,8 @@ for (const unit of [
   'odd@1',
   'fstrim.timer',
   'own',
+  'plain',
+  'each@one',
 ]) {
   test(
     `systemd: ${unit} is started and stopped by the links that systemctl makes and removes`,
@@ -137,20 +123,92 @@ test('a service that the image does not have is an error with the nearest ones a
   const unknown = {
     code: 'UNKNOWN_SERVICE',
     message: 'the image has no service ngnix',
-    hint: 'its systemd knows 12 services, the nearest: nginx',
+    hint: 'its systemd knows 14 services, the nearest: nginx',
   };
   await assert.rejects(systemd.start('ngnix'), unknown);
   await assert.rejects(systemd.stop('ngnix'), unknown);
   await assert.rejects(systemd.start('../nginx'), { code: 'UNKNOWN_SERVICE' });
-  await assert.rejects(systemd.start('masked'), { code: 'SERVICE_MASKED' });
+  for (const masked of ['masked', 'empty'])
+    await assert.rejects(systemd.start(masked), { code: 'SERVICE_MASKED' });
 });
+
+test('systemd: a template that has no default instance is an error that asks for an instance', async (t) => {
+  const systemd = new Systemd(new DirectoryFiles(await folderOf(t, SYSTEMD)));
+  await assert.rejects(systemd.start('each@'), {
+    code: 'SERVICE_TEMPLATE',
+    hint: 'name one of its instances, such as each@NAME',
+  });
+});
+
+const lsb = (...levels: string[]): string =>
+  `#!/bin/sh\n### BEGIN INIT INFO\n# Provides: it\n# Default-Start: ${levels.join(' ')}\n### END INIT INFO\n`;
+
+const GENERATOR = '/usr/lib/systemd/system-generators/systemd-sysv-generator';
+const hasGenerator = spawnSync('test', ['-x', GENERATOR]).status === 0;
+
+test(
+  'systemd: an init script without a unit starts when the links say so by which systemd makes a unit of it',
+  { skip: hasGenerator ? false : 'there is no systemd-sysv-generator to ask' },
+  async (t) => {
+    const root = await folderOf(t, {
+      ...SYSTEMD,
+      'etc/init.d/old': lsb('2', '3', '4', '5'),
+      'etc/init.d/older.sh': '#!/bin/sh\n',
+      'etc/init.d/nginx': lsb('2', '3', '4', '5'),
+      'etc/init.d/README': 'not a script',
+      'etc/rc3.d/S17old': '->../init.d/old',
+    });
+    const systemd = new Systemd(new DirectoryFiles(root));
+    /** Units that multi-user.target gets out of init scripts. */
+    const generated = async (): Promise<string[]> => {
+      const out = await folderOf(t, {});
+      const env = {
+        SYSTEMD_SYSVINIT_PATH: join(root, 'etc/init.d'),
+        SYSTEMD_SYSVRCND_PATH: join(root, 'etc'),
+      };
+      await run(GENERATOR, [out, out, out], { env });
+      return await new DirectoryFiles(out).list('multi-user.target.wants');
+    };
+    const listed = await systemd.list();
+    assert.ok(listed.includes('old') && listed.includes('older') && !listed.includes('README'));
+    assert.deepEqual(listed, [...new Set(listed)].sort());
+    assert.deepEqual(await generated(), ['old.service']);
+    assert.deepEqual(await systemd.start('old'), [], 'it starts already');
+
+    await apply(root, await systemd.stop('old.service'));
+    assert.deepEqual(await generated(), []);
+    assert.deepEqual(await systemd.stop('old'), []);
+
+    for (const service of ['old', 'older']) await apply(root, await systemd.start(service));
+    assert.deepEqual(await generated(), ['old.service', 'older.service']);
+    const unit = await systemd.stop('nginx');
+    assert.deepEqual(
+      unit.map(({ path }) => path),
+      ['etc/systemd/system/multi-user.target.wants/nginx.service'],
+      'a unit of the same name is what counts',
+    );
+  },
+);
 
 const OPENRC = {
   'sbin/init': 'sysvinit',
   'etc/init.d/sshd': '#!/sbin/openrc-run\n',
   'etc/init.d/nginx': '#!/sbin/openrc-run\n',
   'etc/init.d/hostname': '#!/sbin/openrc-run\n',
-  'etc/init.d/functions.sh': '',
+  // Gentoo's are executable or not, from version to version.
+  'etc/init.d/functions.sh': '#!/bin/sh\n',
+  'etc/init.d/README': 'not a script',
+  'etc/init.d/mountall.sh': lsb('S'),
+  'etc/init.d/mixed': lsb('S', '2'),
+  'etc/init.d/halt': lsb(),
+  'usr/local/etc/init.d/own': '#!/sbin/openrc-run\n',
+  'etc/init.d/own': '#!/sbin/openrc-run\n',
+  'etc/init.d/net.lo': '#!/sbin/openrc-run\n',
+  'etc/init.d/net.eth0': '->net.lo',
+  'etc/init.d/stacked': '#!/sbin/openrc-run\n',
+  'etc/runlevels/default/mystack': '->../mystack',
+  'etc/runlevels/mystack/stacked': '->/etc/init.d/stacked',
+  'etc/runlevels/off/halt': '->/etc/init.d/halt',
   'etc/runlevels/default/sshd': '->/etc/init.d/sshd',
   'etc/runlevels/nonetwork/sshd': '->/etc/init.d/sshd',
   'etc/runlevels/boot/hostname': '->/etc/init.d/hostname',
@@ -158,12 +216,39 @@ const OPENRC = {
 
 test('OpenRC: starting links into the default runlevel, unless a boot starts the service already', async (t) => {
   const openrc = new OpenRc(new DirectoryFiles(await folderOf(t, OPENRC)));
-  assert.deepEqual(await openrc.list(), ['hostname', 'nginx', 'sshd']);
+  assert.deepEqual(await openrc.list(), [
+    'halt',
+    'hostname',
+    'mixed',
+    'mountall.sh',
+    'net.eth0',
+    'net.lo',
+    'nginx',
+    'own',
+    'sshd',
+    'stacked',
+  ]);
   assert.deepEqual(await openrc.start('nginx'), [
     { type: 'symlink', path: 'etc/runlevels/default/nginx', target: '/etc/init.d/nginx' },
   ]);
   assert.deepEqual(await openrc.start('sshd'), []);
   assert.deepEqual(await openrc.start('hostname'), []);
+  assert.deepEqual(await openrc.start('stacked'), [], 'mystack is stacked on default');
+  const paths = async (service: string): Promise<string[]> =>
+    (await openrc.start(service)).map((edit) =>
+      edit.type === 'symlink' ? `${edit.path} -> ${edit.target}` : edit.type,
+    );
+  assert.deepEqual(await paths('net.eth0'), ['etc/runlevels/default/net.eth0 -> /etc/init.d/net.eth0']);
+  assert.deepEqual(await paths('own'), ['etc/runlevels/default/own -> /usr/local/etc/init.d/own']);
+  assert.deepEqual(await paths('halt'), ['etc/runlevels/default/halt -> /etc/init.d/halt'], 'off is no boot');
+});
+
+test('OpenRC: a script with an LSB header starts in the runlevels that update-rc.d gives it', async (t) => {
+  const openrc = new OpenRc(new DirectoryFiles(await folderOf(t, OPENRC)));
+  const runlevels = async (service: string): Promise<string[]> =>
+    (await openrc.start(service)).map(({ path }) => path.split('/')[2] ?? '');
+  assert.deepEqual(await runlevels('mountall.sh'), ['sysinit']);
+  assert.deepEqual(await runlevels('mixed'), ['sysinit', 'default']);
 });
 
 test('OpenRC: stopping takes a service out of every runlevel', async (t) => {
@@ -172,6 +257,9 @@ test('OpenRC: stopping takes a service out of every runlevel', async (t) => {
   assert.deepEqual(await openrc.stop('sshd'), [
     { type: 'whiteout', path: 'etc/runlevels/default/sshd' },
     { type: 'whiteout', path: 'etc/runlevels/nonetwork/sshd' },
+  ]);
+  assert.deepEqual(await openrc.stop('stacked'), [
+    { type: 'whiteout', path: 'etc/runlevels/mystack/stacked' },
   ]);
   await assert.rejects(openrc.stop('functions.sh'), { code: 'UNKNOWN_SERVICE' });
 });

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { BladerootError } from '../../errors.ts';
 import { followLinks, type ImageFiles } from '../../image/files.ts';
+import { listSysvScripts, startSysvScript, stopSysvScript } from './sysv-script.ts';
 import { unknownService, type OverlayEdit, type ServiceManager } from './service-manager.ts';
 import {
   expandSpecifiers,
@@ -42,15 +43,18 @@ export class Systemd implements ServiceManager {
     const names = new Set<string>();
     for (const dir of await this.#unitDirs()) {
       for (const name of await this.#files.list(dir)) {
-        if (LISTED.test(name) && (await this.#files.stat(`${dir}/${name}`))?.target !== MASK) names.add(name);
+        if (LISTED.test(name) && !(await this.#isMask(`${dir}/${name}`))) names.add(name);
       }
     }
-    return [...names].map((name) => name.replace(/\.service$/, '')).sort();
+    for (const script of (await listSysvScripts(this.#files)).keys()) {
+      if (!(await this.#hasUnitFile(`${script}.service`))) names.add(script);
+    }
+    return [...new Set([...names].map((name) => name.replace(/\.service$/, '')))].sort();
   }
 
   async start(service: string): Promise<OverlayEdit[]> {
     const unit = await this.#find(service);
-    if (unit === undefined) throw await unknownService(this, service);
+    if (unit === undefined) return await startSysvScript(this.#files, await this.#sysvScript(service));
     const edits: OverlayEdit[] = [];
     for (const edit of await this.#enable(unit, new Set())) if (!(await this.#isDone(edit))) edits.push(edit);
     return edits;
@@ -58,7 +62,7 @@ export class Systemd implements ServiceManager {
 
   async stop(service: string): Promise<OverlayEdit[]> {
     const unit = await this.#find(service);
-    if (unit === undefined) throw await unknownService(this, service);
+    if (unit === undefined) return await stopSysvScript(this.#files, await this.#sysvScript(service));
     const gone = await this.#enabledBy(unit, new Set());
     const edits: OverlayEdit[] = [...gone].sort().map((path) => ({ type: 'whiteout', path }));
     if (!(await this.#isStatic(unit))) return edits;
@@ -75,6 +79,16 @@ export class Systemd implements ServiceManager {
       unit.name.instance === '' && install.defaultInstance !== undefined
         ? instanceOf(unit.name, install.defaultInstance)
         : unit.name;
+    const wantedBy = [...install.wantedBy];
+    // As `systemctl add-wants`: a unit without [Install] is one that another starts, and who names it here wants it at boot.
+    if (hasNothing(install) && !(await this.#isStatic(unit))) wantedBy.push('multi-user.target');
+    const others = [...wantedBy, ...install.requiredBy, ...install.upheldBy];
+    if (
+      name.instance === '' &&
+      !others.every((other) => parseUnitName(expandSpecifiers(other, name)).instance === '')
+    ) {
+      throw noInstance(name);
+    }
     const edits = await this.#unmask(name);
     const link = (path: string): OverlayEdit => ({
       type: 'symlink',
@@ -83,12 +97,10 @@ export class Systemd implements ServiceManager {
     });
     edits.push(
       ...install.alias.map(link),
-      ...install.wantedBy.map((by) => link(`${by}.wants/${name.name}`)),
+      ...wantedBy.map((by) => link(`${by}.wants/${name.name}`)),
       ...install.requiredBy.map((by) => link(`${by}.requires/${name.name}`)),
+      ...install.upheldBy.map((by) => link(`${by}.upholds/${name.name}`)),
     );
-    // As `systemctl add-wants`: a unit without [Install] is one that another starts, and who names it here wants it at boot.
-    if (hasNothing(install) && !(await this.#isStatic(unit)))
-      edits.push(link(`multi-user.target.wants/${name.name}`));
     for (const also of install.also) {
       const other = await this.#find(expandSpecifiers(also, name));
       if (other !== undefined) edits.push(...(await this.#enable(other, done)));
@@ -107,7 +119,7 @@ export class Systemd implements ServiceManager {
     const edits: OverlayEdit[] = [];
     for (const masked of template === undefined ? [name] : [name, template]) {
       const path = `${ETC}/${masked}`;
-      if ((await this.#files.stat(path))?.target === MASK) edits.push({ type: 'whiteout', path });
+      if (await this.#isMask(path)) edits.push({ type: 'whiteout', path });
     }
     return edits;
   }
@@ -153,8 +165,46 @@ export class Systemd implements ServiceManager {
     return false;
   }
 
+  /** Of the unit's file, with what its drop-ins add (systemd.unit(5), "Overriding vendor settings"). */
   async #install(unit: Unit): Promise<InstallSection> {
-    return parseInstallSection((await this.#files.read(unit.file)).toString());
+    const texts = [await this.#files.read(unit.file)];
+    for (const path of await this.#dropIns(unit.name)) texts.push(await this.#files.read(path));
+    return parseInstallSection(texts.join('\n'));
+  }
+
+  /** Files of NAME.d and TEMPLATE.d, by name; of two with one name, that of the first directory counts. */
+  async #dropIns({ name, template }: UnitName): Promise<string[]> {
+    const found = new Map<string, string>();
+    for (const unit of template === undefined || template === name ? [name] : [name, template]) {
+      for (const dir of await this.#unitDirs()) {
+        for (const file of await this.#files.list(`${dir}/${unit}.d`)) {
+          if (!file.endsWith('.conf') || found.has(file)) continue;
+          const real = await followLinks(this.#files, `${dir}/${unit}.d/${file}`);
+          if (real !== undefined) found.set(file, real);
+        }
+      }
+    }
+    return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, path]) => path);
+  }
+
+  /** The init script that stands for a service which has no unit. @throws BladerootError `UNKNOWN_SERVICE` */
+  async #sysvScript(service: string): Promise<string> {
+    const script = (await listSysvScripts(this.#files)).get(service.replace(/\.service$/, ''));
+    if (script === undefined) throw await unknownService(this, service);
+    return script;
+  }
+
+  async #hasUnitFile(name: string): Promise<boolean> {
+    for (const dir of await this.#unitDirs()) {
+      if ((await this.#files.stat(`${dir}/${name}`)) !== undefined) return true;
+    }
+    return false;
+  }
+
+  /** A link to /dev/null, or an empty file (systemd.unit(5)). */
+  async #isMask(path: string): Promise<boolean> {
+    const stat = await this.#files.stat(path);
+    return stat?.target === MASK || (stat?.type === 'file' && stat.size === 0);
   }
 
   /** The unit of a name or of an alias; masks by the administrator are looked through. */
@@ -166,7 +216,7 @@ export class Systemd implements ServiceManager {
         const path = `${dir}/${fileName}`;
         const stat = await this.#files.stat(path);
         if (stat === undefined) continue;
-        if (stat.target === MASK) {
+        if (await this.#isMask(path)) {
           if (dir === ETC) continue;
           throw new BladerootError(
             'SERVICE_MASKED',
@@ -192,8 +242,14 @@ export class Systemd implements ServiceManager {
   }
 }
 
-function hasNothing({ wantedBy, requiredBy, alias, also }: InstallSection): boolean {
-  return [wantedBy, requiredBy, alias, also].every((list) => list.length === 0);
+function noInstance({ name, prefix }: UnitName): BladerootError {
+  return new BladerootError('SERVICE_TEMPLATE', `${name} is a template, and nothing that starts by itself`, {
+    hint: `name one of its instances, such as ${prefix}@NAME`,
+  });
+}
+
+function hasNothing({ wantedBy, requiredBy, upheldBy, alias, also }: InstallSection): boolean {
+  return [wantedBy, requiredBy, upheldBy, alias, also].every((list) => list.length === 0);
 }
 
 function isAliasOf(entry: string, target: string | undefined, { name }: UnitName): boolean {

@@ -2,6 +2,7 @@
 export interface InstallSection {
   wantedBy: string[];
   requiredBy: string[];
+  upheldBy: string[];
   alias: string[];
   also: string[];
   defaultInstance: string | undefined;
@@ -27,6 +28,7 @@ export function parseInstallSection(text: string): InstallSection {
   return {
     wantedBy: list('WantedBy'),
     requiredBy: list('RequiredBy'),
+    upheldBy: list('UpheldBy'),
     alias: list('Alias'),
     also: list('Also'),
     defaultInstance: list('DefaultInstance').at(-1),
