@@ -16,6 +16,7 @@ import type { Store } from '../store/store.ts';
 import { readAsset } from '../system/asset.ts';
 import { runForBytes } from '../system/run.ts';
 import { AGENT_PARTS, PROGRAM_AGENT, PROGRAM_NODE } from '../tree/program.ts';
+import { builtInitrd, initrdInputs, writeBuiltInitrd } from './built-initrd.ts';
 import { storeLoaders } from './loaders.ts';
 import { pinBlade, pinnedRelease } from './pin.ts';
 import { openRelease, type ReleaseRepository, type SignedRelease } from './repository.ts';
@@ -57,7 +58,6 @@ export async function publishRelease(request: PublishRequest): Promise<Published
   onStep?.('packing the fleet folder');
   const config = await putBlob(store, await packFolder(request.fleetDirectory));
   const loaders = await storeLoaders(store, before?.loaders);
-  onStep?.('building kernel and initrd');
   const kernel = await findKernel(image);
   const content: Omit<ReleaseStatement, 'sequence' | 'created' | 'message'> = {
     type: 'bladeroot-release',
@@ -65,7 +65,7 @@ export async function publishRelease(request: PublishRequest): Promise<Published
     fleet: fleet.name,
     snapshot: { id: snapshot.id, tree: snapshot.tree },
     kernel: { ...(await putBlob(store, await image.read(kernel.path))), version: kernel.version },
-    initrd: await putBlob(store, await buildReleaseInitrd(request, image, kernel.version)),
+    initrd: await initrdFor(request, image, kernel.version),
     loaders,
     config,
     ...(request.carriedKey === undefined
@@ -86,7 +86,7 @@ export async function publishRelease(request: PublishRequest): Promise<Published
   };
   const envelope = Buffer.from(await sealWith(RELEASE_TYPE, statement, key));
   const release = openRelease(envelope, publicHalf(key));
-  await releases.put(release);
+  await releases.add(release);
   return { release, isNew: true };
 }
 
@@ -162,6 +162,7 @@ function releaseBlade(blade: ResolvedBlade, overlay: Blob, secrets: Blob | undef
     dns,
     ...(domain === undefined ? {} : { domain }),
     kernelArgs,
+    services: blade.services,
     ...(Object.keys(boot).length === 0 ? {} : { boot: bootMenu(boot) }),
     ...(disk.slot === undefined ? {} : { slotBytes: disk.slot }),
     overlay,
@@ -172,6 +173,19 @@ function releaseBlade(blade: ResolvedBlade, overlay: Blob, secrets: Blob | undef
 
 function bootMenu({ default: preset, timeout }: ResolvedBlade['boot']): BootMenu {
   return { default: preset ?? NO_MENU.default, timeout: timeout ?? NO_MENU.timeout };
+}
+
+/** Built only where something of what it is made of has changed. */
+async function initrdFor(request: PublishRequest, image: ImageFiles, version: string): Promise<Blob> {
+  const { store, releases, snapshot, key, onStep } = request;
+  const stateDirectory = dirname(releases.directory);
+  const inputs = await initrdInputs(snapshot.id, publicHalf(key));
+  const built = await builtInitrd(stateDirectory, store, inputs);
+  if (built !== undefined) return built;
+  onStep?.('building the initrd');
+  const initrd = await putBlob(store, await buildReleaseInitrd(request, image, version));
+  await writeBuiltInitrd(stateDirectory, inputs, initrd);
+  return initrd;
 }
 
 async function buildReleaseInitrd(

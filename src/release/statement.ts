@@ -34,6 +34,8 @@ const releaseBladeSchema = z.strictObject({
   dns: z.array(z.ipv4()),
   domain: z.string().optional(),
   kernelArgs: z.array(z.string()),
+  /** What the fleet folder says of them, for people: what starts is in the overlay. */
+  services: z.strictObject({ start: z.array(z.string()), stop: z.array(z.string()) }).optional(),
   /** Its boot menu, `timeout` in seconds; absent: none. */
   boot: z.strictObject({ default: z.enum(BOOT_CHOICES), timeout: z.int().nonnegative() }).optional(),
   /** Bytes; absent: a share of the disk (agent/disk-layout.ts). */
