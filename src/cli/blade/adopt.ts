@@ -1,9 +1,8 @@
 /** Gives a machine that waits its name: in fleet.yaml, and with a release, so that it goes on by itself. */
-import { networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
 import { BladerootError, errorCode } from '../../errors.ts';
-import { addBladeTo, lockFolder } from '../../fleet/add-blade.ts';
-import { freeAddress } from '../../fleet/free-address.ts';
+import { addBladeTo } from '../../fleet/add-blade.ts';
+import { lockFolder } from '../../fleet/edit-folder.ts';
 import { loadFleet } from '../../fleet/load.ts';
 import { describeMachine, identityOf, type Machine } from '../../fleet/machine.ts';
 import { didYouMean, nameList } from '../../fleet/nearest.ts';
@@ -17,6 +16,7 @@ import { collect, contextOf, leaf, type Context } from '../command.ts';
 import { publishFrom } from '../release.ts';
 import { openSigningKey, withSigningOptions, type SigningOptions } from '../signing.ts';
 import { locked, openStore } from '../store.ts';
+import { nextAddress } from './next-address.ts';
 import { readPending } from './pending.ts';
 
 interface AdoptOptions extends SigningOptions {
@@ -151,22 +151,6 @@ function requireFree({ blades }: Fleet, name: string, machine: Machine): boolean
   const { mac, serial, guid } = blades[name] ?? {};
   throw new BladerootError('NAME_TAKEN', `there is a blade ${name} already (${mac ?? serial ?? guid})`, {
     hint: 'choose another name; for a new machine in its place, write its MAC into fleet.yaml and publish',
-  });
-}
-
-/** @throws BladerootError `NO_FREE_ADDRESS` */
-function nextAddress({ network, blades }: Fleet): string {
-  const own = Object.values(networkInterfaces()).flatMap((all) =>
-    (all ?? []).filter(({ family }) => family === 'IPv4'),
-  );
-  const address = freeAddress(
-    network,
-    Object.values(blades).map((blade) => blade.address),
-    own.map((one) => one.address),
-  );
-  if (address !== undefined) return address;
-  throw new BladerootError('NO_FREE_ADDRESS', `all addresses of ${network.subnet} are taken`, {
-    hint: 'give one with --address, or make the subnet or its pool of another size in fleet.yaml',
   });
 }
 

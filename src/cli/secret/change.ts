@@ -1,6 +1,6 @@
 /** What commands that write secrets have in common. */
 import { BladerootError } from '../../errors.ts';
-import { lockFolder } from '../../fleet/add-blade.ts';
+import { lockFolder } from '../../fleet/edit-folder.ts';
 import { listOverlays, loadFleet } from '../../fleet/load.ts';
 import { didYouMean, nameList } from '../../fleet/nearest.ts';
 import type { Fleet } from '../../fleet/schema.ts';
