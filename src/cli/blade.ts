@@ -4,6 +4,7 @@ import { loadFleet } from '../fleet/load.ts';
 import { resolveBlade, resolveFleet } from '../fleet/resolve.ts';
 import { addCommand } from './blade/add.ts';
 import { adoptCommand } from './blade/adopt.ts';
+import { approveCommand } from './blade/approve.ts';
 import { listPending } from './blade/pending.ts';
 import { bootsCommand } from './blade/boots.ts';
 import { editCommand } from './blade/edit.ts';
@@ -26,6 +27,7 @@ export function bladeCommands(signal: AbortSignal): Command {
     editCommand(signal),
     bootsCommand(signal),
     adoptCommand(signal),
+    approveCommand(signal),
   ]);
 }
 

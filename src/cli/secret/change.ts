@@ -62,7 +62,7 @@ export async function putSecret(
       'NO_RECOVERY',
       'the fleet has no recovery recipient, so that nobody could give this secret to a new blade',
       {
-        hint: 'make an identity with `age-keygen -o FILE`, keep the file away from all machines, and write its recipient into fleet.yaml: secrets: { recovery: [age1…] }',
+        hint: '`bladeroot init --recovery FILE` makes one and writes its recipient into fleet.yaml; keep FILE away from all machines',
       },
     );
   }

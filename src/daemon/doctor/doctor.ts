@@ -2,12 +2,14 @@
 import { errorCode } from '../../errors.ts';
 import { userToBecome } from '../privileges.ts';
 import { checkDhcpServers } from './dhcp-servers.ts';
+import { checkDropped } from './dropped.ts';
 import type { Finding } from './finding.ts';
 import { checkFirewall } from './firewall.ts';
 import { checkKey } from './key.ts';
 import { checkInterfaces } from './interface.ts';
 import { checkClock, checkRoom } from './machine.ts';
 import { checkPorts } from './ports.ts';
+import { checkRecovery } from './recovery.ts';
 import { checkRelease } from './release.ts';
 
 export interface DoctorOptions {
@@ -31,12 +33,16 @@ export async function examine(options: DoctorOptions): Promise<boolean> {
   const { findings, release } = await checkRelease(stateDirectory);
   findings.forEach(tell);
   tell(await checkKey(stateDirectory, release));
+  tell(await checkRecovery(stateDirectory));
   tell(await checkClock(Date.now(), release === undefined ? undefined : Date.parse(release.created)));
   tell(await checkUser(options.user));
   const wires =
     release === undefined ? { findings: [], found: [] } : await checkInterfaces(options.interfaces, release);
   wires.findings.forEach(tell);
   (await checkPorts(wires.found.map(({ name }) => name))).forEach(tell);
+  const [address] = wires.found.flatMap(({ addresses }) => addresses);
+  const dropped = address === undefined ? undefined : await checkDropped(address);
+  if (dropped !== undefined) tell(dropped);
   tell(await checkFirewall());
   for (const wire of wires.found) tell(await checkDhcpServers(wire));
   return good;
