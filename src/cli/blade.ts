@@ -1,18 +1,18 @@
 import type { Command } from 'commander';
-import { stringify } from 'yaml';
-import { expandHosts, HOST_LIST_HELP, isHostPattern } from '../fleet/host-list.ts';
+import { expandHosts, HOST_LIST_HELP } from '../fleet/host-list.ts';
 import { loadFleet } from '../fleet/load.ts';
 import { resolveBlade, resolveFleet } from '../fleet/resolve.ts';
 import { adoptCommand } from './blade/adopt.ts';
 import { listPending } from './blade/pending.ts';
 import { bootsCommand } from './blade/boots.ts';
+import { showCommand } from './blade/show.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
 import { table } from './output.ts';
 
 export function bladeCommands(signal: AbortSignal): Command {
   return noun('blade', 'the servers of the fleet', [
     list(signal),
-    show(signal),
+    showCommand(signal),
     bootsCommand(signal),
     adoptCommand(signal),
   ]);
@@ -48,23 +48,4 @@ async function listBlades({ fleetDirectory, output }: Context, hosts: string[]):
   ]);
   const headings = ['BLADE', 'ADDRESS', 'MACHINE', 'PROFILES', 'STARTS'];
   output.result(blades, rows.length === 0 ? 'no blades' : table(headings, rows));
-}
-
-function show(signal: AbortSignal): Command {
-  return leaf('show', 'show all that a blade is, from defaults, profiles and itself', [
-    'bladeroot blade show web01',
-    'bladeroot blade show web[01-20]',
-  ])
-    .argument('<blades...>', HOST_LIST_HELP)
-    .action(async (hosts: string[], _options, command: Command) => {
-      const { fleetDirectory, output } = contextOf(command, signal);
-      const fleet = await loadFleet(fleetDirectory);
-      const blades = expandHosts(hosts, fleet).map((name) => resolveBlade(fleet, name));
-      // One blade that is named plainly is an object, whatever else is a list: scripts know which they get.
-      const isOne = hosts.length === 1 && !hosts.some(isHostPattern);
-      output.result(
-        isOne ? blades[0] : blades,
-        blades.map((blade) => stringify(blade).trimEnd()).join('\n---\n'),
-      );
-    });
 }

@@ -1,3 +1,4 @@
+import { addedBy, editOf, TAKE_ALL } from './list-edit.ts';
 import { didYouMean, nameList } from './nearest.ts';
 import { checkNetworks, networksOfDraft, outside, subnetOf, type Subnet } from './check-networks.ts';
 import type { Draft, Settings } from './schema.ts';
@@ -45,6 +46,7 @@ export function checkFleet(draft: Draft, around: Surroundings): Fault[] {
     ...layers.flatMap(([path, settings]) => [
       ...checkOverlays(path, settings, around),
       ...checkServices(path, settings),
+      ...checkEdits(path, settings),
     ]),
   ];
 }
@@ -135,29 +137,41 @@ function checkCycles({ profiles }: Draft): Fault[] {
 }
 
 function checkOverlays(path: Path, { overlays }: Settings, around: Surroundings): Fault[] {
-  return overlays.flatMap((name, index) =>
-    around.overlays.includes(name)
-      ? []
-      : [
-          {
-            path: [...path, 'overlays', index],
-            message: `there is no folder overlays/${name}${didYouMean(name, around.overlays)}; folders: ${nameList(around.overlays)}`,
-          },
-        ],
-  );
+  return overlays.flatMap((item, index) => {
+    const { name } = editOf(item);
+    if (item === TAKE_ALL || around.overlays.includes(name)) return [];
+    const message = `there is no folder overlays/${name}${didYouMean(name, around.overlays)}; folders: ${nameList(around.overlays)}`;
+    return [{ path: [...path, 'overlays', index], message }];
+  });
 }
 
 function checkServices(path: Path, { services: { start, stop } }: Settings): Fault[] {
-  return stop.flatMap((name, index) =>
-    start.includes(name)
-      ? [
-          {
-            path: [...path, 'services', 'stop', index],
-            message: `${name} is in start as well; leave it in one of the two`,
-          },
-        ]
-      : [],
-  );
+  const started = addedBy(start);
+  return stop.flatMap((item, index) => {
+    const { kind, name } = editOf(item);
+    if (kind === 'take' || !started.includes(name)) return [];
+    const message = `${name} is in start as well; leave it in one of the two`;
+    return [{ path: [...path, 'services', 'stop', index], message }];
+  });
+}
+
+/** What one list both adds and takes away. */
+function checkEdits(path: Path, { overlays, services, kernelArgs }: Settings): Fault[] {
+  const lists: [Path, string[]][] = [
+    [['overlays'], overlays],
+    [['services', 'start'], services.start],
+    [['services', 'stop'], services.stop],
+    [['kernelArgs'], kernelArgs],
+  ];
+  return lists.flatMap(([field, list]) => {
+    const added = addedBy(list);
+    return list.flatMap((item, index) => {
+      const { kind, name } = editOf(item);
+      if (kind === 'add' || !added.includes(name)) return [];
+      const message = `${item} takes away what the same list adds; leave one of the two`;
+      return [{ path: [...path, ...field, index], message }];
+    });
+  });
 }
 
 /** What stands in the URLs of a machine without a name (boot/unknown-script.ts). */

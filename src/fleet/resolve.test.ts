@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { z } from 'zod';
 import { parseFleet } from './load.ts';
 import { mergeSettings, NO_SETTINGS, profileChain, resolveBlade, resolveFleet } from './resolve.ts';
-import { BOOT_CHOICES, type Profile, type Settings } from './schema.ts';
+import { BOOT_CHOICES, fleetSchema, type Profile, type Settings } from './schema.ts';
 
 const FLEET = parseFleet(
   `name: lab
@@ -84,7 +85,7 @@ const layer: fc.Arbitrary<Settings> = fc.record(
   { noNullPrototype: true },
 );
 
-test('layers merge associatively, and an empty layer changes nothing', () => {
+test('layers without signs merge associatively, and an empty layer changes nothing', () => {
   fc.assert(
     fc.property(layer, layer, layer, (a, b, c) => {
       assert.deepEqual(mergeSettings(mergeSettings(a, b), c), mergeSettings(a, mergeSettings(b, c)));
@@ -128,6 +129,120 @@ test('no service is both started and stopped, nothing stands twice, nothing is l
       );
     }),
   );
+});
+
+test('signs: a blade without what its profiles have, and with nothing of the defaults', () => {
+  const fleet = parseFleet(
+    `name: lab
+network: { subnet: 10.77.0.0/24 }
+defaults:
+  overlays: [base]
+  services: { start: [ssh, cron], stop: [exim4] }
+  kernelArgs: [quiet, console=ttyS0]
+profiles:
+  mail: { services: { start: [+postfix, dovecot] } }
+  quiet: { kernelArgs: [-console=ttyS0], services: { stop: [-exim4, cron] } }
+blades:
+  mail01:
+    mac: 52:54:00:77:00:11
+    address: 10.77.0.11
+    profile: [mail, quiet]
+    overlays: [-*, own]
+    services: { start: [-postfix.service] }
+`,
+    ['base', 'own'],
+  );
+  const { overlays, services, kernelArgs } = resolveBlade(fleet, 'mail01');
+  assert.deepEqual(overlays, ['own']);
+  assert.deepEqual(services, { start: ['ssh', 'dovecot'], stop: ['cron'] });
+  assert.deepEqual(kernelArgs, ['quiet']);
+});
+
+test('variables that are maps are merged by key; all others are replaced', () => {
+  const fleet = parseFleet(
+    `name: lab
+network: { subnet: 10.77.0.0/24 }
+defaults: { vars: { app: { port: 80, tls: { on: false, ciphers: [a, b] } }, list: [1, 2], gone: { a: 1 } } }
+profiles:
+  web: { vars: { app: { tls: { on: true } }, list: [-3], gone: null } }
+blades:
+  web01: { mac: "52:54:00:77:00:11", address: 10.77.0.11, profile: web, vars: { app: { name: x }, gone: { b: 2 } } }
+`,
+    [],
+  );
+  assert.deepEqual(resolveBlade(fleet, 'web01').vars, {
+    app: { port: 80, tls: { on: true, ciphers: ['a', 'b'] }, name: 'x' },
+    list: [-3],
+    gone: { b: 2 },
+  });
+});
+
+const value: fc.Arbitrary<z.core.util.JSONType> = fc
+  .jsonValue({ maxDepth: 3 })
+  .map((json) => JSON.parse(JSON.stringify(json)));
+const vars = fc.dictionary(fc.constantFrom('x', 'y', 'z'), value, { noNullPrototype: true });
+
+test('variables: the nearest layer wins wherever it says something, and nothing else is lost', () => {
+  const check = (below: unknown, layer: unknown, merged: unknown): void => {
+    if (!isMap(below) || !isMap(layer)) return assert.deepEqual(merged, layer);
+    assert.ok(isMap(merged));
+    const keys = new Set([...Object.keys(below), ...Object.keys(layer)]);
+    assert.deepEqual(new Set(Object.keys(merged)), keys);
+    for (const key of keys) {
+      const said: unknown = Reflect.get(layer, key);
+      const result: unknown = Reflect.get(merged, key);
+      if (!Object.hasOwn(layer, key)) assert.deepEqual(result, Reflect.get(below, key));
+      else if (!Object.hasOwn(below, key)) assert.deepEqual(result, said);
+      else check(Reflect.get(below, key), said, result);
+    }
+  };
+  fc.assert(
+    fc.property(vars, vars, (below, layer) => {
+      const merged = layVars(below, layer);
+      check(below, layer, merged);
+      assert.deepEqual(layVars(merged, layer), merged);
+    }),
+  );
+});
+
+function layVars(below: Settings['vars'], layer: Settings['vars']): Settings['vars'] {
+  return mergeSettings({ ...NO_SETTINGS, vars: below }, { ...NO_SETTINGS, vars: layer }).vars;
+}
+
+/** Settings that say this one thing. */
+function saying(path: readonly string[], value: unknown): Settings {
+  const layer = structuredClone(NO_SETTINGS);
+  const parent = path.slice(0, -1).reduce<object>((map, key) => Reflect.get(map, key), layer);
+  Reflect.set(parent, path.at(-1) ?? '', value);
+  return layer;
+}
+
+function mergedAt(path: readonly string[], below: unknown, layer: unknown): unknown {
+  return at(mergeSettings(saying(path, below), saying(path, layer)), path);
+}
+
+function at(settings: Settings, path: readonly string[]): unknown {
+  return path.reduce<unknown>((map, key) => (isMap(map) ? Reflect.get(map, key) : undefined), settings);
+}
+
+function isMap(data: unknown): data is object {
+  return typeof data === 'object' && data !== null && !Array.isArray(data);
+}
+
+test('every setting of the schema is merged: what a layer says is said of the blade', () => {
+  const lists: string[][] = [];
+  const scalars: string[][] = [];
+  const walk = (schema: z.core.JSONSchema._JSONSchema, path: string[]): void => {
+    if (typeof schema === 'boolean' || path[0] === 'vars') return;
+    if (schema.type === 'array') lists.push(path);
+    else if (schema.properties === undefined) scalars.push(path);
+    for (const [name, field] of Object.entries(schema.properties ?? {})) walk(field, [...path, name]);
+  };
+  walk(z.toJSONSchema(fleetSchema.shape.defaults, { io: 'input' }), []);
+  assert.ok(lists.length >= 4 && scalars.length >= 3);
+  for (const path of lists)
+    assert.deepEqual(mergedAt(path, ['a', 'b'], ['-a', 'c']), ['b', 'c'], path.join('.'));
+  for (const path of scalars) assert.equal(mergedAt(path, 'far', 'near'), 'near', path.join('.'));
 });
 
 test('in a chain of profiles each stands once, after all that it extends', () => {

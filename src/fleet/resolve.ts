@@ -2,7 +2,9 @@
 import ipaddr from 'ipaddr.js';
 import { BladerootError } from '../errors.ts';
 import { didYouMean } from './nearest.ts';
+import { addedBy, layList, without } from './list-edit.ts';
 import type { Blade, Fleet, Network, Settings } from './schema.ts';
+import type { Path } from './source.ts';
 
 /** A blade with everything that it has from defaults, profiles and itself. */
 export interface ResolvedBlade extends Settings {
@@ -27,18 +29,18 @@ export interface ResolvedBlade extends Settings {
  * @throws BladerootError `UNKNOWN_BLADE`
  */
 export function resolveBlade(fleet: Fleet, name: string): ResolvedBlade {
+  return resolve(fleet, name, bladeOf(fleet, name));
+}
+
+function bladeOf(fleet: Fleet, name: string): Blade {
   const blade = Object.hasOwn(fleet.blades, name) ? fleet.blades[name] : undefined;
-  if (blade === undefined) {
-    const known = Object.keys(fleet.blades);
-    throw new BladerootError(
-      'UNKNOWN_BLADE',
-      `fleet ${fleet.name} has no blade ${name}${didYouMean(name, known)}`,
-      {
-        hint: `list its ${known.length} blades with "bladeroot blade list"`,
-      },
-    );
-  }
-  return resolve(fleet, name, blade);
+  if (blade !== undefined) return blade;
+  const known = Object.keys(fleet.blades);
+  throw new BladerootError(
+    'UNKNOWN_BLADE',
+    `fleet ${fleet.name} has no blade ${name}${didYouMean(name, known)}`,
+    { hint: `list its ${known.length} blades with "bladeroot blade list"` },
+  );
 }
 
 /** Resolves all blades, in the order of the fleet. */
@@ -56,9 +58,13 @@ export function networksOf(fleet: Pick<Fleet, 'network' | 'networks'>): [name: s
 
 /** The network whose subnet has the address; a checked fleet has one for each blade. */
 export function networkAt(fleet: Pick<Fleet, 'network' | 'networks'>, address: string): Network {
+  return fleet.networks[networkNameAt(fleet, address)] ?? fleet.network;
+}
+
+export function networkNameAt(fleet: Pick<Fleet, 'network' | 'networks'>, address: string): string {
   const at = ipaddr.IPv4.parse(address);
   const found = networksOf(fleet).find(([, { subnet }]) => at.match(ipaddr.IPv4.parseCIDR(subnet)));
-  return found?.[1] ?? fleet.network;
+  return found?.[0] ?? MAIN_NETWORK;
 }
 
 function resolve(fleet: Fleet, name: string, blade: Blade): ResolvedBlade {
@@ -77,12 +83,30 @@ function resolve(fleet: Fleet, name: string, blade: Blade): ResolvedBlade {
     dns,
     ...(domain === undefined ? {} : { domain }),
     profiles,
-    ...[
-      fleet.defaults,
-      ...profiles.flatMap((profile) => fleet.profiles[profile] ?? []),
-      blade,
-    ].reduce<Settings>(mergeSettings, NO_SETTINGS),
+    ...layers(fleet, name, blade)
+      .map(([, layer]) => layer)
+      .reduce(mergeSettings, NO_SETTINGS),
   };
+}
+
+/**
+ * The layers that a blade is made of, and where each stands, the furthest first: the defaults, its profiles, itself.
+ * @throws BladerootError `UNKNOWN_BLADE`
+ */
+export function layersOf(fleet: Fleet, name: string): [Path, Settings][] {
+  return layers(fleet, name, bladeOf(fleet, name));
+}
+
+function layers(fleet: Fleet, name: string, blade: Blade): [Path, Settings][] {
+  const profiles = profileChain(fleet, blade.profile ?? []);
+  return [
+    [['defaults'], fleet.defaults],
+    ...profiles.flatMap((profile): [Path, Settings][] => {
+      const layer = fleet.profiles[profile];
+      return layer === undefined ? [] : [[['profiles', profile], layer]];
+    }),
+    [['blades', name], blade],
+  ];
 }
 
 /** Profiles with all that they extend, each once, ancestors before those that extend them. Ends on cycles, too. */
@@ -99,7 +123,7 @@ export function profileChain(fleet: Pick<Fleet, 'profiles'>, names: readonly str
   return [...chain];
 }
 
-/** The identity of mergeSettings. */
+/** What a blade has before any layer is laid. */
 export const NO_SETTINGS: Settings = {
   overlays: [],
   services: { start: [], stop: [] },
@@ -110,28 +134,36 @@ export const NO_SETTINGS: Settings = {
 };
 
 /**
- * Lays the settings of a nearer layer over those of a further one. Lists are joined, and what stands in both counts where
- * it stands last; a service is started or stopped as the nearest layer that names it says; of variables, disk
- * and boot fields the nearest value counts, whole.
+ * Lays the settings of one layer over those of all layers below it, by the rules of docs/fleet.md: lists are joined, and
+ * their items may have signs (list-edit.ts); a service is started or stopped as the nearest layer that names it says;
+ * variables that are maps are merged by key; of everything else the nearest value counts.
+ * @param below what the layers below come to; in it are no signs
  */
-export function mergeSettings(further: Settings, nearer: Settings): Settings {
+export function mergeSettings(below: Settings, layer: Settings): Settings {
+  const { services } = layer;
   return {
-    overlays: joined(further.overlays, nearer.overlays),
+    overlays: layList(below.overlays, layer.overlays),
     services: {
-      start: joined(without(further.services.start, nearer.services.stop), nearer.services.start),
-      stop: joined(without(further.services.stop, nearer.services.start), nearer.services.stop),
+      start: layList(without(below.services.start, addedBy(services.stop)), services.start),
+      stop: layList(without(below.services.stop, addedBy(services.start)), services.stop),
     },
-    kernelArgs: joined(further.kernelArgs, nearer.kernelArgs),
-    vars: { ...further.vars, ...nearer.vars },
-    disk: { ...further.disk, ...nearer.disk },
-    boot: { ...further.boot, ...nearer.boot },
+    kernelArgs: layList(below.kernelArgs, layer.kernelArgs),
+    vars: mergeVars(below.vars, layer.vars),
+    disk: { ...below.disk, ...layer.disk },
+    boot: { ...below.boot, ...layer.boot },
   };
 }
 
-function joined(further: string[], nearer: string[]): string[] {
-  return [...without(further, nearer), ...new Set(nearer)];
+type Vars = Settings['vars'];
+
+function mergeVars(below: Vars, layer: Vars): Vars {
+  const changed = Object.entries(layer).map(([name, value]): [string, Vars[string]] => {
+    const there = Object.hasOwn(below, name) ? below[name] : undefined;
+    return [name, isMap(there) && isMap(value) ? mergeVars(there, value) : value];
+  });
+  return { ...below, ...Object.fromEntries(changed) };
 }
 
-function without(names: string[], taken: string[]): string[] {
-  return names.filter((name) => !taken.includes(name));
+function isMap(value: Vars[string] | undefined): value is Vars {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

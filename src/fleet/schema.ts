@@ -52,8 +52,14 @@ const label = (what: string, example: string) =>
     `1 to 63 lower-case letters, digits and inner hyphens (RFC 1123) such as ${example}`,
   );
 
-const overlayName = text(
-  /^[A-Za-z0-9][A-Za-z0-9_.-]*$/,
+/** An item of a list that is laid over those of the layers below: a name, or one with a sign (list-edit.ts). */
+function edited(name: RegExp, what: string, right: string) {
+  const pattern = new RegExp(`^(-\\*|[+-]?(${name.source}))$`);
+  return text(pattern, what, `${right}; -NAME takes away what further layers add, -* all of it`);
+}
+
+const overlayName = edited(
+  /[A-Za-z0-9][A-Za-z0-9_.-]*/,
   'the name of an overlay',
   'the name of a folder in overlays/ such as base',
 );
@@ -65,8 +71,8 @@ const profileName = text(
 );
 
 /** `nginx.service` and `nginx` are one service: without its suffix, it is named alike on every service manager. */
-const serviceName = text(
-  /^[A-Za-z0-9_][A-Za-z0-9_.:@\\-]*$/,
+const serviceName = edited(
+  /[A-Za-z0-9_][A-Za-z0-9_.:@\\-]*/,
   'the name of a service',
   'the name by which the service manager of the image knows it, such as nginx or getty@tty1',
 ).transform((name) => name.replace(/\.service$/, ''));
@@ -126,7 +132,7 @@ const settings = {
     .prefault({})
     .describe('Which services of the image start at boot'),
   kernelArgs: listOf(
-    text(/^[^\s]+$/, 'a kernel argument', 'text without spaces such as console=ttyS0'),
+    edited(/[^\s]+/, 'a kernel argument', 'text without spaces such as console=ttyS0'),
     'kernel arguments such as [console=ttyS0]',
   )
     .default([])
