@@ -1,25 +1,20 @@
 /** A machine without a name and the person who gives it one: agent, root and command line, all but the wire between them. */
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { chmod, mkdir, readFile, rm, stat, symlink } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { z } from 'zod';
 import { awaitAdoption } from '../src/agent/await-adoption.ts';
-import { createApp } from '../src/api/app.ts';
-import { CurrentRelease } from '../src/daemon/current-release.ts';
-import { EventBus } from '../src/events/bus.ts';
 import { sampleMachine } from '../src/fleet/machine.fixture.ts';
 import type { Machine } from '../src/fleet/machine.ts';
 import { folderOf } from '../src/fleet/test-folder.ts';
-import { sampleElf, wholeImage, type Sample } from '../src/initrd/sample-image.ts';
 import { createKeys, readPrivateKey, readPublicKey } from '../src/release/keys.ts';
 import { sampleRelease } from '../src/release/release.fixture.ts';
 import { ReleaseRepository } from '../src/release/repository.ts';
-import { answerBootRequest } from '../src/serve/boot-http.ts';
 import { openDatabase } from '../src/state/database.ts';
-import { EventRepository } from '../src/state/events.ts';
 import { MachineRepository } from '../src/state/machines.ts';
 import { place, type Ended, type Place } from './bladeroot.fixture.ts';
+import { publishedRoot, serveRoot, succeeds } from './published-root.fixture.ts';
 
 const FLEET = `# the lab
 name: lab
@@ -44,32 +39,6 @@ const adopted = z.object({
   release: z.number().optional(),
 });
 
-/** What a small image has to have so that a release can be made of it. */
-const PUBLISHABLE: Sample = {
-  ...wholeImage(),
-  'usr/lib/systemd/systemd': 'ELF',
-  'usr/lib/systemd/systemd-networkd': 'ELF',
-  'usr/lib/systemd/system/systemd-networkd.service': '[Install]\nWantedBy=multi-user.target\n',
-  'opt/bladeroot/bin/node': sampleElf({}),
-  'opt/bladeroot/lib/agent.mjs': 'agent',
-};
-
-/** A first root: its fleet, a packed tree, and a release of both. */
-async function published(t: TestContext): Promise<Place> {
-  const where = await place(t, { 'fleet.yaml': FLEET });
-  const tree = await folderOf(t, {});
-  for (const [path, content] of Object.entries(PUBLISHABLE)) {
-    await mkdir(dirname(join(tree, path)), { recursive: true });
-    if (typeof content === 'string' || Buffer.isBuffer(content))
-      await writeFile(join(tree, path), content, { mode: 0o755 });
-    else await symlink(content.target, join(tree, path));
-  }
-  await createKeys(where.state);
-  await succeeds(where, 'snapshot', 'pack', `${tree}/`);
-  await succeeds(where, 'release', 'publish');
-  return where;
-}
-
 /** A state directory with a key and a release, but nothing that a further release could be made of. */
 async function released(t: TestContext): Promise<Place> {
   const where = await place(t, { 'fleet.yaml': FLEET });
@@ -77,12 +46,6 @@ async function released(t: TestContext): Promise<Place> {
   const releases = new ReleaseRepository(where.state, await readPublicKey(where.state));
   await releases.put(sampleRelease(await readPrivateKey(where.state)));
   return where;
-}
-
-async function succeeds(where: Place, ...args: string[]): Promise<string> {
-  const { status, stdout, stderr } = await where.bladeroot(args);
-  assert.equal(status, 0, `${args.join(' ')}: ${stderr}`);
-  return stdout;
 }
 
 async function fails(where: Place, args: string[], said: RegExp): Promise<void> {
@@ -105,41 +68,9 @@ function heard(where: Place, ...machines: Machine[]): void {
   database.close();
 }
 
-async function serve(t: TestContext, where: Place) {
-  const publicKey = await readPublicKey(where.state);
-  const current = new CurrentRelease(new ReleaseRepository(where.state, publicKey), (error) =>
-    assert.fail(String(error)),
-  );
-  await current.start();
-  const database = openDatabase(where.state);
-  const events = new EventRepository(database);
-  const boot = {
-    storeDirectory: join(where.state, 'store'),
-    url: '',
-    current: () => current.get(),
-    plan: () => ({ kind: 'agent' as const }),
-    onEvent: () => undefined,
-  };
-  const app = createApp({
-    bus: new EventBus(events),
-    events,
-    machines: new MachineRepository(database),
-    current: () => current.get().statement,
-    answerFirst: async (request, response) => await answerBootRequest(request, response, boot),
-    onError: (error) => assert.fail(String(error)),
-  });
-  const url = await app.listen({ host: '127.0.0.1', port: 0 });
-  t.after(async () => {
-    await app.close();
-    await current.stop();
-    database.close();
-  });
-  return { url, publicKey, events, current };
-}
-
 test('a machine that waits goes on by itself as soon as somebody has given it a name', async (t) => {
-  const where = await published(t);
-  const { url, publicKey, events, current } = await serve(t, where);
+  const where = await publishedRoot(t, { 'fleet.yaml': FLEET });
+  const { url, publicKey, events, current } = await serveRoot(t, where);
   const shown = Promise.withResolvers<string>();
   const gone = new AbortController();
   t.after(() => gone.abort());
@@ -159,7 +90,7 @@ test('a machine that waits goes on by itself as soon as somebody has given it a 
   const list = await succeeds(where, 'blade', 'list', '--pending');
   assert.match(
     list,
-    /^MAC +SERIAL +MODEL +CPUS +MEMORY +DISKS +SEEN\n52:54:00:77:00:99 +4QX0P33 +QEMU Standard PC +2 +1\.1 GB +8\.6 GB +now\n$/,
+    /^MAC +SERIAL +MODEL +CPUS +MEMORY +DISKS +IDENTITY +SEEN\n52:54:00:77:00:99 +4QX0P33 +QEMU Standard PC +2 +1\.1 GB +8\.6 GB +now\n$/,
   );
   const json = await succeeds(where, 'blade', 'adopt', '4qx0p33', 'web03', '--profile', 'web', '--json');
   // .13 is the router, the pool begins behind it.
@@ -183,7 +114,7 @@ test('a machine that waits goes on by itself as soon as somebody has given it a 
 });
 
 test('the same command again, after it was broken off, publishes what is missing; two at once lose nothing', async (t) => {
-  const where = await published(t);
+  const where = await publishedRoot(t, { 'fleet.yaml': FLEET });
   const other = sampleMachine({ mac: '52:54:00:77:00:98' });
   heard(where, machine, other);
   await succeeds(where, 'blade', 'adopt', MAC, 'web03', '--no-publish');

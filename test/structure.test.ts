@@ -13,7 +13,7 @@ const LEVELS = [
   ['cli', 'daemon'],
   ['api', 'serve', 'agent', 'blade', 'rollout'],
   ['release', 'boot', 'image', 'initrd', 'overlay', 'tree', 'power', 'state'],
-  ['fleet', 'store', 'net', 'events'],
+  ['fleet', 'store', 'net', 'events', 'secrets'],
   ['errors.ts', 'system'],
 ];
 
@@ -162,8 +162,8 @@ test('what is pure does no I/O, and imports nothing that does', () => {
 
 test('programs are started in one place, and by the lab in another; three files call native code', () => {
   assert.deepEqual(importers('node:child_process'), ['lab/process.ts', 'src/system/run.ts']);
-  // For a socket that is bound to a device, for what Node cannot do with files, and for zstd without copies.
-  const native = ['src/serve/device-socket.ts', 'src/system/posix.ts', 'src/system/zstd.ts'];
+  // For what Node's dgram does not offer, for what Node cannot do with files, and for zstd without copies.
+  const native = ['src/serve/udp.ts', 'src/system/posix.ts', 'src/system/zstd.ts'];
   assert.deepEqual(importers('koffi'), native);
 });
 

@@ -27,6 +27,8 @@ async function makeTree(directory: string): Promise<void> {
   await writeFile(join(directory, 'etc/machine-id'), '');
 }
 
+const noSecrets = { secrets: undefined, identity: { secret: '' } };
+
 const overlay = encodeOverlay([fileEntry('etc/motd', 'this is web01\n', 'test')]);
 
 async function contentOf(directory: string, names: string[]): Promise<Record<string, string>> {
@@ -55,7 +57,14 @@ nfs:/home /home nfs defaults 0 0
 `,
   );
   const mac = '52:54:00:77:00:11';
-  const request = { mac, directory, slot: 'b', overlay, identityDirectory: join(base, 'identity') } as const;
+  const request = {
+    ...noSecrets,
+    mac,
+    directory,
+    slot: 'b',
+    overlay,
+    identityDirectory: join(base, 'identity'),
+  } as const;
   await configure(request);
   const fstab = await readFile(join(directory, 'etc/fstab'), 'utf8');
   assert.equal(
@@ -82,6 +91,7 @@ test('a tree without fstab and ssh gets just the mounts and a machine-id', async
   const directory = join(base, 'slot');
   await mkdir(join(directory, 'etc'), { recursive: true });
   await configure({
+    ...noSecrets,
     mac: '52:54:00:77:00:11',
     directory,
     slot: 'a',
@@ -105,7 +115,7 @@ test('what a blade is known by is made at its first deployment, and is the same 
   for (const slot of slots) {
     const directory = join(base, slot);
     await makeTree(directory);
-    await configure({ mac: '52:54:00:77:00:11', directory, slot, overlay, identityDirectory });
+    await configure({ ...noSecrets, mac: '52:54:00:77:00:11', directory, slot, overlay, identityDirectory });
     assert.deepEqual(await readdir(join(directory, 'dev')), [], 'nothing stays mounted');
   }
   const keys = (await readdir(join(base, 'a/etc/ssh'))).sort();
@@ -134,6 +144,7 @@ test('two blades are known by different things', async (t) => {
     const directory = join(base, blade);
     await mkdir(join(directory, 'etc'), { recursive: true });
     await configure({
+      ...noSecrets,
       mac: '52:54:00:77:00:11',
       directory,
       slot: 'a',

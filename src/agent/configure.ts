@@ -4,9 +4,11 @@ import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:f
 import { join } from 'node:path';
 import { applyOverlay } from '../overlay/apply.ts';
 import { nameBootCard } from '../overlay/network.ts';
+import type { Identity } from '../secrets/identity-file.ts';
 import { run } from '../system/run.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
 import { PARTITIONS } from './disk-layout.ts';
+import { laySecrets } from './lay-secrets.ts';
 import type { Slot } from '../blade/state.ts';
 import { exists } from '../system/read-file.ts';
 
@@ -16,6 +18,9 @@ export interface ConfigureRequest {
   slot: Slot;
   /** The blade's overlay archive. */
   overlay: Uint8Array;
+  /** The archive of its secrets, where there are any for it. */
+  secrets: Uint8Array | undefined;
+  identity: Pick<Identity, 'secret'>;
   /** Of the card that it booted from. */
   mac: string;
   /** On the persistent partition: what the blade is known by, over all deployments. */
@@ -24,6 +29,8 @@ export interface ConfigureRequest {
 
 export async function configure(request: ConfigureRequest): Promise<void> {
   await applyOverlay(request.overlay, request.directory);
+  if (request.secrets !== undefined)
+    await laySecrets(request.secrets, request.directory, request.identity.secret);
   await nameBootCard(request.directory, request.mac);
   await writeFstab(request.directory, request.slot);
   await giveIdentity(request.directory, request.identityDirectory);

@@ -52,7 +52,7 @@ async function partitionsOf(disk: string): Promise<PartitionFacts[]> {
 }
 
 /** The file system on a device, as blkid names it. */
-async function fileSystemOn(path: string): Promise<string | undefined> {
+export async function fileSystemOn(path: string): Promise<string | undefined> {
   try {
     const { stdout } = await run('blkid', ['--probe', '--output', 'export', path]);
     return /^TYPE=(.*)$/m.exec(stdout)?.[1];

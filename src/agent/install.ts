@@ -1,6 +1,5 @@
 /** From a verified release to a slot that holds it. */
 import type { KeyObject } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   freeSlot,
@@ -11,22 +10,30 @@ import {
   type BladeState,
   type Slot,
 } from '../blade/state.ts';
+import { describeError } from '../errors.ts';
+import type { Machine } from '../fleet/machine.ts';
 import { writePublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { fetchSnapshot } from '../release/snapshots.ts';
+import type { Identity } from '../secrets/identity-file.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import type { Source } from '../store/source.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
+import { sayHello } from './await-adoption.ts';
 import { configure } from './configure.ts';
 import { planDisk, PARTITIONS } from './disk-layout.ts';
 import { inspectDisks, layOutDisk, makeExt4, type BladeDisk } from './disks.ts';
 import { BLADE_LAYERS, fetchImage } from './fetch-image.ts';
 import type { FoundRelease } from './find-release.ts';
+import { describeIdentity, keepIdentity } from './identity.ts';
+import { fetchSecrets } from './lay-secrets.ts';
+import { mountOnce, unmountIfMounted } from './mounts.ts';
 import type { Reporter } from './reporter.ts';
 
-const PERSIST = '/persist';
+/** Where the persistent partition is mounted. */
+export const PERSIST = '/persist';
 const SLOT_MOUNT = '/sysroot';
 /** What the blade has as /var/lib/bladeroot once it runs. */
 const STATE = join(PERSIST, 'bladeroot');
@@ -40,8 +47,9 @@ export interface InstallRequest extends FoundRelease {
   publicKey: KeyObject;
   source: Source;
   reporter: Reporter;
-  /** Of the card that it booted from. */
-  mac: string;
+  machine: Machine;
+  /** What the machine was found to have, or has made, before its disk was laid out. */
+  identity: Identity;
 }
 
 /**
@@ -52,6 +60,8 @@ export interface InstallRequest extends FoundRelease {
 export async function install(request: InstallRequest): Promise<string> {
   const { reporter } = request;
   const disk = await attempt('disk', reporter, () => prepareDisk(request));
+  const identity = await attempt('disk', reporter, () => keepIdentity(STATE, request.identity));
+  await introduce(request, identity);
   const state = await readBladeState(STATE);
   requireNotOlder(state, request.release.statement.sequence, request.root);
   const ready = request.deploy ? undefined : slotWith(state, request.release.statement.sequence);
@@ -63,7 +73,7 @@ export async function install(request: InstallRequest): Promise<string> {
   const slot = freeSlot(state);
   await forget(state, slot);
   await attempt('fetch', reporter, () => fillSlot(request, disk, slot));
-  await attempt('configure', reporter, () => configureSlot(request, slot));
+  await attempt('configure', reporter, () => configureSlot(request, slot, identity));
   reporter.started('switch-root', `writing slot ${slot} to the disk`);
   // What is in blade.json is on the disk: the slot is flushed by being unmounted before it is written down.
   await run('umount', [SLOT_MOUNT]);
@@ -100,17 +110,34 @@ async function fillSlot(request: InstallRequest, disk: BladeDisk, slot: Slot): P
   reporter.done('fetch', 'the image is unpacked');
 }
 
-async function configureSlot(request: InstallRequest, slot: Slot): Promise<void> {
+async function configureSlot(request: InstallRequest, slot: Slot, identity: Identity): Promise<void> {
   const { blade, reporter, source } = request;
+  const secrets = await fetchSecrets(source, blade, identity);
   reporter.started('configure', `making it ${blade.name}`);
   await configure({
     directory: SLOT_MOUNT,
     slot,
     overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes),
-    mac: request.mac,
+    secrets,
+    identity,
+    mac: request.machine.mac,
     identityDirectory: join(STATE, 'identity'),
   });
-  reporter.done('configure');
+  if ((secrets === undefined) === (blade.secrets === undefined)) reporter.done('configure');
+  else reporter.done('configure', `without secrets: ${describeIdentity(blade, identity.recipient)}`);
+}
+
+/** Shows who this machine is, and tells the root, which may have to accept it: once the identity is on the disk. */
+async function introduce(
+  { root, blade, machine, reporter }: InstallRequest,
+  identity: Identity,
+): Promise<void> {
+  const { recipient } = identity;
+  reporter.say(describeIdentity(blade, recipient));
+  await sayHello(root, { ...machine, recipient }).catch((error: unknown) =>
+    // It can be installed all the same.
+    reporter.say(`the root did not hear who this is: ${describeError(error)}`),
+  );
 }
 
 /** A slot that is about to be written holds no release any more, should the power fail. */
@@ -132,16 +159,4 @@ async function record(request: InstallRequest, state: BladeState | undefined, sl
       [slot]: { release: release.statement.sequence, installed: new Date().toISOString(), good: false },
     },
   });
-}
-
-async function mountOnce(device: string, directory: string): Promise<void> {
-  await unmountIfMounted(directory);
-  await mkdir(directory, { recursive: true });
-  await run('mount', ['-t', 'ext4', device, directory]);
-}
-
-/** A step that is tried again may find what its last try had mounted. */
-async function unmountIfMounted(directory: string): Promise<void> {
-  const mounts = await readFile('/proc/mounts', 'utf8');
-  if (mounts.split('\n').some((line) => line.split(' ')[1] === directory)) await run('umount', [directory]);
 }

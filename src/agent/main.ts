@@ -12,7 +12,9 @@ import { attempt } from './attempt.ts';
 import { parseCommandLine } from './command-line.ts';
 import { claim } from './claim.ts';
 import { findRelease } from './find-release.ts';
-import { install } from './install.ts';
+import { findIdentity } from './identity.ts';
+import { inspectDisks } from './disks.ts';
+import { install, PERSIST } from './install.ts';
 import { inspectMachine } from './machine.ts';
 import { Reporter } from './reporter.ts';
 
@@ -28,7 +30,10 @@ async function main(): Promise<void> {
     const publicKey = createPublicKey(await readFile(PUBLIC_KEY));
     const { roots, bootMac, deploy } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
     reporter.started('release', `asking ${roots.join(', ')} for the release`);
-    const machine = await inspectMachine(bootMac);
+    const identity = await attempt('agent', reporter, async () =>
+      findIdentity(await inspectDisks(), PERSIST),
+    );
+    const machine = { ...(await inspectMachine(bootMac)), recipient: identity.recipient };
     const asked = await attempt('release', reporter, () =>
       findRelease(roots, publicKey, identityOf(machine)),
     );
@@ -42,7 +47,8 @@ async function main(): Promise<void> {
       deploy,
       publicKey,
       source: new HttpSource(`${found.root}/store`),
-      mac: machine.mac,
+      machine,
+      identity,
       reporter,
     });
     await mkdir(SWITCH_ROOT, { recursive: true });

@@ -1,17 +1,19 @@
 /** What stands on the console of a machine that waits for its name. */
 import type { Machine } from '../fleet/machine.ts';
+import { fingerprint } from '../secrets/fingerprint.ts';
 
 /** ECMA-48: erases the screen (ED), and goes to its upper left corner (CUP). */
 const CLEAR = '\u001B[2J\u001B[H';
 
 /** @param status what the root says, on one line */
 export function waitingScreen(machine: Machine, fleet: string, status: string): string {
-  const { mac, serial, guid, vendor, model, nics, disks } = machine;
+  const { mac, serial, guid, recipient, vendor, model, nics, disks } = machine;
   const maker = [vendor, model].filter((word) => word !== undefined).join(' ');
   const facts = [
     ['machine', maker || 'a machine that does not say its model'],
     ['serial', serial ?? 'none'],
     ['GUID', guid ?? 'none'],
+    ...(recipient === undefined ? [] : [['identity', fingerprint(recipient)]]),
     ['CPU', `${machine.cpu.count} × ${machine.cpu.model ?? 'CPU'}, ${gigabytes(machine.memoryBytes)} memory`],
     ...nics.map((nic) => [
       'card',

@@ -2,10 +2,12 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { EventBus } from '../events/bus.ts';
-import { describeMachine, identityOf, machineSchema } from '../fleet/machine.ts';
-import { identifyBlade } from '../release/identify.ts';
-import type { ReleaseStatement } from '../release/statement.ts';
-import type { MachineRepository } from '../state/machines.ts';
+import type { BladerootEvent } from '../events/catalogue.ts';
+import { describeMachine, identityOf, machineSchema, type Machine } from '../fleet/machine.ts';
+import { acceptanceOf, identifyBlade } from '../release/identify.ts';
+import type { ReleaseBlade, ReleaseStatement } from '../release/statement.ts';
+import { fingerprint } from '../secrets/fingerprint.ts';
+import type { KnownMachine, MachineRepository } from '../state/machines.ts';
 
 /** What a machine that says hello is told. */
 export const helloAnswerSchema = z.object({
@@ -32,18 +34,51 @@ export function machineRoutes(
   });
   app.post('/api/v1/machines', { bodyLimit: BODY_LIMIT }, (request): z.infer<typeof helloAnswerSchema> => {
     const machine = machineSchema.parse(request.body);
-    const { mac } = machine;
     const { sequence, blades } = current();
-    const blade = identifyBlade(blades, identityOf(machine))?.name;
-    const before = machines.get(mac)?.blade;
+    const blade = identifyBlade(blades, identityOf(machine));
+    const before = machines.get(machine.mac);
     const isNew = machines.seen(machine, Date.now());
-    if (blade !== before) machines.bind(mac, blade);
-    const message = describeMachine(machine);
-    if (blade === undefined) {
-      if (isNew || before !== undefined) bus.emit({ type: 'machine.pending', mac, message });
-      return { release: sequence };
-    }
-    if (blade !== before) bus.emit({ type: 'machine.adopted', mac, blade, message });
-    return { release: sequence, blade };
+    if (blade?.name !== before?.blade) machines.bind(machine.mac, blade?.name);
+    for (const event of eventsOf(machine, { blade, before, isNew })) bus.emit(event);
+    return { release: sequence, ...(blade === undefined ? {} : { blade: blade.name }) };
   });
+}
+
+interface Hello {
+  blade: ReleaseBlade | undefined;
+  /** What was known of it before. */
+  before: KnownMachine | undefined;
+  /** Whether it says something else than before. */
+  isNew: boolean;
+}
+
+/** What is worth telling of a hello: a machine that waits says the same every two seconds. */
+function eventsOf(machine: Machine, { blade, before, isNew }: Hello): BladerootEvent[] {
+  const { mac, recipient } = machine;
+  const message = describeMachine(machine);
+  if (blade === undefined) {
+    return isNew || before?.blade !== undefined ? [{ type: 'machine.pending', mac, message }] : [];
+  }
+  const { name } = blade;
+  const isOther = before?.blade !== name;
+  // Who was written into fleet.yaml by its MAC has not waited for a name.
+  const hasWaited = before !== undefined || blade.mac === undefined;
+  const adopted =
+    isOther && hasWaited ? [{ type: 'machine.adopted' as const, mac, blade: name, message }] : [];
+  if (recipient === undefined) return adopted;
+  const known = { mac, blade: name, recipient };
+  switch (acceptanceOf(blade, recipient)) {
+    case 'accepted':
+      return adopted;
+    case 'unapproved': {
+      const what = `${message}: its identity ${fingerprint(recipient)} waits for approval`;
+      return isNew || isOther
+        ? [...adopted, { type: 'machine.unapproved', ...known, message: what }]
+        : adopted;
+    }
+    case 'other-identity': {
+      const what = `${message}: its identity ${fingerprint(recipient)} is not the accepted one, and it gets no secrets`;
+      return [...adopted, { type: 'machine.other-identity', ...known, message: what }];
+    }
+  }
 }

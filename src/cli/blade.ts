@@ -19,16 +19,23 @@ export function bladeCommands(signal: AbortSignal): Command {
 }
 
 function list(signal: AbortSignal): Command {
-  return leaf('list', 'list the blades of the fleet folder, or the machines that wait for a name', [
-    'bladeroot blade list',
-    "bladeroot blade list @profile:web '!web07'",
-    'bladeroot blade list --pending    # on the root',
-  ])
+  return leaf(
+    'list',
+    'list the blades of the fleet folder, or the machines that wait for a name or for approval',
+    [
+      'bladeroot blade list',
+      "bladeroot blade list @profile:web '!web07'",
+      'bladeroot blade list --pending    # on the root',
+    ],
+  )
     .argument('[blades...]', `${HOST_LIST_HELP} (all of them when left out)`)
-    .option('--pending', 'the machines that have said hello to this root and are no blades yet')
+    .option(
+      '--pending',
+      'the machines that have said hello to this root and are no blades yet, and blades whose identity is not accepted',
+    )
     .action(async (hosts: string[], { pending }: { pending?: true }, command: Command) => {
       const context = contextOf(command, signal);
-      if (pending === true) listPending(context);
+      if (pending === true) await listPending(context);
       else await listBlades(context, hosts);
     });
 }

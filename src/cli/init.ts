@@ -1,5 +1,5 @@
 import { mkdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { BladerootError, errorCode } from '../errors.ts';
 import { exampleFleet } from '../fleet/example.ts';
@@ -11,6 +11,13 @@ import {
   writePublicKey,
   type AskPassphrase,
 } from '../release/keys.ts';
+import {
+  newIdentity,
+  readIdentities,
+  RECOVERY_IDENTITY,
+  writeIdentity,
+  type Identity,
+} from '../secrets/identity-file.ts';
 import { Store } from '../store/store.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
 import { contextOf, leaf } from './command.ts';
@@ -27,17 +34,33 @@ export function initCommand(signal: AbortSignal): Command {
     .option('--passphrase', 'ask for a passphrase for the key, so that blades can carry it')
     .option('--passphrase-file <file>', 'whose first line is that passphrase')
     .option('--public-key <file>', 'the public half of a key that is kept elsewhere: none is made here')
+    .option(
+      '--recovery <file>',
+      "where to write the fleet's recovery identity (keys/recovery.key of the state directory)",
+    )
     .action(async (options: InitOptions, command: Command) => {
       const { stateDirectory, fleetDirectory, output } = contextOf(command, signal);
       const newKey = await provideKey(stateDirectory, options);
       await Store.open(join(stateDirectory, 'store'));
-      const newFolder = await writeExample(fleetDirectory, options.name, options.subnet);
-      const result = { state: stateDirectory, fleet: fleetDirectory, newKey, newFolder };
+      const recovery = resolve(options.recovery ?? join(stateDirectory, RECOVERY_IDENTITY));
+      const newFolder = await writeExample(fleetDirectory, options, recovery);
+      const result = {
+        state: stateDirectory,
+        fleet: fleetDirectory,
+        newKey,
+        newFolder,
+        ...(newFolder ? { recovery } : {}),
+      };
       const lines = [
         newKey
           ? `made the fleet's key in ${stateDirectory}/keys`
           : `kept the fleet's key in ${stateDirectory}/keys`,
-        newFolder ? `wrote an example to ${fleetDirectory}/fleet.yaml` : `kept ${fleetDirectory}`,
+        ...(newFolder
+          ? [
+              `the fleet's recovery identity is ${recovery}: move it to where no machine can read it (a USB stick in a safe); whoever has it can read every secret, and without it no secret can be given to a new blade`,
+              `wrote an example to ${fleetDirectory}/fleet.yaml`,
+            ]
+          : [`kept ${fleetDirectory}`]),
         'next: describe your blades there, then `bladeroot tree create`, `snapshot pack`, `release publish`, `serve`',
       ];
       output.result(result, lines.join('\n'));
@@ -50,6 +73,7 @@ interface InitOptions {
   passphrase?: boolean;
   passphraseFile?: string;
   publicKey?: string;
+  recovery?: string;
 }
 
 /** Returns whether a key was made, or its public half taken. */
@@ -81,8 +105,15 @@ async function provideKey(
   return there === undefined;
 }
 
-/** Writes into an empty or new folder only; returns whether it did. */
-async function writeExample(directory: string, name: string, subnet: string): Promise<boolean> {
+/**
+ * Writes into an empty or new folder only; returns whether it did.
+ * @param recovery the file of the recovery identity: made where there is none
+ */
+async function writeExample(
+  directory: string,
+  { name, subnet }: InitOptions,
+  recovery: string,
+): Promise<boolean> {
   const there = await namesIn(directory);
   if (there.includes('fleet.yaml')) return false;
   if (there.length > 0) {
@@ -90,9 +121,21 @@ async function writeExample(directory: string, name: string, subnet: string): Pr
       hint: 'choose an empty directory with --fleet',
     });
   }
-  for (const [path, text] of exampleFleet(name, subnet)) {
+  // Before an identity is made for a fleet that could not be.
+  exampleFleet(name, subnet);
+  const { recipient } = await recoveryIdentity(recovery);
+  for (const [path, text] of exampleFleet(name, subnet, recipient)) {
     await mkdir(dirname(join(directory, path)), { recursive: true });
     await writeFileAtomic(join(directory, path), text);
   }
   return true;
+}
+
+/** Of an earlier try, or of a fleet before this one, where the file is there. */
+async function recoveryIdentity(path: string): Promise<Identity> {
+  const [there] = (await readIdentities(path)) ?? [];
+  if (there !== undefined) return there;
+  const made = await newIdentity();
+  await writeIdentity(path, made);
+  return made;
 }

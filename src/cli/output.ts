@@ -19,6 +19,12 @@ export class Output {
     process.stdout.write(this.#json ? `${JSON.stringify(value)}\n` : `${text}\n`);
   }
 
+  /** Bytes as they are, also with --json: what is shown so is no text for people. */
+  raw(bytes: Uint8Array): void {
+    this.#clear();
+    process.stdout.write(bytes);
+  }
+
   /** What is being done now. */
   step(text: string): void {
     this.#clear();

@@ -3,8 +3,7 @@ import { loadFleet } from '../fleet/load.ts';
 import { privateKeyFile, readPublicKey, UNCARRIED_KEY } from '../release/keys.ts';
 import { publishRelease, type Published, type PublishRequest } from '../release/publish.ts';
 import { ReleaseRepository } from '../release/repository.ts';
-import { findSnapshot } from '../release/find-snapshot.ts';
-import { readSnapshots } from '../release/snapshots.ts';
+import { findOrNewest } from '../release/find-snapshot.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
 import { BladerootError } from '../errors.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
@@ -60,15 +59,7 @@ export async function publishFrom(
 ): Promise<Published> {
   const publicKey = await readPublicKey(stateDirectory);
   const file = await privateKeyFile(stateDirectory);
-  const snapshot =
-    options.snapshot === undefined
-      ? (await readSnapshots(store, publicKey)).at(-1)
-      : await findSnapshot(store, options.snapshot, publicKey);
-  if (snapshot === undefined) {
-    throw new BladerootError('UNKNOWN_SNAPSHOT', 'there is no snapshot to publish', {
-      hint: 'make one with `bladeroot snapshot pack TREE`',
-    });
-  }
+  const snapshot = await findOrNewest(store, options.snapshot, publicKey);
   const published = await publishRelease({
     store,
     releases: new ReleaseRepository(stateDirectory, publicKey),

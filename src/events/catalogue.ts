@@ -82,13 +82,24 @@ const servedSchema = z.strictObject({
   total: z.number().nonnegative().optional(),
 });
 
-/** A machine that is no blade yet, and one that has become one; `message` says what machine it is. */
+/**
+ * A machine that is no blade yet, and one that has become one; `message` says what machine it is. One that is a blade by
+ * its MAC, serial number or GUID, and whose identity nobody has accepted, or is not the accepted one: it gets no secrets.
+ */
 const machineSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('machine.pending'), mac: z.string(), message: z.string() }),
   z.strictObject({
     type: z.literal('machine.adopted'),
     mac: z.string(),
     blade: z.string(),
+    message: z.string(),
+  }),
+  z.strictObject({
+    type: z.enum(['machine.unapproved', 'machine.other-identity']),
+    mac: z.string(),
+    blade: z.string(),
+    /** What it has shown (age). */
+    recipient: z.string(),
     message: z.string(),
   }),
 ]);

@@ -39,6 +39,7 @@ export function checkFleet(draft: Draft, around: Surroundings): Fault[] {
     ...checkUnique(draft, 'serial', around),
     ...checkUnique(draft, 'guid', around),
     ...checkUnique(draft, 'address', around),
+    ...checkUnique(draft, 'recipient', around),
     ...checkNames(draft),
     ...checkIdentities(draft, around),
     ...checkProfileNames(draft, around),
@@ -73,7 +74,7 @@ function refusal(subnets: Subnet[], address: string): string | undefined {
 
 function checkUnique(
   { blades }: Draft,
-  field: 'mac' | 'serial' | 'guid' | 'address',
+  field: 'mac' | 'serial' | 'guid' | 'address' | 'recipient',
   { place }: Surroundings,
 ): Fault[] {
   const owners = new Map<string, string>();

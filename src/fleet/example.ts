@@ -4,9 +4,10 @@ import { fleetSchema } from './schema.ts';
 
 /**
  * The commented first fleet folder: what stands in each file, by its path in the folder.
+ * @param recovery the recipient of the fleet's recovery identity (age)
  * @throws BladerootError `BAD_FLEET_NAME` or `BAD_SUBNET` for a name or a subnet that the fleet could not have.
  */
-export function exampleFleet(name: string, subnet: string): Map<string, string> {
+export function exampleFleet(name: string, subnet: string, recovery?: string): Map<string, string> {
   const shape = fleetSchema.shape;
   const nameError = shape.name.safeParse(name).error;
   if (nameError)
@@ -14,12 +15,12 @@ export function exampleFleet(name: string, subnet: string): Map<string, string> 
   const subnetError = shape.network.shape.subnet.safeParse(subnet).error;
   if (subnetError) throw new BladerootError('BAD_SUBNET', `the subnet ${subnetError.issues[0]?.message}`);
   return new Map([
-    ['fleet.yaml', fleetYaml(name, subnet)],
+    ['fleet.yaml', fleetYaml(name, subnet, recovery)],
     ['overlays/base/etc/motd.liquid', MOTD],
   ]);
 }
 
-function fleetYaml(name: string, subnet: string): string {
+function fleetYaml(name: string, subnet: string, recovery: string | undefined): string {
   const prefixLength = ipaddr.IPv4.parseCIDR(subnet)[1];
   const first = ipaddr.IPv4.networkAddressFromCIDR(subnet);
   const host = (number: number): string => {
@@ -38,7 +39,7 @@ network:
   # dns: [${host(1)}]        # name servers
   # domain: ${name}.example  # completes host names
 
-# What every blade has. Profiles and blades have the same keys; what stands nearer to the blade wins.
+${recovery === undefined ? '' : recoveryYaml(recovery)}# What every blade has. Profiles and blades have the same keys; what stands nearer to the blade wins.
 defaults:
   overlays: [base] # folders of overlays/, laid over the image in this order
 
@@ -57,6 +58,14 @@ profiles:
 # The servers: the MAC address of the card that each boots from, and the address it is given.
 blades:
   blade01: { mac: '52:54:00:00:00:01', address: ${host(blade)}, profile: server }
+`;
+}
+
+function recoveryYaml(recipient: string): string {
+  return `# Who can read every secret (bladeroot secret --help): identities that are kept away from all machines.
+secrets:
+  recovery: [${recipient}]
+
 `;
 }
 

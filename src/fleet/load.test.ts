@@ -51,7 +51,7 @@ test('each fault names file, line and field, what is wrong and what would be rig
     [
       '',
       [
-        'fleet.yaml:1: nothing is not a map; write "key: value" lines; the keys are name, network, networks, defaults, profiles, blades',
+        'fleet.yaml:1: nothing is not a map; write "key: value" lines; the keys are name, network, networks, secrets, defaults, profiles, blades',
       ],
     ],
     [

@@ -17,6 +17,11 @@ export const machineSchema = z.object({
     .string()
     .regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
     .optional(),
+  /** The public half of the identity (age) that it has made for itself; who has it can prove nothing by it. */
+  recipient: z
+    .string()
+    .regex(/^age1[02-9ac-hj-np-z]{58}$/)
+    .optional(),
   vendor: word.optional(),
   model: word.optional(),
   firmware: z.enum(['bios', 'uefi']),

@@ -13,6 +13,8 @@ export interface ResolvedBlade extends Settings {
   mac?: string;
   serial?: string;
   guid?: string;
+  /** Its accepted identity (age); without one it gets no secrets. */
+  recipient?: string;
   address: string;
   prefixLength: number;
   /** Such as 255.255.255.0. */
@@ -76,6 +78,7 @@ function resolve(fleet: Fleet, name: string, blade: Blade): ResolvedBlade {
     ...(blade.mac === undefined ? {} : { mac: blade.mac }),
     ...(blade.serial === undefined ? {} : { serial: blade.serial }),
     ...(blade.guid === undefined ? {} : { guid: blade.guid }),
+    ...(blade.recipient === undefined ? {} : { recipient: blade.recipient }),
     address: blade.address,
     prefixLength,
     netmask: ipaddr.IPv4.subnetMaskFromPrefixLength(prefixLength).toString(),

@@ -88,6 +88,13 @@ const oneOrMore = z
   })
   .transform((names) => (typeof names === 'string' ? [names] : names));
 
+/** The public half of an age X25519 identity: Bech32 (BIP 173) with `age` before it. */
+const recipient = text(
+  /^age1[02-9ac-hj-np-z]{58}$/,
+  'an age recipient',
+  'what `bladeroot blade list --pending` or `age-keygen -y` shows, age1 and 58 letters and digits',
+);
+
 /** In bytes. */
 const size = text(
   /^[1-9][0-9]*(MiB|GiB|TiB)$/,
@@ -254,6 +261,9 @@ const blade = strict({
     "The blade's fixed address in the subnet",
   ),
   profile: oneOrMore.optional().describe('Profiles of the blade; later ones win over earlier ones'),
+  recipient: recipient
+    .optional()
+    .describe("The blade's accepted identity, to which its secrets are encrypted; `blade approve` writes it"),
   ...settings,
 });
 
@@ -274,6 +284,13 @@ export const fleetSchema = strict({
   networks: mapOf(networkName, network, '"NAME: { subnet: … }" lines, one for each further network')
     .default({})
     .describe('Further networks, by name; a blade is in the one whose subnet has its address'),
+  secrets: strict({
+    recovery: listOf(recipient, 'recipients such as [age1…]')
+      .default([])
+      .describe('Identities kept away from all machines, which can read every secret'),
+  })
+    .prefault({})
+    .describe('Who can read the secrets of overlays/NAME/secrets/ beside the blades that they are for'),
   defaults: strict(settings).prefault({}).describe('What every blade has'),
   profiles,
   blades: blades.describe('The servers of the fleet, by host name'),

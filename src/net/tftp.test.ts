@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { errorCode } from '../errors.ts';
-import { decodeTftp, encodeTftp, type TftpPacket } from './tftp.ts';
+import { decodeTftp, encodeTftp, writeTftpData, type TftpPacket } from './tftp.ts';
 
 const text = fc.string({ unit: 'grapheme' }).filter((value) => !value.includes('\0'));
 const lower = text.map((value) => value.toLowerCase());
@@ -29,6 +29,19 @@ const packets: fc.Arbitrary<TftpPacket> = fc.oneof(
 
 test('what is encoded is decoded to the same packet', () => {
   fc.assert(fc.property(packets, (packet) => assert.deepEqual(decodeTftp(encodeTftp(packet)), packet)));
+});
+
+test('data packets that are written one behind the other are what is encoded one by one', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(uint16, data), { maxLength: 5 }), (blocks) => {
+      const encoded = blocks.map(([block, bytes]) => encodeTftp({ type: 'data', block, data: bytes }));
+      const written = Buffer.alloc(encoded.reduce((total, { length }) => total + length, 0));
+      let end = 0;
+      for (const [block, bytes] of blocks) end = writeTftpData(written, end, block, bytes);
+      assert.equal(end, written.length);
+      assert.deepEqual(written, Buffer.concat(encoded));
+    }),
+  );
 });
 
 test('any bytes are a packet or TFTP_MALFORMED, never another error', () => {

@@ -55,6 +55,17 @@ export function decodeTftp(bytes: Uint8Array): TftpPacket {
   }
 }
 
+/** Bytes in front of a data packet's data. */
+export const TFTP_DATA_HEADER = 4;
+
+/** Writes a data packet of part of a file to where it is to stand among others; returns where the next one begins. */
+export function writeTftpData(into: Buffer, at: number, block: number, data: Buffer): number {
+  into.writeUInt16BE(OPCODE.data, at);
+  into.writeUInt16BE(block, at + 2);
+  into.set(data, at + TFTP_DATA_HEADER);
+  return at + TFTP_DATA_HEADER + data.length;
+}
+
 /** Writes a packet. Texts must be free of NUL. */
 export function encodeTftp(packet: TftpPacket): Buffer {
   switch (packet.type) {

@@ -22,6 +22,8 @@ export async function appendLines(root: LaidOver, lines: FileEntry): Promise<str
   }
   const there = await root.stat(real);
   if (there?.type !== 'file') throw conflict(lines, `/${real} is no file that lines could be added to`);
+  if (root.isSecret(real))
+    throw conflict(lines, `/${real} is a secret, to which only the blade could add lines`);
   const before = await root.read(real);
   const origin = `${root.originOf(real) ?? 'the image'}, ${lines.origin}`;
   const content = Buffer.concat([ended(before), ended(lines.content)]);

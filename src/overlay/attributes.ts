@@ -81,7 +81,7 @@ const fileSchema = z.record(
 );
 
 /**
- * Reads the `overlay.yaml` of an overlay folder, by paths as they are on the blade; those below `secrets/` as they stand.
+ * Reads the `overlay.yaml` of an overlay folder, by paths as they are on the blade; secrets by theirs with `secrets/` before it.
  * @returns nothing and '' where there is none
  * @throws FleetErrors with every fault in it
  */
@@ -109,9 +109,6 @@ export async function readAttributes(
   return { attributes: new Map(attributes), text };
 }
 
-/** Paths below this are of files that the blade decrypts: they are not laid over an image here. */
-const SECRET = /^secrets\//;
-
 /**
  * Gives what a folder has laid the owners and modes that its `overlay.yaml` says.
  * @param laid where the things of the folder really are, by their path in it
@@ -123,7 +120,6 @@ export async function layAttributes(
   laid: ReadonlyMap<string, string>,
 ): Promise<void> {
   for (const [path, said] of attributes) {
-    if (SECRET.test(path)) continue;
     const real = said.isDirectory ? await root.putDirectory(dirEntry(path, said.place)) : laid.get(path);
     if (real === undefined) throw noSuchPath(path, said, laid);
     await root.change(real, await metadataFor(root, said), said.place);

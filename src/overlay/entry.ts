@@ -17,7 +17,12 @@ interface Place extends Metadata {
   origin: string;
 }
 
-export type FileEntry = Place & { type: 'file'; content: Buffer };
+export type FileEntry = Place & {
+  type: 'file';
+  content: Buffer;
+  /** The content is an age file, which the blade decrypts; it does not go into the overlay's own archive. */
+  secret?: boolean;
+};
 export type DirEntry = Place & { type: 'dir' };
 export type SymlinkEntry = Place & { type: 'symlink'; target: string };
 /** Takes away what the image has at its path, with all that is in it. */
@@ -54,4 +59,9 @@ export function dirEntry(path: string, origin: string, mode = 0o755): DirEntry {
 /** A symbolic link, or a whiteout: something that the image has and the blade has not. */
 export function editEntry(edit: OverlayEdit, origin: string): SymlinkEntry | WhiteoutEntry {
   return { ...edit, mode: edit.type === 'symlink' ? 0o777 : 0, ...OWNER, origin };
+}
+
+/** A secret as it lies in the fleet folder and travels: encrypted. */
+export function isSecret(entry: OverlayEntry): boolean {
+  return entry.type === 'file' && entry.secret === true;
 }

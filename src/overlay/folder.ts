@@ -3,20 +3,19 @@ import type { Dirent } from 'node:fs';
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import { BladerootError } from '../errors.ts';
+import { SECRETS } from '../secrets/folder.ts';
 import { sha256, type Digest } from '../store/digest.ts';
 import { appendLines } from './append.ts';
 import { ATTRIBUTES_FILE, layAttributes, readAttributes, type Attributes } from './attributes.ts';
-import { dirEntry, editEntry, fileEntry, type FileEntry, type OverlayEntry } from './entry.ts';
+import { dirEntry, editEntry, fileEntry, isSecret, type FileEntry, type OverlayEntry } from './entry.ts';
 import type { LaidOver } from './laid-over.ts';
+import { secretEntries } from './secrets.ts';
 import { Template, type TemplateData } from './template.ts';
 import { isShared } from './template-data.ts';
 
 const TEMPLATE = '.liquid';
 const APPEND = '.append';
 const DELETE = '.delete';
-
-/** Ciphertext: it is laid over an image on the blade alone. */
-export const SECRETS_FOLDER = 'secrets';
 
 /** One thing of an overlay folder: what it does to what is at its path. */
 type Piece =
@@ -46,7 +45,8 @@ export class OverlayFolder {
 
   /**
    * Reads `overlays/NAME`. Symbolic links are taken as links and never followed.
-   * @throws BladerootError `TEMPLATE_INVALID`, `OVERLAY_FILE` for what is neither file, directory nor link
+   * @throws BladerootError `TEMPLATE_INVALID`, `OVERLAY_FILE` for what is neither file, directory nor link,
+   *   `SECRET_IN_CLEAR`
    */
   static async read(fleetDir: string, name: string): Promise<OverlayFolder> {
     const top = posix.join('overlays', name);
@@ -55,7 +55,7 @@ export class OverlayFolder {
     const walk = async (dir: string): Promise<void> => {
       const children = await readdir(join(fleetDir, top, dir), { withFileTypes: true });
       for (const child of children.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-        if (dir === '' && (child.name === SECRETS_FOLDER || child.name === ATTRIBUTES_FILE)) continue;
+        if (dir === '' && (child.name === SECRETS || child.name === ATTRIBUTES_FILE)) continue;
         const path = posix.join(dir, child.name);
         const { piece, said } = await readPiece(fleetDir, posix.join(top, path), path, child);
         hash.update(`${JSON.stringify([path, ...said])}\n`);
@@ -64,6 +64,10 @@ export class OverlayFolder {
       }
     };
     await walk('');
+    for (const entry of await secretEntries(fleetDir, name)) {
+      hash.update(`${JSON.stringify([SECRETS, entry.path, sha256(entry.content)])}\n`);
+      pieces.push({ does: 'put', entry });
+    }
     refuseTwins(pieces);
     const { attributes, text } = await readAttributes(fleetDir, name);
     hash.update(text);
@@ -81,7 +85,8 @@ export class OverlayFolder {
       const entry = piece.does === 'render' ? this.#render(piece, data) : piece.entry;
       const appends = piece.does === 'append' || (piece.does === 'render' && piece.append);
       const real = appends && entry.type === 'file' ? await appendLines(root, entry) : await root.put(entry);
-      if (entry.type !== 'whiteout') laid.set(entry.path, real);
+      if (entry.type !== 'whiteout')
+        laid.set(isSecret(entry) ? `${SECRETS}/${entry.path}` : entry.path, real);
     }
     await layAttributes(root, this.#attributes, laid);
   }

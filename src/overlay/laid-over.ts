@@ -3,6 +3,7 @@ import { BladerootError } from '../errors.ts';
 import { followLinks, type ImageFile, type ImageFiles } from '../image/files.ts';
 import {
   dirEntry,
+  isSecret,
   metadataOf,
   type DirEntry,
   type Metadata,
@@ -60,6 +61,12 @@ export class LaidOver implements ImageFiles {
     if (there?.type === 'symlink' || entry.type === 'symlink') this.#real.clear();
     this.#set(path, entry);
     return path;
+  }
+
+  /** Whether what lies there is decrypted on the blade alone. */
+  isSecret(path: string): boolean {
+    const entry = this.#entries.get(path);
+    return entry !== undefined && isSecret(entry);
   }
 
   async stat(path: string): Promise<ImageFile | undefined> {

@@ -7,6 +7,7 @@ import { folderOf } from '../fleet/test-folder.ts';
 import { run } from '../system/run.ts';
 import { applyOverlay } from './apply.ts';
 import { encodeOverlay } from './archive.ts';
+import { isSecret } from './entry.ts';
 import { FLEET, IMAGE, render, renderAll, textOf } from './test-render.ts';
 
 const needsRoot = process.geteuid?.() === 0 ? false : 'owners need root rights';
@@ -126,6 +127,8 @@ test('a folder that has a directory and its deletion has all of the directory', 
   assert.deepEqual(await readdir(join(directory, 'etc/sites')), ['own']);
 });
 
+const CIPHERTEXT = '-----BEGIN AGE ENCRYPTED FILE-----\n';
+
 test(
   'overlay.yaml gives owners by the names of the image, modes and attributes',
   { skip: needsRoot },
@@ -137,15 +140,20 @@ srv/www/: { owner: 33, mode: '2775' }
 /var/lib/new/: { group: www-data }
 etc/passwd: { mode: 0o600 }
 bin/tool: { owner: late }
-secrets/etc/ssl/key.pem: { owner: nobody-here }
+secrets/etc/ssl/key.pem: { owner: www-data, mode: 0440 }
 `,
       'base/etc/app.key': 'k',
       'base/etc/passwd.append': 'late:x:4711:4711::/:/bin/false\n',
       'base/bin/tool': '#!x',
-      'base/secrets/etc/ssl/key.pem.age': 'ciphertext',
+      'base/secrets/etc/ssl/key.pem.age': CIPHERTEXT,
     };
     const entries = await renderAll(t, { image, overlays });
-    assert.ok(!entries.some(({ path }) => /secrets|overlay\.yaml|key\.pem/.test(path)));
+    assert.ok(!entries.some(({ path }) => /secrets|overlay\.yaml/.test(path)));
+    const [secret, ...others] = entries.filter(isSecret);
+    assert.deepEqual(others, []);
+    assert.equal(textOf(secret), CIPHERTEXT);
+    const { path, mode, uid, gid } = secret ?? {};
+    assert.deepEqual([path, mode, uid, gid], ['etc/ssl/key.pem', 0o440, 33, 0]);
     const directory = await folderOf(t, image);
     await applyOverlay(encodeOverlay(entries), directory);
     const seen = async (path: string): Promise<unknown[]> => {
@@ -201,4 +209,17 @@ test('suffixes that cannot be meant are errors that name the file', async (t) =>
   ];
   const fleet = FLEET.replace(', dns: [10.77.0.1]', '');
   for (const [overlays, message] of cases) await assert.rejects(render(t, { fleet, overlays }), { message });
+});
+
+test('lines cannot be added to a secret, and a nearer file takes its place', async (t) => {
+  const secret = { 'base/secrets/etc/key.age': CIPHERTEXT };
+  await assert.rejects(render(t, { overlays: { ...secret, 'web/etc/key.append': 'more' } }), {
+    code: 'OVERLAY_CONFLICT',
+    message: /^overlays\/web\/etc\/key\.append: \/etc\/key is a secret/,
+  });
+  const entry = (await render(t, { overlays: { ...secret, 'web/etc/key': 'no secret' } })).get('etc/key');
+  assert.ok(entry !== undefined && !isSecret(entry));
+  await assert.rejects(render(t, { overlays: { ...secret, 'base/etc/key': 'clear' } }), {
+    code: 'OVERLAY_FILE',
+  });
 });

@@ -24,6 +24,7 @@ async function scene(t: TestContext): Promise<Scene> {
     'fleet.yaml': FLEET,
     'overlays/base/etc/motd': 'hello\n',
     'overlays/web/etc/web': 'web\n',
+    'overlays/web/secrets/': '',
     'overlays/web/etc/all.liquid': '{% for b in blades %}{{ b.vars.motto }} {% endfor %}',
   });
   const root = await folderOf(t, IMAGE);
@@ -54,6 +55,11 @@ test('only what has changed is rendered again', async (t) => {
   assert.equal(web.rendered, 1);
   assert.notEqual(web.overlays.get('web01')?.digest, first.overlays.get('web01')?.digest);
   assert.equal(web.overlays.get('mail01')?.digest, first.overlays.get('mail01')?.digest);
+
+  await write('overlays/web/secrets/key.age', '-----BEGIN AGE ENCRYPTED FILE-----\n');
+  const secret = await render();
+  assert.equal(secret.rendered, 1, 'secrets count');
+  assert.equal(secret.overlays.get('web01')?.secrets, undefined, 'nobody has accepted web01');
 
   await write('overlays/base/overlay.yaml', 'etc/motd: { mode: 0600 }\n');
   assert.equal((await render()).rendered, 2, 'overlay.yaml counts');

@@ -1,6 +1,8 @@
 import type { ResolvedBlade } from '../fleet/resolve.ts';
+import type { Digest } from '../store/digest.ts';
 import type { Store } from '../store/store.ts';
 import { encodeOverlay } from './archive.ts';
+import { isSecret, type OverlayEntry } from './entry.ts';
 import { OverlayRenderer, type FleetOverlays } from './render.ts';
 import type { RenderedOverlay } from './rendered.ts';
 
@@ -35,10 +37,19 @@ export async function renderFleet(request: FleetRequest): Promise<RenderedFleet>
   const overlayOf = async (blade: ResolvedBlade): Promise<RenderedOverlay> => {
     const inputs = await renderer.inputs(blade);
     const last = before.get(blade.name);
-    if (last?.inputs === inputs && (await store.hasBlob(last.digest))) return last;
+    if (last?.inputs === inputs && (await hasAll(store, last))) return last;
     rendered++;
-    const archive = encodeOverlay(await renderer.render(blade));
-    return { inputs, digest: await store.putBlob(archive, { syncName: false }), bytes: archive.length };
+    const entries = await renderer.render(blade);
+    const secrets = blade.recipient === undefined ? [] : entries.filter(isSecret);
+    return {
+      inputs,
+      ...(await put(entries.filter((entry) => !isSecret(entry)))),
+      ...(secrets.length === 0 ? {} : { secrets: await put(secrets) }),
+    };
+  };
+  const put = async (entries: OverlayEntry[]): Promise<{ digest: Digest; bytes: number }> => {
+    const archive = encodeOverlay(entries);
+    return { digest: await store.putBlob(archive, { syncName: false }), bytes: archive.length };
   };
   let ended = false;
   const work = async (): Promise<void> => {
@@ -58,4 +69,8 @@ export async function renderFleet(request: FleetRequest): Promise<RenderedFleet>
   }
   await store.syncBlobs();
   return { overlays, rendered };
+}
+
+async function hasAll(store: Store, { digest, secrets }: RenderedOverlay): Promise<boolean> {
+  return (await store.hasBlob(digest)) && (secrets === undefined || (await store.hasBlob(secrets.digest)));
 }

@@ -61,6 +61,11 @@ export class OverlayRenderer {
    * `NO_SERVICE_MANAGER`, `UNKNOWN_USER`; FleetErrors for what is wrong in an `overlay.yaml`
    */
   async render(blade: ResolvedBlade): Promise<OverlayEntry[]> {
+    return (await this.rootOf(blade)).entries();
+  }
+
+  /** The image as the blade will have it. @throws as `render` */
+  async rootOf(blade: ResolvedBlade): Promise<LaidOver> {
     this.#builtIns ??= BuiltIns.of(this.#image, this.#request.blades);
     const { entries, start } = (await this.#builtIns).for(blade);
     const root = new LaidOver(this.#image);
@@ -69,7 +74,7 @@ export class OverlayRenderer {
     for (const folder of await this.#foldersOf(blade)) await folder.layOver(root, data);
     // Reads the image as the layers leave it: a service can come from an overlay.
     await layServices(root, await detectServiceManager(root), this.#request.fleetDir, blade, start);
-    return root.entries();
+    return root;
   }
 
   /**

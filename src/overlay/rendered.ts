@@ -14,12 +14,16 @@ import { writeFileAtomic } from '../system/write-file.ts';
 
 const FILE = 'rendered.json';
 
+const blobSchema = z.object({ digest: digestSchema, bytes: z.int() });
+
 const overlaySchema = z.object({
   /** As OverlayRenderer.inputs. */
   inputs: digestSchema,
   /** Of the archive. */
   digest: digestSchema,
   bytes: z.int(),
+  /** The archive of its secrets, encrypted; absent where it has none, or no accepted identity. */
+  secrets: blobSchema.optional(),
 });
 
 const recordSchema = z.object({

@@ -47,7 +47,7 @@ export class FleetData {
 }
 
 function bladeData(blade: ResolvedBlade): Record<string, unknown> {
-  const identity = { mac: null, serial: null, guid: null };
+  const identity = { mac: null, serial: null, guid: null, recipient: null };
   return { gateway: null, domain: null, ...identity, ...blade, disk: { slot: null, ...blade.disk } };
 }
 

@@ -7,7 +7,7 @@ import { fetchBytes } from '../store/fetch.ts';
 import { isTag, tagPath } from '../store/layout.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
-import { fetchSnapshot, readListed, readSnapshot, type SignedSnapshot } from './snapshots.ts';
+import { fetchSnapshot, readListed, readSnapshot, readSnapshots, type SignedSnapshot } from './snapshots.ts';
 
 /** Fewer digits of an id are taken for a name. */
 const SHORTEST_ID = /^[0-9a-f]{4,64}$/;
@@ -64,6 +64,23 @@ export async function findSnapshot(
     );
   }
   return newest;
+}
+
+/**
+ * The snapshot that a person means, or the newest one of all where none is named.
+ * @throws BladerootError as `findSnapshot`, and `UNKNOWN_SNAPSHOT` when there is none at all
+ */
+export async function findOrNewest(
+  store: Store,
+  text: string | undefined,
+  publicKey: KeyObject,
+): Promise<SnapshotStatement> {
+  if (text !== undefined) return await findSnapshot(store, text, publicKey);
+  const newest = (await readSnapshots(store, publicKey)).at(-1);
+  if (newest !== undefined) return newest;
+  throw new BladerootError('UNKNOWN_SNAPSHOT', 'there is no snapshot to publish', {
+    hint: 'make one with `bladeroot snapshot pack TREE`',
+  });
 }
 
 /**

@@ -15,3 +15,12 @@ export function identifyBlade(
     blades.find((blade) => blade.guid !== undefined && blade.guid === guid)
   );
 }
+
+/** Whether a machine that is a blade by its MAC, serial number or GUID has shown the identity of that blade. */
+export type Acceptance = 'accepted' | 'unapproved' | 'other-identity';
+
+/** @param recipient what it has shown (age) */
+export function acceptanceOf(blade: Pick<ReleaseBlade, 'recipient'>, recipient: string): Acceptance {
+  if (blade.recipient === undefined) return 'unapproved';
+  return blade.recipient === recipient ? 'accepted' : 'other-identity';
+}

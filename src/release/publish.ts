@@ -11,6 +11,7 @@ import { buildInitrd, type InitrdProgress } from '../initrd/build.ts';
 import { findKernel } from '../initrd/kernel.ts';
 import { renderFleet } from '../overlay/render-fleet.ts';
 import { readRendered, writeRendered } from '../overlay/rendered.ts';
+import { checkSecrets } from '../secrets/check.ts';
 import type { Store } from '../store/store.ts';
 import { readAsset } from '../system/asset.ts';
 import { runForBytes } from '../system/run.ts';
@@ -43,12 +44,13 @@ export interface Published {
   isNew: boolean;
 }
 
-/** @throws BladerootError `NO_KERNEL`, `NO_PROGRAM`, `TOOL_MISSING`, `NO_LOADER`, ... */
+/** @throws BladerootError `NO_KERNEL`, `NO_PROGRAM`, `TOOL_MISSING`, `NO_LOADER`, `SECRETS_OUTDATED`, `SECRET_IN_CLEAR`, ... */
 export async function publishRelease(request: PublishRequest): Promise<Published> {
   const { store, releases, fleet, snapshot, key, onStep } = request;
   const image = await SnapshotFiles.open(store, snapshot);
   const before = (await releases.current())?.statement;
 
+  for (const warning of await checkSecrets(request.fleetDirectory, fleet)) onStep?.(`warning: ${warning}`);
   onStep?.('rendering the overlays');
   const blades = await renderBlades(request, image);
   onStep?.('packing the fleet folder');
@@ -114,7 +116,7 @@ async function renderBlades(request: PublishRequest, image: ImageFiles): Promise
   return blades.map((blade) => {
     const overlay = overlays.get(blade.name);
     if (overlay === undefined) throw new Error(`${blade.name} was not rendered`);
-    return releaseBlade(blade, { digest: overlay.digest, bytes: overlay.bytes });
+    return releaseBlade(blade, { digest: overlay.digest, bytes: overlay.bytes }, overlay.secrets);
   });
 }
 
@@ -132,7 +134,7 @@ function releaseNetwork(name: string, network: Network): ReleaseNetwork {
   };
 }
 
-function releaseBlade(blade: ResolvedBlade, overlay: Blob): ReleaseBlade {
+function releaseBlade(blade: ResolvedBlade, overlay: Blob, secrets: Blob | undefined): ReleaseBlade {
   const { name, mac, serial, guid, address, netmask, gateway, dns, domain, kernelArgs, disk, boot } = blade;
   return {
     name,
@@ -148,6 +150,8 @@ function releaseBlade(blade: ResolvedBlade, overlay: Blob): ReleaseBlade {
     ...(Object.keys(boot).length === 0 ? {} : { boot: bootMenu(boot) }),
     ...(disk.slot === undefined ? {} : { slotBytes: disk.slot }),
     overlay,
+    ...(blade.recipient === undefined ? {} : { recipient: blade.recipient }),
+    ...(secrets === undefined ? {} : { secrets }),
   };
 }
 

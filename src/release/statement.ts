@@ -24,6 +24,10 @@ const releaseBladeSchema = z.strictObject({
   slotBytes: z.number().int().positive().optional(),
   /** The blade's own configuration: a tar archive, as overlay/archive.ts writes it. */
   overlay: blobSchema,
+  /** Its accepted identity (age): a machine that has another one is not this blade, whatever its MAC. */
+  recipient: z.string().optional(),
+  /** Its secrets, encrypted to it: a tar archive of age files, each with the mode and owner of what is in it. */
+  secrets: blobSchema.optional(),
 });
 
 const releaseNetworkSchema = z.strictObject({
@@ -91,6 +95,7 @@ export function releaseBlobs(release: ReleaseStatement): Blob[] {
     ...(release.key === undefined ? [] : [release.key]),
     ...Object.values(release.loaders),
     ...release.blades.map((blade) => blade.overlay),
+    ...release.blades.flatMap(({ secrets }) => secrets ?? []),
   ];
   return [...new Map(all.map(({ digest, bytes }) => [digest, { digest, bytes }])).values()];
 }

@@ -66,8 +66,8 @@ export async function asNetascii(file: TftpFile): Promise<TftpFile> {
 
 /** Up to here (bytes) a file is held in memory while it is fetched; boot loaders are smaller. */
 const SMALL = 2 ** 21;
-/** For each larger file; each is some 64 KiB. */
-const READS_KEPT = 64;
+/** For each larger file; each is some 256 KiB. */
+const READS_KEPT = 32;
 
 async function openFile(path: string): Promise<TftpFile | undefined> {
   const handle = await open(path).catch((error: unknown) => {

@@ -1,6 +1,6 @@
 /** One file on its way to one client: blocks, acknowledgements, repetition (RFC 1350, RFC 7440). */
 import { BladerootError } from '../errors.ts';
-import type { TftpPacket } from '../net/tftp.ts';
+import { TFTP_DATA_HEADER, writeTftpData, type TftpPacket } from '../net/tftp.ts';
 import type { TftpFile } from './tftp-files.ts';
 import type { TftpPeer } from './tftp-peer.ts';
 import type { TftpTerms } from './tftp-terms.ts';
@@ -37,7 +37,7 @@ export async function sendFile(
 }
 
 /** Bytes that are read at once, about: a block at a time would be a wait for each. */
-const SLICE = 65536;
+const SLICE = 262_144;
 
 /** Blocks are counted from the start of the file, from 1, and not from the last wrap of 16 bits; the OACK is block 0. */
 class Sending {
@@ -145,11 +145,14 @@ class Sending {
       this.#sent = 0;
     } else {
       this.#sent = this.#windowEnd();
+      const packets = Buffer.allocUnsafe((this.#sent - this.#done) * (TFTP_DATA_HEADER + blksize));
+      let end = 0;
       for (let block = this.#done + 1; block <= this.#sent; block++) {
         const slice = this.#slices.get(this.#sliceOf(block)) ?? NOTHING;
         const at = ((block - 1) % this.#sliceBlocks) * blksize;
-        this.#peer.post({ type: 'data', block: block & 0xffff, data: slice.subarray(at, at + blksize) });
+        end = writeTftpData(packets, end, block & 0xffff, slice.subarray(at, at + blksize));
       }
+      this.#peer.postData(packets.subarray(0, end), blksize);
     }
     this.#waitFor(this.#timeoutMs);
   }

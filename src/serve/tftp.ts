@@ -1,5 +1,5 @@
 /** The TFTP server: read-only, each transfer on a socket of its own. It prints nothing; see `onEvent`. */
-import { createSocket, type Socket, type SocketOptions } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { describeError, errorCode } from '../errors.ts';
 import { decodeTftp, encodeTftp, TFTP_ERROR, type TftpPacket, type TftpRequest } from '../net/tftp.ts';
@@ -7,8 +7,10 @@ import { inheritedSocket } from './activation.ts';
 import { bindError } from './bind-error.ts';
 import { asNetascii, type TftpFiles } from './tftp-files.ts';
 import { agreeTerms } from './tftp-terms.ts';
-import { TftpPeer, type Endpoint } from './tftp-peer.ts';
+import { TftpPeer } from './tftp-peer.ts';
 import { sendFile } from './tftp-transfer.ts';
+import { TransferSocket, type Endpoint } from './transfer-socket.ts';
+import { dgramSocket, holdStorm, openUdp } from './udp.ts';
 
 /** `client` is an address; `file` a name as the client sent it, without leading slashes. */
 export type TftpEvent =
@@ -148,9 +150,9 @@ export class TftpServer {
     const file = nameOf(request);
     const { onEvent } = this.#options;
     const about = { client: client.address, file };
-    let socket: Socket | undefined;
+    let socket: TransferSocket | undefined;
     try {
-      socket = await listen(this.#options.address, 0);
+      socket = await TransferSocket.open(this.#options.address, client);
       transfer.peer = new TftpPeer(socket, client, () => this.#unheard.delete(transfer));
       await this.#answer({ ...request, file }, about, transfer.peer, transfer.abort.signal);
     } catch (error) {
@@ -162,7 +164,7 @@ export class TftpServer {
         onEvent({ type: 'tftp.failed', ...about, reason });
       }
     }
-    if (socket !== undefined) await close(socket);
+    await socket?.close();
   }
 
   async #answer(
@@ -205,24 +207,16 @@ function nameOf({ file }: TftpRequest): string {
   return file.replaceAll('\\', '/').replace(/^\/+/, '');
 }
 
-/** Addresses are given as numbers: Node's own way to "resolve" them costs each packet a turn of the event loop. */
-const lookup: SocketOptions['lookup'] = (host, _options, done) => done(null, host, 4);
-
 async function listen(address: string, port: number): Promise<Socket> {
-  const socket = createSocket({ type: 'udp4', lookup });
-  try {
-    const listening = once(socket, 'listening');
-    // Port 0 is any that is free: no socket that systemd could have opened.
-    const inherited = port === 0 ? undefined : inheritedSocket('udp', port, address);
-    if (inherited === undefined) socket.bind(port, address);
-    else socket.bind({ fd: inherited.fd });
-    await listening;
-    return socket;
-  } catch (error) {
-    socket.close();
+  // Port 0 is any that is free: no socket that systemd could have opened.
+  const inherited = port === 0 ? undefined : inheritedSocket('udp', port, address);
+  const fd = inherited?.fd ?? openUdp(address, port);
+  if (typeof fd !== 'number') {
     const where = `${address} port ${port}`;
-    throw bindError(errorCode(error), { service: 'TFTP', where, port, protocol: 'udp' }, error);
+    throw bindError(fd.errno, { service: 'TFTP', where, port, protocol: 'udp' });
   }
+  holdStorm(fd);
+  return await dgramSocket(fd);
 }
 
 async function close(socket: Socket): Promise<void> {
