@@ -1,9 +1,10 @@
 /** The fleet folders in examples/ are what they say they are: they load, have no faults, and render to the blades meant. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { cp } from 'node:fs/promises';
+import { chmod, copyFile, cp, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { BLADEROOT } from '../lab/demo/bladeroot.ts';
 import { loadFleet } from '../src/fleet/load.ts';
 import { resolveFleet } from '../src/fleet/resolve.ts';
 import { folderOf } from '../src/fleet/test-folder.ts';
@@ -13,6 +14,7 @@ import { encodeOverlay } from '../src/overlay/archive.ts';
 import type { OverlayEntry } from '../src/overlay/entry.ts';
 import { renderOverlay } from '../src/overlay/render.ts';
 import { textOf } from '../src/overlay/test-render.ts';
+import { run } from '../src/system/run.ts';
 
 const EXAMPLE = join(dirname(import.meta.dirname), 'examples/web-and-mail');
 const UNITS = 'usr/lib/systemd/system';
@@ -100,4 +102,25 @@ test('web-and-mail: the blades know of each other what they have to', async (t) 
       [],
     );
   }
+});
+
+test('web-and-mail: the secret is for the web blades, can be read by the recovery identity, and lies nowhere in clear', async (t) => {
+  const aside = await folderOf(t, {});
+  const identity = join(aside, 'recovery.key');
+  await copyFile(`${EXAMPLE}.recovery.key`, identity);
+  // git keeps no mode but that of programs.
+  await chmod(identity, 0o600);
+  const place = ['--fleet', EXAMPLE, '--state', aside];
+  const path = '/etc/shop/database-password';
+  const shown = await run(BLADEROOT, ['secret', 'show', 'web', path, '--identity', identity, ...place]);
+  const secret = shown.stdout.trim();
+  assert.ok(secret.length > 10, secret);
+
+  const entries = await readdir(EXAMPLE, { recursive: true, withFileTypes: true });
+  const files = entries
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => join(parentPath, name));
+  for (const file of files) assert.ok(!(await readFile(file)).includes(secret), file);
+  const rendered = await renderExample(t);
+  for (const [name, blade] of rendered) assert.equal(blade.has(path.slice(1)), false, name);
 });
