@@ -50,6 +50,7 @@ test('a blade has what defaults, its profiles from the furthest ancestor, and it
     vars: { role: 'server', motto: 'hi' },
     disk: { slot: 3 * 1024 ** 3 },
     boot: {},
+    ssh: { authorizedKeys: [] },
   });
   assert.deepEqual(
     resolveFleet(FLEET).map(({ name }) => name),
@@ -81,8 +82,14 @@ const layer: fc.Arbitrary<Settings> = fc.record(
       { default: fc.constantFrom(...BOOT_CHOICES), timeout: fc.nat() },
       { requiredKeys: [], noNullPrototype: true },
     ),
+    ssh: fc.record({ authorizedKeys: names }, { noNullPrototype: true }),
+    timezone: fc.string(),
+    rootPassword: fc.string(),
   },
-  { noNullPrototype: true },
+  {
+    requiredKeys: ['overlays', 'services', 'kernelArgs', 'vars', 'disk', 'boot', 'ssh'],
+    noNullPrototype: true,
+  },
 );
 
 test('layers without signs merge associatively, and an empty layer changes nothing', () => {
@@ -108,6 +115,9 @@ test('the nearest layer wins: all that it says is so', () => {
       for (const [name, value] of Object.entries(nearest.vars)) assert.deepEqual(merged.vars[name], value);
       assert.equal(merged.disk.slot, nearest.disk.slot ?? merged.disk.slot);
       assert.deepEqual(merged.boot, { ...merged.boot, ...nearest.boot });
+      assert.equal(merged.timezone, nearest.timezone ?? merged.timezone);
+      assert.equal(merged.rootPassword, nearest.rootPassword ?? merged.rootPassword);
+      for (const key of nearest.ssh.authorizedKeys) assert.ok(merged.ssh.authorizedKeys.includes(key));
     }),
   );
 });

@@ -134,6 +134,7 @@ export const NO_SETTINGS: Settings = {
   vars: {},
   disk: {},
   boot: {},
+  ssh: { authorizedKeys: [] },
 };
 
 /**
@@ -143,7 +144,7 @@ export const NO_SETTINGS: Settings = {
  * @param below what the layers below come to; in it are no signs
  */
 export function mergeSettings(below: Settings, layer: Settings): Settings {
-  const { services } = layer;
+  const { services, timezone = below.timezone, rootPassword = below.rootPassword } = layer;
   return {
     overlays: layList(below.overlays, layer.overlays),
     services: {
@@ -154,6 +155,9 @@ export function mergeSettings(below: Settings, layer: Settings): Settings {
     vars: mergeVars(below.vars, layer.vars),
     disk: { ...below.disk, ...layer.disk },
     boot: { ...below.boot, ...layer.boot },
+    ssh: { authorizedKeys: layList(below.ssh.authorizedKeys, layer.ssh.authorizedKeys) },
+    ...(timezone === undefined ? {} : { timezone }),
+    ...(rootPassword === undefined ? {} : { rootPassword }),
   };
 }
 

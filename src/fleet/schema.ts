@@ -116,6 +116,13 @@ const templateValue: z.ZodType<z.core.util.JSONType> = z.lazy(() =>
   ),
 );
 
+/** A line of authorized_keys(5): options, the kind of key, the key in base64, and a comment. */
+const authorizedKey = edited(
+  /([^\s+-].* )?(ssh-(ed25519|rsa)|ecdsa-sha2-nistp(256|384|521)|sk-(ssh-ed25519|ecdsa-sha2-nistp256)@openssh\.com) AAAA[A-Za-z0-9+/]+=*( [^\n]*)?/,
+  'a public key of SSH',
+  'the line of a .pub file such as ssh-ed25519 AAAA… admin@example',
+);
+
 /** What a machine that boots from the network can do: the entries of its menu. */
 export const BOOT_CHOICES = ['boot', 'local-disk', 'deploy', 'rescue'] as const;
 export type BootChoice = (typeof BOOT_CHOICES)[number];
@@ -178,6 +185,27 @@ const settings = {
   })
     .prefault({})
     .describe('The menu on the screen of a blade that boots from the network'),
+  timezone: text(
+    /^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9][A-Za-z0-9_+-]*)*$/,
+    'a time zone',
+    'one of the tz database such as Europe/Berlin',
+  )
+    .optional()
+    .describe("The time zone; left out, the image's stays"),
+  ssh: strict({
+    authorizedKeys: listOf(authorizedKey, 'public keys such as [ssh-ed25519 AAAA… admin@example]')
+      .default([])
+      .describe('Public keys that may log in as root, as in authorized_keys(5)'),
+  })
+    .prefault({})
+    .describe('Who may log in by SSH'),
+  rootPassword: text(
+    /^([!*]|\$[a-z0-9]+\$[!-9;-~]+)$/,
+    'the hash of a password',
+    "what `mkpasswd` or `openssl passwd -6` prints, in quotes such as '$6$…', or '*' for none",
+  )
+    .optional()
+    .describe("The hash of root's password (crypt(5)); left out, the image's stays"),
 };
 
 const network = strict({

@@ -3,15 +3,19 @@ import type { ResolvedBlade } from '../fleet/resolve.ts';
 import type { ImageFiles } from '../image/files.ts';
 import { detectServiceManager } from '../tree/services/detect.ts';
 import { fileEntry, type BuiltIn, type OverlayEntry } from './entry.ts';
+import { authorizedKeys, rootPassword } from './root-login.ts';
+import { timeZone } from './time-zone.ts';
 import { networkEntries, networkOf, type NetworkConfig } from './network.ts';
 
 /** What is built in for the blades of a fleet: the image is looked at once. */
 export class BuiltIns {
+  readonly #image: ImageFiles;
   readonly #network: NetworkConfig;
   /** What all blades have alike. */
   readonly #shared: readonly OverlayEntry[];
 
-  private constructor(network: NetworkConfig, shared: readonly OverlayEntry[]) {
+  private constructor(image: ImageFiles, network: NetworkConfig, shared: readonly OverlayEntry[]) {
+    this.#image = image;
     this.#network = network;
     this.#shared = shared;
   }
@@ -23,16 +27,20 @@ export class BuiltIns {
       fileEntry('etc/hosts', hosts(blades), 'built in: hosts'),
       ...(services.name === 'systemd' ? [MACHINE_ID] : []),
     ];
-    return new BuiltIns(await networkOf(image, services), shared);
+    return new BuiltIns(image, await networkOf(image, services), shared);
   }
 
-  for(blade: ResolvedBlade): BuiltIn {
+  /** @throws BladerootError `UNKNOWN_TIME_ZONE`, `NO_SHADOW` */
+  async for(blade: ResolvedBlade): Promise<BuiltIn> {
     const network = networkEntries(blade, this.#network);
     return {
       entries: [
         fileEntry('etc/hostname', `${blade.name}\n`, 'built in: host name'),
         ...this.#shared,
         ...resolver(blade),
+        ...(await timeZone(blade, this.#image)),
+        ...authorizedKeys(blade),
+        ...(await rootPassword(blade, this.#image)),
         ...network.entries,
       ],
       start: network.start,

@@ -61,6 +61,23 @@ test('a blade that is known by its serial number gets its card named where it is
   for (const [blade, path, image, line] of [
     ['web01', 'etc/systemd/network/10-bladeroot.network', IMAGE, /^MACAddress=3c:ec:ef:00:00:01$/m],
     ['mail01', 'etc/network/interfaces', IFUPDOWN, /^auto mac\/3c:ec:ef:00:00:01=bladeroot$/m],
+    [
+      'mail01',
+      'etc/udev/rules.d/70-bladeroot-net.rules',
+      NETIFRC,
+      /ATTR\{address\}=="3c:ec:ef:00:00:01", NAME="lan0"$/m,
+    ],
+    [
+      'web01',
+      MANAGER_FILE,
+      {
+        ...MANAGER,
+        'sbin/init': '->/lib/systemd/systemd',
+        'lib/systemd/systemd': '',
+        'usr/lib/systemd/system/nginx.service': '[Unit]\n',
+      },
+      /^mac-address=3c:ec:ef:00:00:01$/m,
+    ],
   ] as const) {
     const said = textOf((await render(t, { fleet, blade, image })).get(path));
     assert.doesNotMatch(said, /undefined|([0-9a-f]{2}:){5}/);
@@ -76,6 +93,72 @@ test('an image with OpenRC and ifupdown is configured by these', async (t) => {
   assert.equal(entries.get('etc/runlevels/default/networking')?.type, 'symlink');
   assert.equal(entries.get('etc/runlevels/default/nginx')?.type, 'whiteout');
   assert.equal(entries.has('etc/machine-id'), false);
+});
+
+const MANAGER = {
+  'usr/sbin/NetworkManager': 'ELF',
+  'usr/lib/systemd/system/NetworkManager.service': '[Install]\nWantedBy=multi-user.target\n',
+};
+const MANAGER_WANTED = 'etc/systemd/system/multi-user.target.wants/NetworkManager.service';
+const MANAGER_FILE = 'etc/NetworkManager/system-connections/bladeroot.nmconnection';
+
+test('NetworkManager has the address where it starts in the image, or where there is nothing else', async (t) => {
+  const enabled = { [MANAGER_WANTED]: '->/usr/lib/systemd/system/NetworkManager.service' };
+  const entries = await render(t, { image: { ...IMAGE, ...MANAGER, ...enabled } });
+  assert.equal(
+    textOf(entries.get(MANAGER_FILE)),
+    `[connection]
+id=bladeroot
+type=ethernet
+autoconnect-priority=100
+
+[ethernet]
+mac-address=52:54:00:77:00:11
+
+[ipv4]
+method=manual
+address1=10.77.0.11/24,10.77.0.1
+dns=10.77.0.1;
+dns-search=lab.example;
+
+[ipv6]
+method=auto
+`,
+  );
+  assert.equal(entries.get(MANAGER_FILE)?.mode, 0o600);
+  assert.equal(entries.has('etc/systemd/network/10-bladeroot.network'), false);
+
+  const notStarted = await render(t, { image: { ...IMAGE, ...MANAGER } });
+  assert.equal(notStarted.has(MANAGER_FILE), false, 'networkd, where NetworkManager is merely installed');
+  const alone = Object.fromEntries(
+    Object.entries({ ...IMAGE, ...MANAGER }).filter(([path]) => !path.includes('networkd')),
+  );
+  const only = await render(t, { image: alone });
+  assert.ok(only.has(MANAGER_FILE));
+  assert.equal(only.get(MANAGER_WANTED)?.type, 'symlink', 'it is enabled');
+});
+
+const NETIFRC = {
+  'etc/init.d/net.lo': '#!/sbin/openrc-run\n',
+  'etc/init.d/nginx': '#!/sbin/openrc-run\n',
+  'etc/runlevels/boot/net.lo': '->/etc/init.d/net.lo',
+  'etc/runlevels/default/nginx': '->/etc/init.d/nginx',
+};
+
+test('netifrc of Gentoo: udev names the card, conf.d/net has its address, and its script starts', async (t) => {
+  const entries = await render(t, { blade: 'mail01', image: NETIFRC });
+  const settings = 'config_lan0="10.77.0.21/24"\nroutes_lan0="default via 10.77.0.1"\n';
+  assert.equal(textOf(entries.get('etc/conf.d/net')), settings);
+  assert.equal(
+    textOf(entries.get('etc/udev/rules.d/70-bladeroot-net.rules')),
+    'SUBSYSTEM=="net", ACTION=="add", DRIVERS=="?*", ATTR{address}=="52:54:00:77:00:21", NAME="lan0"\n',
+  );
+  const script = entries.get('etc/init.d/net.lan0');
+  assert.equal(script?.type === 'symlink' && script.target, 'net.lo');
+  const started = entries.get('etc/runlevels/default/net.lan0');
+  assert.equal(started?.type === 'symlink' && started.target, '/etc/init.d/net.lan0');
+  const { stdout } = await run('sh', ['-c', `${settings}printf '%s|%s' "$config_lan0" "$routes_lan0"`]);
+  assert.equal(stdout, '10.77.0.21/24|default via 10.77.0.1', 'a shell reads it so');
 });
 
 test('an image without any network configuration that is known is an error', async (t) => {

@@ -58,7 +58,7 @@ export class OverlayRenderer {
    * Everything by which a blade differs from the image: what is built in, its overlay folders over that, and the services
    * that start, sorted by path. The same request gives the same entries.
    * @throws BladerootError `UNKNOWN_SERVICE`, `TEMPLATE_INVALID`, `OVERLAY_CONFLICT`, `OVERLAY_FILE`, `NO_NETWORK_CONFIG`,
-   * `NO_SERVICE_MANAGER`, `UNKNOWN_USER`; FleetErrors for what is wrong in an `overlay.yaml`
+   * `NO_SERVICE_MANAGER`, `UNKNOWN_TIME_ZONE`, `NO_SHADOW`, `UNKNOWN_USER`; FleetErrors for what is wrong in an `overlay.yaml`
    */
   async render(blade: ResolvedBlade): Promise<OverlayEntry[]> {
     return (await this.rootOf(blade)).entries();
@@ -67,7 +67,11 @@ export class OverlayRenderer {
   /** The image as the blade will have it. @throws as `render` */
   async rootOf(blade: ResolvedBlade): Promise<LaidOver> {
     this.#builtIns ??= BuiltIns.of(this.#image, this.#request.blades);
-    const { entries, start } = (await this.#builtIns).for(blade);
+    const { entries, start } = await (
+      await this.#builtIns
+    )
+      .for(blade)
+      .catch((error: unknown) => rethrowFor(blade, error));
     const root = new LaidOver(this.#image);
     for (const entry of entries) await root.put(entry);
     const data = this.#data.of(blade);
