@@ -127,7 +127,7 @@ test('web-and-mail: the secret is for the web blades, can be read by the recover
     const entry = blade.get(path.slice(1));
     assert.equal(entry !== undefined, name.startsWith('web'), name);
     if (entry === undefined) continue;
-    assert.ok(isSecret(entry) && textOf(entry).startsWith('age-encryption.org/v1\n'), name);
+    assert.ok(isSecret(entry) && textOf(entry).startsWith('-----BEGIN AGE ENCRYPTED FILE-----'), name);
     assert.deepEqual([entry.uid, entry.mode], [33, 0o400]);
   }
 });
