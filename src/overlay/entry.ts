@@ -28,7 +28,7 @@ export type SymlinkEntry = Place & { type: 'symlink'; target: string };
 /** Takes away what the image has at its path, with all that is in it. */
 export type WhiteoutEntry = Place & { type: 'whiteout' };
 
-/** One change to the image. */
+/** One change to the image. It does not change itself: blades share entries. */
 export type OverlayEntry = FileEntry | DirEntry | SymlinkEntry | WhiteoutEntry;
 
 /** What bladeroot itself gives every blade. */

@@ -41,9 +41,12 @@ export class AsideFile {
 
 /** A new name that says that it is this process's. */
 export async function asideName(): Promise<string> {
-  const started = (await startTime(process.pid)) ?? '0';
-  return `${process.pid}.${started}.${randomBytes(6).toString('hex')}`;
+  ownStart ??= startTime(process.pid);
+  return `${process.pid}.${(await ownStart) ?? '0'}.${randomBytes(6).toString('hex')}`;
 }
+
+/** Of this process; it is asked for with every file. */
+let ownStart: Promise<string | undefined> | undefined;
 
 /** Writes a whole file aside and gives it its name. */
 export async function writeAside(
