@@ -1,6 +1,6 @@
 import { contest } from './contest.ts';
 import { ours, packCommand, packedOf } from './ours.ts';
-import { casync, squashfs, tarZstd } from './peers.ts';
+import { casync, squashfs, squashfsOwnLevel, tarZstd } from './peers.ts';
 import { memoryRow, timeRows, type PartReport } from '../report.ts';
 import { homeOf, packing, type Setting } from './setting.ts';
 
@@ -10,7 +10,12 @@ export async function benchPack(setting: Setting): Promise<PartReport> {
   const first = await contest(
     'first pack',
     packing(ours, setting),
-    [{ ...packing(tarZstd, setting), goal: 1.2 }, packing(squashfs, setting), packing(casync, setting)],
+    [
+      { ...packing(tarZstd, setting), goal: 1.2 },
+      packing(squashfs, setting),
+      packing(squashfsOwnLevel, setting),
+      packing(casync, setting),
+    ],
     setting,
   );
   const again = await contest(

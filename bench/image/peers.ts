@@ -30,17 +30,25 @@ export const tarZstd: Archiver = {
     script(`zstd -q -dc "$1" | tar -x ${TAR_EXACT} -p -C "$2"`, [join(home, 'tree.tar.zst'), directory]),
 };
 
-export const squashfs: Archiver = {
-  name: 'squashfs-tools',
-  pack: (tree, home) => {
-    const compression = ['-comp', 'zstd', '-Xcompression-level', `${LEVEL}`];
-    return ['mksquashfs', tree, join(home, 'tree.sqfs'), ...compression, '-xattrs', '-no-progress', '-quiet'];
-  },
-  unpack: (home, directory) => {
-    const options = ['-force', '-no-progress', '-quiet', '-dest', directory];
-    return ['unsquashfs', ...options, join(home, 'tree.sqfs')];
-  },
-};
+/** At bladeroot's level. */
+export const squashfs: Archiver = squashfsWith('squashfs-tools', ['-Xcompression-level', `${LEVEL}`]);
+
+/** At its own level, which is 15: what one gets who does not ask for another. */
+export const squashfsOwnLevel: Archiver = squashfsWith('squashfs-tools, own level', []);
+
+function squashfsWith(name: string, level: string[]): Archiver {
+  return {
+    name,
+    pack: (tree, home) => {
+      const options = ['-comp', 'zstd', ...level, '-xattrs', '-no-progress', '-quiet'];
+      return ['mksquashfs', tree, join(home, 'tree.sqfs'), ...options];
+    },
+    unpack: (home, directory) => {
+      const options = ['-force', '-no-progress', '-quiet', '-dest', directory];
+      return ['unsquashfs', ...options, join(home, 'tree.sqfs')];
+    },
+  };
+}
 
 export const casync: Archiver = {
   name: 'casync',

@@ -47,6 +47,8 @@ async function setScene(t: TestContext, port: number): Promise<Scene> {
   for (const folder of ['tree', 'fleet']) await mkdir(join(base, folder));
   await writeFile(join(base, 'tree/file'), 'content');
   await writeFile(join(base, 'fleet/fleet.yaml'), 'name: test\n');
+  await mkdir(join(base, 'fleet/blades/rack1'), { recursive: true });
+  await writeFile(join(base, 'fleet/blades/rack1/web01.yaml'), 'address: 127.0.0.1\n');
   const snapshot = snapshotStatement(await packTree(join(base, 'tree'), store), 'test', new Date(0));
   await listSnapshot(store, snapshot, keys.privateKey);
   const blob = async (content: Buffer): Promise<{ digest: string; bytes: number }> => ({
@@ -106,6 +108,8 @@ test('a blade that holds all becomes the root, with the fleet folder of the rele
   const promoted = await promote(options);
   assert.deepEqual(promoted, { url: `http://127.0.0.1:${port}`, release, canPublish: false });
   assert.equal(await readFile(join(options.fleetDirectory, 'fleet.yaml'), 'utf8'), 'name: test\n');
+  const part = join(options.fleetDirectory, 'blades/rack1/web01.yaml');
+  assert.equal(await readFile(part, 'utf8'), 'address: 127.0.0.1\n');
   assert.equal(await told(), 'enable --now bladeroot-root\n');
 });
 
@@ -117,7 +121,7 @@ test('a fleet folder that was there is kept, however often a blade is promoted',
   // What a run left that was cut off.
   await mkdir(`${fleetDirectory}.new/half`, { recursive: true });
   for (let i = 0; i < 3; i++) await promote(options);
-  assert.deepEqual(await readdir(fleetDirectory), ['fleet.yaml']);
+  assert.deepEqual((await readdir(fleetDirectory)).sort(), ['blades', 'fleet.yaml']);
   const beside = (await readdir(join(fleetDirectory, '..'))).filter((name) => name !== 'bladeroot');
   const kept = await Promise.all(
     beside.map(async (name) => await readFile(join(fleetDirectory, '..', name, 'fleet.yaml'), 'utf8')),

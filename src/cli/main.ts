@@ -16,6 +16,7 @@ const COMMANDS: Readonly<Record<string, (signal: AbortSignal) => Promise<Command
   blade: async (signal) => (await import('./blade.ts')).bladeCommands(signal),
   overlay: async (signal) => (await import('./overlay.ts')).overlayCommands(signal),
   secret: async (signal) => (await import('./secret.ts')).secretCommands(signal),
+  fleet: async (signal) => (await import('./fleet.ts')).fleetCommands(signal),
   release: async (signal) => (await import('./release.ts')).releaseCommands(signal),
   key: async (signal) => (await import('./key.ts')).keyCommands(signal),
   boot: async (signal) => (await import('./boot.ts')).bootCommands(signal),

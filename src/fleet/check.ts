@@ -156,15 +156,20 @@ function checkServices(path: Path, { services: { start, stop } }: Settings): Fau
   });
 }
 
-/** What one list both adds and takes away. */
-function checkEdits(path: Path, { overlays, services, kernelArgs }: Settings): Fault[] {
-  const lists: [Path, string[]][] = [
+/** The lists whose items may have signs, and where they stand in a layer. */
+export function editedLists({ overlays, services, kernelArgs, ssh }: Settings): [Path, string[]][] {
+  return [
     [['overlays'], overlays],
     [['services', 'start'], services.start],
     [['services', 'stop'], services.stop],
     [['kernelArgs'], kernelArgs],
+    [['ssh', 'authorizedKeys'], ssh.authorizedKeys],
   ];
-  return lists.flatMap(([field, list]) => {
+}
+
+/** What one list both adds and takes away. */
+function checkEdits(path: Path, settings: Settings): Fault[] {
+  return editedLists(settings).flatMap(([field, list]) => {
     const added = addedBy(list);
     return list.flatMap((item, index) => {
       const { kind, name } = editOf(item);

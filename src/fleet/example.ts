@@ -1,5 +1,6 @@
 import ipaddr from 'ipaddr.js';
 import { BladerootError } from '../errors.ts';
+import { schemaFiles, schemaPath } from './json-schema.ts';
 import { fleetSchema } from './schema.ts';
 
 /**
@@ -17,6 +18,7 @@ export function exampleFleet(name: string, subnet: string, recovery?: string): M
   return new Map([
     ['fleet.yaml', fleetYaml(name, subnet, recovery)],
     ['overlays/base/etc/motd.liquid', MOTD],
+    ...schemaFiles(),
   ]);
 }
 
@@ -29,7 +31,8 @@ function fleetYaml(name: string, subnet: string, recovery: string | undefined): 
   };
   // The smaller the subnet, the fewer addresses can be left for other machines.
   const blade = prefixLength <= 27 ? 11 : 2;
-  return `# The fleet ${name}: what its servers are. Every blade runs the same image; what differs stands here and in overlays/.
+  return `# yaml-language-server: $schema=${schemaPath('fleet')}
+# The fleet ${name}: what its servers are. Every blade runs the same image; what differs stands here and in overlays/.
 
 name: ${name}
 

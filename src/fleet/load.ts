@@ -59,7 +59,7 @@ export function parseFolder({ texts, overlays }: FleetFiles): LoadedFleet {
       place: (path, from) => shownPlace(source, path, from),
     }),
   ];
-  const findings = [...source.findings, ...faults.map((fault) => findingOf(source, fault))];
+  const findings = [...source.findings, ...faults.map((fault) => faultPlace(source, fault))];
   if (parsed.data === undefined || findings.length > 0) throw new FleetErrors(findings);
   return { fleet: parsed.data, source, overlays };
 }
@@ -115,7 +115,8 @@ async function entriesOf(dir: string): Promise<Dirent[]> {
   }
 }
 
-function findingOf(source: FleetSource, { path, message }: Fault): Finding {
+/** A fault with the file and line in which it stands. */
+export function faultPlace(source: FleetSource, { path, message }: Fault): Finding {
   const { file, line } = source.placeOf(path);
   return { file, line, message: path.length === 0 ? message : `${shownPath(path)}: ${message}` };
 }

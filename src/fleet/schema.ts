@@ -1,6 +1,6 @@
 /**
  * The fields of a fleet: the only place where they are defined. Types come from here by inference, the JSON Schema for
- * editors by `z.toJSONSchema(fleetSchema, { io: 'input' })`.
+ * editors by json-schema.ts, the reference of docs/fleet.md by reference.ts.
  */
 import { z } from 'zod';
 import { didYouMean, nameList } from './nearest.ts';
@@ -254,14 +254,16 @@ const network = strict({
     .describe('Milliseconds before a proxy answers; some ROMs miss an instant answer'),
 });
 
-const profile = strict({
+/** A profile: what `profiles.NAME`, or the file profiles/NAME.yaml, has. */
+export const profileSchema = strict({
   extends: oneOrMore
     .optional()
     .describe('Profiles that this one is based on; later ones win over earlier ones'),
   ...settings,
 });
 
-const blade = strict({
+/** A blade, likewise. */
+export const bladeSchema = strict({
   mac: text(
     /^[0-9A-Fa-f][02468ACEace]([:-][0-9A-Fa-f]{2}){5}$/,
     'a MAC address',
@@ -295,12 +297,12 @@ const blade = strict({
   ...settings,
 });
 
-const profiles = mapOf(profileName, profile, '"NAME: { … }" lines, one for each profile')
+const profiles = mapOf(profileName, profileSchema, '"NAME: { … }" lines, one for each profile')
   .default({})
   .describe('What blades of a kind share, by name');
 const blades = mapOf(
   label('the name of a blade', 'web01'),
-  blade,
+  bladeSchema,
   '"NAME: { mac: …, address: … }" lines',
 ).default({});
 
@@ -332,7 +334,7 @@ export const draftSchema = z.object({
   networks: z.record(z.string(), network.partial()).default({}),
   defaults: strict(settings).prefault({}),
   profiles,
-  blades: z.record(z.string(), blade.partial({ address: true })).default({}),
+  blades: z.record(z.string(), bladeSchema.partial({ address: true })).default({}),
 });
 
 /** Everything that `fleet.yaml` says, with what it leaves out filled in. */

@@ -1,20 +1,16 @@
 /** Reading the data of a file in a tree, as the worker threads do it: with blocking calls, and never more than was seen. */
-import { closeSync, constants, fstatSync, openSync, readSync, type BigIntStats } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import type { Extent } from './manifest.ts';
+import { stampOf, thingStat } from './thing-stat.ts';
 
 /** A file as the walk saw it. */
 export interface SeenFile {
   /** For system calls, one character a byte. */
   path: string;
-  /** `ThingStat.stamp`. */
+  /** What `stampOf` says of it. */
   stamp: string;
   /** Bytes, with holes. */
   size: number;
-}
-
-/** What changes when anything about a file does: its inode, size, and times in nanoseconds; see ThingStat. */
-export function stampOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
-  return `${ino}:${size}:${mtimeNs}:${ctimeNs}`;
 }
 
 /** A file that is open for reading; whether it is still what was seen is known when it is closed. */
@@ -33,7 +29,7 @@ export class OpenedFile {
     this.#seen = seen;
     const stat = fstatSync(this.fd, { bigint: true });
     this.isFile = stat.isFile();
-    this.#same = stampOf(stat) === seen.stamp;
+    this.#same = stampOf(thingStat(stat)) === seen.stamp;
   }
 
   /**
@@ -58,7 +54,7 @@ export class OpenedFile {
 
   /** Returns whether the file has been, all the time, what was seen. */
   close(): boolean {
-    const same = this.#same && stampOf(fstatSync(this.fd, { bigint: true })) === this.#seen.stamp;
+    const same = this.#same && stampOf(thingStat(fstatSync(this.fd, { bigint: true }))) === this.#seen.stamp;
     closeSync(this.fd);
     return same;
   }

@@ -1,9 +1,10 @@
 /**
- * Contents into packs: threads read, hash and compress, in batches of about a frame, while batches before are written in
- * their order. What is in a pack already, of this snapshot or of its base, is not packed again.
+ * Contents into packs: threads read and hash, in batches of about a frame, into memory that all of them share, so that
+ * any of them can compress any frame of it, while batches before are written in their order. What is in a pack already, of this
+ * snapshot or of its base, is not packed again.
  */
 import type { Digest } from '../store/digest.ts';
-import { FRAME_SIZE, MAX_BASE_SIZE } from '../store/frame.ts';
+import { FRAME_SIZE, MAX_BASE_SIZE, MAX_OBJECT_SIZE } from '../store/frame.ts';
 import type { ObjectReader } from '../store/object-reader.ts';
 import type { Layer, ObjectRef } from '../store/pack-index.ts';
 import { PackWriter, type HashPiece, type WrittenPack } from '../store/pack-writer.ts';
@@ -65,9 +66,11 @@ export async function withPackers<T>(
 }
 
 interface Batch {
-  number: number;
-  worker: TaskWorker<PackTask, PackResult>;
   parts: readonly PartToPack[];
+  /** Bytes of their contents. */
+  size: number;
+  /** Where they lie, one after the other. */
+  memory: SharedArrayBuffer;
 }
 
 /** A batch that is being compressed. */
@@ -77,7 +80,7 @@ interface Compressing {
   bases: ObjectRef[];
   /** Bytes of contents and bases. */
   size: number;
-  result: Promise<PackResult>;
+  tasks: { number: number; worker: TaskWorker<PackTask, PackResult>; result: Promise<PackResult> }[];
 }
 
 /** Batches in the works for each thread, at each of two stages: enough that none waits for another's, which come in order. */
@@ -103,6 +106,7 @@ export class ObjectPacker {
   #size = 0;
   #basesSize = 0;
   #number = 0;
+  readonly #memory = new SpareMemory();
   readonly #reading: { batch: Batch; size: number; result: Promise<PackResult> }[] = [];
   readonly #compressing: Compressing[] = [];
   readonly #writing: { end: number; result: Promise<PackResult> }[] = [];
@@ -158,12 +162,12 @@ export class ObjectPacker {
     if (this.#parts.length === 0) return;
     this.#options.signal?.throwIfAborted();
     const { pool } = this.#options;
-    const batch = { number: this.#number++, worker: pool.idlest(), parts: this.#parts };
-    const size = this.#size;
+    const [parts, size] = [this.#parts, this.#size];
     this.#parts = [];
     this.#size = 0;
     this.#basesSize = 0;
-    const result = startReading(batch, size);
+    const batch = { parts, size, memory: this.#memory.take(size) };
+    const result = pool.run(readingTask(batch), size);
     // It is awaited in its turn; a packer that is given up before that does not need to know.
     result.catch(() => undefined);
     this.#reading.push({ batch, size, result });
@@ -182,10 +186,13 @@ export class ObjectPacker {
   }
 
   async #compress(batch: Batch, read: readonly ReadPart[]): Promise<void> {
-    const { number, worker, parts } = batch;
-    const kept: number[] = [];
+    const content = new Uint8Array(batch.memory);
     const objects: ObjectRef[] = [];
-    for (const [i, part] of parts.entries()) {
+    const wanted: ObjectRef[] = [];
+    let [start, end] = [0, 0];
+    for (const [i, part] of batch.parts.entries()) {
+      const from = start;
+      start += part.length;
       const done = read[i];
       if (done === undefined) continue;
       const { digest } = done;
@@ -193,17 +200,29 @@ export class ObjectPacker {
       part.onDigest(object, done);
       if (digest === '' || this.#packed.has(digest) || this.#options.known(digest)) continue;
       this.#packed.add(digest);
-      kept.push(i);
       objects.push(object);
+      wanted.push(...part.bases);
+      // What is packed moves together.
+      if (end < from) content.copyWithin(end, from, start);
+      end += part.length;
     }
-    const wanted = withinLimit(kept.flatMap((i) => parts[i]?.bases ?? []));
     const reader = this.#options.bases;
-    const bases = reader === undefined || wanted.length === 0 ? undefined : await reader.readBases(wanted);
-    const task: PackTask = { kind: 'compress', batch: number, kept, bases };
-    const size = objects.reduce((sum, object) => sum + object.size, 0) + (bases?.length ?? 0);
-    const result = worker.run(task, size * COMPRESSING, bases === undefined ? [] : [arrayBufferOf(bases)]);
+    const usable = withinLimit(wanted);
+    const bases = reader === undefined || usable.length === 0 ? undefined : await reader.readBases(usable);
+    const tasks =
+      bases === undefined
+        ? framesIn(content, end).map((frame) => this.#startCompressing(frame))
+        : [this.#startCompressing(content.subarray(0, end), bases)];
+    this.#compressing.push({ batch, objects, bases: usable, size: end + (bases?.length ?? 0), tasks });
+  }
+
+  #startCompressing(content: Uint8Array, bases?: Buffer): Compressing['tasks'][number] {
+    const [number, worker] = [this.#number++, this.#options.pool.idlest()];
+    const task: PackTask = { kind: 'compress', number, content, bases };
+    const effort = (content.length + (bases?.length ?? 0)) * COMPRESSING;
+    const result = worker.run(task, effort, bases === undefined ? [] : [arrayBufferOf(bases)]);
     result.catch(() => undefined);
-    this.#compressing.push({ batch, objects, bases: wanted, size, result });
+    return { number, worker, result };
   }
 
   /** Has what was compressed written, in order, until no more than `left` batches are being compressed. */
@@ -211,23 +230,25 @@ export class ObjectPacker {
     while (isFuller(this.#compressing, left)) {
       const next = this.#compressing.shift();
       if (next === undefined) return;
-      const compressed = await next.result;
-      if (compressed.kind === 'compressed') this.#write(next, compressed);
+      this.#writer.addObjects(next.objects);
+      for (const { number, worker, result } of next.tasks) {
+        const compressed = await result;
+        if (compressed.kind === 'compressed') this.#write(number, worker, compressed, next.bases);
+      }
+      this.#memory.giveBack(next.batch.memory);
     }
     await this.#drainWriting(AHEAD * this.#options.pool.size);
   }
 
   #write(
-    { batch: { number, worker }, objects, bases }: Compressing,
+    number: number,
+    worker: TaskWorker<PackTask, PackResult>,
     { frames, isPatch }: PackResult & { kind: 'compressed' },
+    bases: ObjectRef[],
   ): void {
-    this.#writer.addObjects(objects);
     const start = this.#writer.place(frames, isPatch ? bases : undefined);
     const end = frames.reduce((sum, { bytes }) => sum + bytes, start);
-    const result = worker.run(
-      { kind: 'write', batch: number, fd: this.#writer.fd, start },
-      (end - start) / 8,
-    );
+    const result = worker.run({ kind: 'write', number, fd: this.#writer.fd, start }, (end - start) / 8);
     result.catch(() => undefined);
     this.#writing.push({ end, result });
   }
@@ -248,20 +269,49 @@ function isFuller(batches: readonly { size: number }[], left: number): boolean {
   return batches.length > left || (left > 0 && bytes > MAX_AHEAD);
 }
 
-async function startReading({ number, worker, parts }: Batch, size: number): Promise<PackResult> {
+/** What has a batch's contents where they belong, and their digests known. */
+function readingTask({ parts, memory }: Batch): PackTask {
   const fromFiles: FilePart[] = [];
-  const contents: Uint8Array[] = [];
-  for (const { content } of parts) {
-    if (content instanceof Uint8Array) contents.push(content);
-    else fromFiles.push(content);
+  const lengths: number[] = [];
+  let end = 0;
+  for (const { content, length } of parts) {
+    if (content instanceof Uint8Array) {
+      new Uint8Array(memory).set(content, end);
+      lengths.push(length);
+    } else {
+      fromFiles.push(content);
+    }
+    end += length;
   }
-  if (contents.length > 0 && fromFiles.length > 0) throw new Error('a batch is of files, or at hand');
-  return await worker.run(
-    contents.length > 0
-      ? { kind: 'take', batch: number, contents }
-      : { kind: 'read', batch: number, parts: fromFiles },
-    size,
-  );
+  if (lengths.length > 0 && fromFiles.length > 0) throw new Error('a batch is of files, or at hand');
+  return lengths.length > 0
+    ? { kind: 'digest', lengths, from: memory }
+    : { kind: 'read', parts: fromFiles, into: memory };
+}
+
+/** What becomes frames that stand alone. */
+function framesIn(content: Uint8Array, length: number): Uint8Array[] {
+  const frames: Uint8Array[] = [];
+  for (let start = 0; start < length; start += FRAME_SIZE) {
+    frames.push(content.subarray(start, Math.min(length, start + FRAME_SIZE)));
+  }
+  return frames;
+}
+
+/** Memory for batches that is used again: to have it made anew for each costs more than to read into it. */
+class SpareMemory {
+  readonly #spare = new Map<number, SharedArrayBuffer[]>();
+
+  take(size: number): SharedArrayBuffer {
+    const room = size <= FRAME_SIZE ? FRAME_SIZE : MAX_OBJECT_SIZE;
+    return this.#spare.get(room)?.pop() ?? new SharedArrayBuffer(room);
+  }
+
+  giveBack(memory: SharedArrayBuffer): void {
+    const spare = this.#spare.get(memory.byteLength);
+    if (spare === undefined) this.#spare.set(memory.byteLength, [memory]);
+    else spare.push(memory);
+  }
 }
 
 function arrayBufferOf(bytes: Buffer): ArrayBuffer {

@@ -24,14 +24,17 @@ export interface FilePart {
 export type PackTask =
   /** Where the data of a file is, and where it is cut. */
   | { kind: 'scan'; file: SeenFile }
-  /** Reads parts, which the thread keeps under the batch's number, and hashes them. */
-  | { kind: 'read'; batch: number; parts: readonly FilePart[] }
-  /** As `read`, for contents that are at hand. */
-  | { kind: 'take'; batch: number; contents: readonly Uint8Array[] }
-  /** Compresses the parts of a batch that are `kept`, by their numbers, against `bases` if there are any. */
-  | { kind: 'compress'; batch: number; kept: readonly number[]; bases: Uint8Array | undefined }
-  /** Writes what a batch was compressed to into an open file, from `start` on, and forgets the batch. */
-  | { kind: 'write'; batch: number; fd: number; start: number }
+  /** Reads parts into memory that all threads share, one after the other, and hashes them. */
+  | { kind: 'read'; parts: readonly FilePart[]; into: SharedArrayBuffer }
+  /** Hashes contents of these lengths, which lie in shared memory one after the other. */
+  | { kind: 'digest'; lengths: readonly number[]; from: SharedArrayBuffer }
+  /**
+   * Compresses a part of shared memory, as a patch on `bases` if there are any, and keeps the frames under a number until
+   * they are written.
+   */
+  | { kind: 'compress'; number: number; content: Uint8Array; bases: Uint8Array | undefined }
+  /** Writes the frames of a number into an open file, from `start` on, and forgets them. */
+  | { kind: 'write'; number: number; fd: number; start: number }
   /** Hashes a part of an open file. */
   | ({ kind: 'hash' } & HashRequest);
 
@@ -68,37 +71,24 @@ interface Compressed {
   isPatch: boolean;
 }
 
-/** The contents of a batch: one after the other, and each by itself. */
-interface Contents {
-  whole: Uint8Array;
-  parts: readonly Uint8Array[];
-}
-
 const compressor = new FrameCompressor();
 process.once('exit', () => compressor.close());
 
-const batches = new Map<number, Contents>();
-
-/** Frames of batches that have no place in the pack yet. */
+/** Frames that have no place in the pack yet. */
 const compressed = new Map<number, Uint8Array[]>();
 
 /** Where a piece of the pack is read to. */
 let piece = new Uint8Array();
-
-/** Buffers of a frame's size that are used again: to allocate one for each batch costs more than reading it. */
-const spare: Uint8Array[] = [];
 
 serveTasks<PackTask, PackResult>((task) => {
   switch (task.kind) {
     case 'scan':
       return { result: scan(task.file) };
     case 'read':
-      return { result: read(task.batch, task.parts) };
-    case 'take': {
-      const contents = contentsOf(task.contents.map(({ length }) => length));
-      for (const [i, content] of task.contents.entries()) contents.parts[i]?.set(content);
-      batches.set(task.batch, contents);
-      const parts = contents.parts.map((content) => ({
+      return { result: read(task.parts, task.into) };
+    case 'digest': {
+      const contents = contentsIn(task.from, task.lengths);
+      const parts = contents.map((content) => ({
         digest: sha256(content),
         xattrs: NONE,
         problem: undefined,
@@ -106,16 +96,17 @@ serveTasks<PackTask, PackResult>((task) => {
       return { result: { kind: 'read', parts } };
     }
     case 'compress': {
-      const { frames, isPatch } = compress(task.batch, task.kept, task.bases);
+      const { frames, isPatch } = smallest(task.content, task.bases);
+      letGo(task.content.length + (task.bases?.length ?? 0));
       compressed.set(
-        task.batch,
+        task.number,
         frames.map(({ frame }) => frame),
       );
       const lengths = frames.map(({ frame, size }) => ({ bytes: frame.length, size }));
       return { result: { kind: 'compressed', frames: lengths, isPatch } };
     }
     case 'write':
-      write(task.batch, task.fd, task.start);
+      write(task.number, task.fd, task.start);
       return { result: { kind: 'written' } };
     case 'hash':
       return { result: { kind: 'hashed', digest: hash(task) } };
@@ -145,11 +136,13 @@ function scan(file: SeenFile): PackResult {
   return { kind: 'scanned', extents, parts: cutter.finish(), problem };
 }
 
-function read(batch: number, parts: readonly FilePart[]): PackResult {
-  const contents = contentsOf(parts.map(({ length }) => length));
-  batches.set(batch, contents);
+function read(parts: readonly FilePart[], into: SharedArrayBuffer): PackResult {
+  const contents = contentsIn(
+    into,
+    parts.map(({ length }) => length),
+  );
   const results = parts.map(({ file, extents, from }, i): ReadPart => {
-    const content = contents.parts[i] ?? new Uint8Array();
+    const content = contents[i] ?? new Uint8Array();
     const opened = open(file);
     if (opened === undefined) return { digest: '', xattrs: NONE, problem: 'vanished' };
     opened.read(content, extents, from);
@@ -161,12 +154,10 @@ function read(batch: number, parts: readonly FilePart[]): PackResult {
   return { kind: 'read', parts: results };
 }
 
-/** Room for parts of these lengths. */
-function contentsOf(lengths: readonly number[]): Contents {
-  const size = lengths.reduce((sum, length) => sum + length, 0);
-  const whole = (size <= FRAME_SIZE ? spare.pop() : undefined) ?? new Uint8Array(Math.max(size, FRAME_SIZE));
+/** The places of contents that lie one after the other. */
+function contentsIn(memory: SharedArrayBuffer, lengths: readonly number[]): Uint8Array[] {
   let end = 0;
-  return { whole, parts: lengths.map((length) => whole.subarray(end, (end += length))) };
+  return lengths.map((length) => new Uint8Array(memory, (end += length) - length, length));
 }
 
 /** Undefined when the file is gone, or something else has come in its place. */
@@ -191,17 +182,6 @@ function xattrsOf(path: string): ReadPart['xattrs'] | undefined {
   }
 }
 
-function compress(batch: number, kept: readonly number[], bases: Uint8Array | undefined): Compressed {
-  const contents = batches.get(batch);
-  if (contents === undefined) throw new Error(`there is no batch ${batch}`);
-  batches.delete(batch);
-  const content = onlyKept(contents, kept);
-  const made = smallest(content, bases);
-  letGo(content.length + (bases?.length ?? 0));
-  if (contents.whole.length === FRAME_SIZE && spare.length < SPARE) spare.push(contents.whole);
-  return made;
-}
-
 /** A patch on the bases where that is less than frames that stand alone. */
 function smallest(content: Uint8Array, bases: Uint8Array | undefined): Compressed {
   const patch = bases && compressor.patch(content, bases);
@@ -215,24 +195,6 @@ function smallest(content: Uint8Array, bases: Uint8Array | undefined): Compresse
 /** A patch of this share of the content is taken without a look at what the content makes alone. */
 const CLEARLY_LESS = 8;
 
-/** As many as batches are in the works for a thread. */
-const SPARE = 4;
-
-/** The parts that are kept, moved together. */
-function onlyKept({ whole, parts }: Contents, kept: readonly number[]): Uint8Array {
-  let end = 0;
-  for (const number of kept) {
-    const part = parts[number] ?? new Uint8Array();
-    whole.copyWithin(
-      end,
-      part.byteOffset - whole.byteOffset,
-      part.byteOffset - whole.byteOffset + part.length,
-    );
-    end += part.length;
-  }
-  return whole.subarray(0, end);
-}
-
 function framesOf(content: Uint8Array): Compressed['frames'] {
   const found: Compressed['frames'] = [];
   for (let start = 0; start < content.length; start += FRAME_SIZE) {
@@ -242,15 +204,15 @@ function framesOf(content: Uint8Array): Compressed['frames'] {
   return found;
 }
 
-function write(batch: number, fd: number, start: number): void {
+function write(number: number, fd: number, start: number): void {
   let end = start;
-  for (const frame of compressed.get(batch) ?? []) {
+  for (const frame of compressed.get(number) ?? []) {
     for (let done = 0; done < frame.length;) {
       done += writeSync(fd, frame, done, frame.length - done, end + done);
     }
     end += frame.length;
   }
-  compressed.delete(batch);
+  compressed.delete(number);
   letGo(end - start);
 }
 

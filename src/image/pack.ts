@@ -73,7 +73,7 @@ export async function packTree(
     const entries = reader.finish();
     const { id, manifest } =
       isSame && base !== undefined ? base.statement : await putManifest(store, entries, base);
-    await cache?.write(id, () => reader.stamps());
+    await cache?.write(id, reader.stamps());
     const layers = layersOf(entries, packs, base?.statement);
     return {
       id,

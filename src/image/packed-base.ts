@@ -8,7 +8,7 @@ import { PackReader, type PackReaderOptions } from '../store/pack-reader.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
 import { DirectorySource } from '../store/directory-source.ts';
-import type { BytePath } from './byte-path.ts';
+import { EntryFinder } from './entry-finder.ts';
 import { parseManifest, type ManifestEntry } from './manifest.ts';
 import { layerOf, layersFor, waysByCost, type SnapshotStatement } from './statement.ts';
 
@@ -47,6 +47,7 @@ export class PackedBase {
    */
   readonly objects: Readonly<Record<Layer, ObjectReader>>;
   readonly #known: Readonly<Record<Layer, ReadonlySet<Digest>>>;
+  readonly #finder: EntryFinder;
 
   private constructor(
     statement: SnapshotStatement,
@@ -55,6 +56,7 @@ export class PackedBase {
   ) {
     this.statement = statement;
     this.entries = entries;
+    this.#finder = new EntryFinder(entries);
     this.objects = objects;
     // Not all that the packs hold: what only older snapshots had is not in every way.
     const knownIn = (layer: Layer): ReadonlySet<Digest> => {
@@ -85,20 +87,8 @@ export class PackedBase {
 
   /** The snapshot's own entry that says the same, so that it is in memory once. */
   sameAs(entry: ManifestEntry): ManifestEntry | undefined {
-    const before = this.#entryAt(entry.path);
+    const before = this.#finder.entryOf(entry.path);
     return isDeepStrictEqual(before, entry) ? before : undefined;
-  }
-
-  /** The entries are in the order of their paths. */
-  #entryAt(path: BytePath): ManifestEntry | undefined {
-    let [low, high] = [0, this.entries.length];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.entries[middle]?.path ?? '') < path) low = middle + 1;
-      else high = middle;
-    }
-    const found = this.entries[low];
-    return found?.path === path ? found : undefined;
   }
 
   /** Whether who has this snapshot's packs of a layer has an object. */

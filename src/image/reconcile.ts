@@ -9,7 +9,7 @@ import { fromBytes, parentOf, type BytePath } from './byte-path.ts';
 import type { FileEntry, HardlinkEntry, ManifestEntry, Metadata } from './manifest.ts';
 import { patternMatcher } from './layers.ts';
 import { inodeOf, parseTime } from './tree-entries.ts';
-import { lookAt, type ThingStat } from './thing-stat.ts';
+import { lookAt, stampOf, type ThingStat } from './thing-stat.ts';
 import type { TreeRoot } from './tree-root.ts';
 import { naming } from './unpack-failed.ts';
 import type { ComparedFile } from './unpack-worker.ts';
@@ -189,7 +189,7 @@ async function compareAll(
     else if (stat.size !== entry.size) replace(entry, stat);
     else if (options.checksum !== true && stat.mtime === parseTime(entry.mtime)) accept(entry, stat);
     else {
-      const file = { path: root.at(entry.path), stamp: stat.stamp, size: entry.size };
+      const file = { path: root.at(entry.path), stamp: stampOf(stat), size: entry.size };
       doubtful.push({ entry, compared: { file, extents: entry.extents, objects: entry.objects } });
     }
   }

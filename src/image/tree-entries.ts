@@ -28,10 +28,10 @@ export interface LinkGroup {
 }
 
 /** @param things in the order of their paths */
-export function linkGroups(things: readonly WalkedThing[]): Map<string, LinkGroup> {
+export function linkGroups(things: Iterable<WalkedThing>): Map<string, LinkGroup> {
   const groups = new Map<string, LinkGroup>();
   for (const { path, layer, stat } of things) {
-    if (stat.nlink < 2 || stat.type === 'dir') continue;
+    if (!isLinked(stat)) continue;
     const group = groups.get(inodeOf(stat));
     if (group === undefined) groups.set(inodeOf(stat), { first: path, layer });
     else if (layer === 'run') group.layer = 'run';
@@ -39,8 +39,17 @@ export function linkGroups(things: readonly WalkedThing[]): Map<string, LinkGrou
   return groups;
 }
 
-export function inodeOf(stat: ThingStat): string {
-  return `${stat.dev}:${stat.ino}`;
+/** The group that a thing belongs to, if it has several names. */
+export function groupOf(stat: ThingStat, groups: ReadonlyMap<string, LinkGroup>): LinkGroup | undefined {
+  return isLinked(stat) ? groups.get(inodeOf(stat)) : undefined;
+}
+
+function isLinked({ nlink, type }: ThingStat): boolean {
+  return nlink > 1 && type !== 'dir';
+}
+
+export function inodeOf({ dev, ino }: ThingStat): string {
+  return `${dev}:${ino}`;
 }
 
 /** The entry of a thing, or what is needed to make it. */
@@ -49,7 +58,7 @@ export function entryOf(
   { path, layer, stat }: WalkedThing,
   groups: ReadonlyMap<string, LinkGroup>,
 ): TreeEntry {
-  const group = groups.get(inodeOf(stat));
+  const group = groupOf(stat, groups);
   if (group !== undefined && group.first !== path) {
     return { entry: { path, layer, type: 'hardlink', target: group.first } };
   }

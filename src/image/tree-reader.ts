@@ -16,12 +16,12 @@ import type { PackPool, PartToPack } from './object-packer.ts';
 import type { PackCache } from './pack-cache.ts';
 import type { FilePart, FileProblem, ReadPart } from './pack-worker.ts';
 import type { PackedBase } from './packed-base.ts';
-import { lookAt, StampList, type ThingStat } from './thing-stat.ts';
-import { entryOf, inodeOf, linkGroups, type UnreadFile } from './tree-entries.ts';
+import { lookAt, stampOf, StampList, StatList, type ThingStat } from './thing-stat.ts';
+import { entryOf, groupOf, linkGroups, type UnreadFile } from './tree-entries.ts';
 import { ScanAhead, type Scan } from './scan-ahead.ts';
 import { readTreeRules } from './tree-rules.ts';
 import { isMissing, TreeRoot } from './tree-root.ts';
-import { walkTree, type WalkedThing, type WalkOptions } from './walk.ts';
+import { walkTree, WalkedTree, type WalkOptions } from './walk.ts';
 
 export interface PackProgress {
   entriesDone: number;
@@ -55,9 +55,7 @@ export class TreeReader {
   readonly #root: TreeRoot;
   readonly #base: PackedBase | undefined;
   readonly #options: TreeReaderOptions;
-  /** Of all things, in order. */
-  #paths: readonly BytePath[] = [];
-  #stamps = new StampList(0);
+  #tree = new WalkedTree([], [], new StatList());
   /** An entry a thing; undefined while its content is being read, and for good when it vanished. */
   #entries: (ManifestEntry | undefined)[] = [];
   readonly #toRead: (FileToRead | undefined)[] = [];
@@ -137,11 +135,12 @@ export class TreeReader {
    * @throws BladerootError `TREE_CHANGED`, unless what changes is to be packed all the same
    */
   async requireUnchanged(): Promise<void> {
-    for (const [i, path] of this.#paths.entries()) {
-      if (i % THINGS_AT_ONCE === 0) await this.#breathe();
+    let looked = 0;
+    for (const { path, stat } of this.#tree) {
+      if (looked++ % THINGS_AT_ONCE === 0) await this.#breathe();
       const now = lookAgain(this.#root, path);
       if (now === undefined) this.#note(path, 'vanished');
-      else if (now.stamp !== this.#stamps.text(i)) this.#note(path, 'changed');
+      else if (stampOf(now) !== stampOf(stat)) this.#note(path, 'changed');
     }
     this.#requireNoProblems();
     if (this.#problems.size === 0) return;
@@ -167,20 +166,24 @@ export class TreeReader {
     return this.#kept().flatMap((place) => this.#entries[place] ?? []);
   }
 
-  /** What each entry of `finish` was like; empty where it may change again without the times moving. */
-  *stamps(): Generator<string> {
+  /** What each entry of `finish` was like; nothing where it may change again without the times moving. */
+  stamps(): StampList {
     const settled = this.#begun - CLOCK_GRAIN_NS;
-    for (const place of this.#kept()) {
-      const isSettled = this.#stamps.ctime(place) < settled && !this.#problems.has(this.#paths[place] ?? '');
-      yield isSettled ? this.#stamps.text(place) : '';
+    const kept = this.#kept();
+    const stamps = StampList.ofLength(kept.length);
+    for (const [i, place] of kept.entries()) {
+      const isSettled =
+        this.#tree.ctime(place) < settled && !this.#problems.has(this.#tree.paths[place] ?? '');
+      if (isSettled) stamps.set(i, this.#tree.stamp(place));
     }
+    return stamps;
   }
 
   /** The places of what did not vanish, nor lies in what did, nor is another name of it. */
   #kept(): number[] {
     const gone = new Set<BytePath>();
     const kept: number[] = [];
-    for (const [place, path] of this.#paths.entries()) {
+    for (const [place, path] of this.#tree.paths.entries()) {
       const entry = this.#entries[place];
       const isLost =
         entry === undefined ||
@@ -204,27 +207,22 @@ export class TreeReader {
     const mounts = await mountPointsBelow(directory);
     const { live, ...options } = this.#options;
     const onVanished = live === true ? (path: BytePath) => this.#note(path, 'vanished') : undefined;
-    const things = await walkTree(this.#root, { rules, mounts }, { ...options, onVanished });
-    this.#progress.entriesTotal = things.length;
-    this.#paths = things.map(({ path }) => path);
-    this.#entries = things.map(() => undefined);
-    this.#stamps = new StampList(things.length);
-    const groups = linkGroups(things);
-    // A thing is let go as soon as there is an entry for it.
-    const waiting: (WalkedThing | undefined)[] = things.splice(0);
+    const tree = await walkTree(this.#root, { rules, mounts }, { ...options, onVanished });
+    this.#tree = tree;
+    this.#progress.entriesTotal = tree.paths.length;
+    this.#entries = tree.paths.map(() => undefined);
+    const groups = linkGroups(tree);
     const inRun = new Set<Digest>();
     // First what goes to `run`: what `extra` shares with it need not be packed again.
     for (const layer of LAYERS) {
-      for (const [place, thing] of waiting.entries()) {
+      for (const place of tree.paths.keys()) {
         if (place % THINGS_AT_ONCE === 0) await this.#breathe();
-        if (thing === undefined) continue;
-        const group = groups.get(inodeOf(thing.stat));
+        const thing = tree.at(place);
+        const group = groupOf(thing.stat, groups);
         if ((group?.layer ?? thing.layer) !== layer) continue;
-        waiting[place] = undefined;
-        this.#stamps.set(place, thing.stat);
         // One whose first name was another when it was packed, or is now, is a link of another kind.
         const isFirst = group === undefined || group.first === thing.path;
-        const seen = isFirst ? cache?.unchanged(thing) : undefined;
+        const seen = isFirst ? cache?.unchanged(thing.path, tree.stamp(place)) : undefined;
         const objects = seen?.type === 'file' ? seen.objects : [];
         const isHere = ({ digest }: ObjectRef): boolean =>
           base?.knows(layer, digest) === true || (layer === 'extra' && inRun.has(digest));
@@ -240,7 +238,7 @@ export class TreeReader {
       }
     }
     this.#requireNoProblems();
-    this.#progress.entriesDone = this.#paths.length - this.#toRead.length;
+    this.#progress.entriesDone = tree.paths.length - this.#toRead.length;
     endPhase();
   }
 
@@ -262,7 +260,7 @@ export class TreeReader {
 
   /** For the threads that read it. */
   #seen({ entry: { path, size }, place }: FileToRead): SeenFile {
-    return { path: this.#root.at(path), stamp: this.#stamps.text(place), size };
+    return { path: this.#root.at(path), stamp: stampOf(this.#tree.at(place).stat), size };
   }
 
   /** Where the data of a file is, and the lengths of the parts that it is cut into. */

@@ -2,9 +2,9 @@ import { readdirSync } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { BladerootError } from '../errors.ts';
 import type { Layer } from '../store/pack-index.ts';
-import { display, type BytePath } from './byte-path.ts';
+import { display, fromBytes, toBytes, type BytePath } from './byte-path.ts';
 import type { LayerRules, ThingKind } from './layers.ts';
-import { lookAt, type ThingStat } from './thing-stat.ts';
+import { lookAt, StatList, type ThingStat } from './thing-stat.ts';
 import { isMissing, type TreeRoot } from './tree-root.ts';
 
 /** A thing in a tree, as lstat saw it. */
@@ -12,6 +12,50 @@ export interface WalkedThing {
   path: BytePath;
   layer: Layer;
   stat: ThingStat;
+}
+
+/** All that belongs to the image of a tree, in the order of the paths' bytes. */
+export class WalkedTree {
+  readonly paths: readonly BytePath[];
+  readonly #layers: readonly Layer[];
+  readonly #stats: StatList;
+  /** Of each path, its place in the order in which things were found. */
+  readonly #found: Uint32Array;
+
+  /** @param paths in the order in which they were found, as are the others */
+  constructor(paths: readonly BytePath[], layers: readonly Layer[], stats: StatList) {
+    const at = (place: number): BytePath => paths[place] ?? '';
+    this.#found = Uint32Array.from(paths.keys()).sort((a, b) => (at(a) < at(b) ? -1 : 1));
+    this.paths = Array.from(this.#found, at);
+    this.#layers = layers;
+    this.#stats = stats;
+  }
+
+  *[Symbol.iterator](): Generator<WalkedThing> {
+    for (const place of this.paths.keys()) yield this.at(place);
+  }
+
+  /** @param place in the order of the paths, as everywhere */
+  at(place: number): WalkedThing {
+    const found = this.#placeFound(place);
+    return {
+      path: this.paths[place] ?? '',
+      layer: this.#layers[found] ?? 'run',
+      stat: this.#stats.at(found),
+    };
+  }
+
+  ctime(place: number): bigint {
+    return this.#stats.ctime(this.#placeFound(place));
+  }
+
+  stamp(place: number): Uint32Array {
+    return this.#stats.stamp(this.#placeFound(place));
+  }
+
+  #placeFound(place: number): number {
+    return this.#found[place] ?? 0;
+  }
 }
 
 export interface WalkOptions {
@@ -33,24 +77,24 @@ export interface WalkBounds {
 const THINGS_AT_ONCE = 2000;
 
 /**
- * All that belongs to the image of a tree, in the order of the paths' bytes. File systems mounted below it are not
- * entered; sockets, which only mean something to the process that made them, and leftovers are left out.
+ * Looks at all that belongs to the image of a tree. File systems mounted below it are not entered; sockets, which only mean something to the process that made them, and leftovers are left out.
  * @throws BladerootError `TREE_CHANGED` when something vanishes meanwhile, unless that is to be called
  */
 export async function walkTree(
   root: TreeRoot,
   { rules, mounts }: WalkBounds,
   options: WalkOptions = {},
-): Promise<WalkedThing[]> {
+): Promise<WalkedTree> {
   const look = <T>(path: BytePath, call: () => T): T | undefined => ifThere(path, call, options.onVanished);
-  const first: WalkedThing = { path: '', layer: 'run', stat: lookAt(root, '') };
-  const things = [first];
-  const directories = [first];
+  const first = lookAt(root, '');
+  const [paths, layers, stats]: [BytePath[], Layer[], StatList] = [[''], ['run'], new StatList()];
+  stats.add(first);
+  const directories: { path: BytePath; layer: Layer }[] = [{ path: '', layer: 'run' }];
   let counted = 0;
   for (let directory = directories.pop(); directory !== undefined; directory = directories.pop()) {
-    const { path: above, layer } = directory;
+    const { path: above, layer: layerAbove } = directory;
     for (const name of look(above, () => readdirSync(root.bytesAt(above), 'latin1')) ?? []) {
-      const path = above === '' ? name : `${above}/${name}`;
+      const path = inOnePiece(above === '' ? name : `${above}/${name}`);
       const stat = look(path, () => lookAt(root, path));
       if (stat === undefined) continue;
       if (counted++ % THINGS_AT_ONCE === 0) {
@@ -63,14 +107,21 @@ export async function walkTree(
         options.onNote?.(`${display(path)} is a socket, and left out`);
         continue;
       }
-      const thing = { path, layer: rules.layerOf(path, kind, layer), stat };
-      things.push(thing);
+      const layer = rules.layerOf(path, kind, layerAbove);
+      paths.push(path);
+      layers.push(layer);
+      stats.add(stat);
       // A subvolume of btrfs has a device of its own and is no mount; what is mounted with --bind may have the same.
-      const isElsewhere = stat.dev !== first.stat.dev || mounts.has(path);
-      if (kind === 'dir' && !isElsewhere && !rules.isEmptied(path)) directories.push(thing);
+      const isElsewhere = stat.dev !== first.dev || mounts.has(path);
+      if (kind === 'dir' && !isElsewhere && !rules.isEmptied(path)) directories.push({ path, layer });
     }
   }
-  return things.sort((a, b) => (a.path < b.path ? -1 : 1));
+  return new WalkedTree(paths, layers, stats);
+}
+
+/** V8 keeps a text that was put together as its parts, which takes thrice the memory. */
+function inOnePiece(path: BytePath): BytePath {
+  return fromBytes(toBytes(path));
 }
 
 function kindOf({ type }: ThingStat): ThingKind {

@@ -159,7 +159,7 @@ here=$(dirname "$(readlink -f "$0")")
 export MALLOC_MMAP_THRESHOLD_=262144
 case " $* " in
   *" serve "*) memory= ;;
-  *) memory="--optimize-for-size --max-semi-space-size=4 --heap-growing-percent=20" ;;
+  *) memory="--max-semi-space-size=8 --heap-growing-percent=10" ;;
 esac
 exec "$here/node" --disable-warning=ExperimentalWarning $memory "$here/../lib/bladeroot.mjs" "$@"
 `;

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { test, type TestContext } from 'node:test';
+import { findingText } from '../fleet/findings.ts';
+import { loadFolder } from '../fleet/load.ts';
+import { folderOf } from '../fleet/test-folder.ts';
+import { DirectoryFiles } from '../image/files.ts';
+import { checkAgainstImage } from './check-image.ts';
+import { IMAGE } from './test-render.ts';
+
+const HEAD = 'name: lab\nnetwork: { subnet: 10.77.0.0/24 }\n';
+const WEB01 = 'mac: "52:54:00:77:00:11"\naddress: 10.77.0.11\nprofile: web\n';
+const WEB02 = WEB01.replaceAll('11', '12');
+
+async function findings(
+  t: TestContext,
+  files: Record<string, string>,
+  image: Record<string, string> = IMAGE,
+): Promise<string[]> {
+  const fleetDir = await folderOf(t, { 'fleet.yaml': HEAD, 'blades/web01.yaml': WEB01, ...files });
+  const found = await checkAgainstImage({
+    ...(await loadFolder(fleetDir)),
+    fleetDir,
+    image: new DirectoryFiles(await folderOf(t, image)),
+    signal: t.signal,
+  });
+  return found.map(findingText);
+}
+
+test('services that neither the image nor an overlay has, each once, where it is written', async (t) => {
+  const found = await findings(t, {
+    'blades/web02.yaml': `${WEB02}services:\n  start: [-ngnix]\n  stop: [exim4]\n`,
+    'profiles/web.yaml': 'overlays: [web]\nservices:\n  start:\n    - nginx\n    - own\n    - ngnix\n',
+    'overlays/web/etc/systemd/system/own.service': '[Install]\nWantedBy=multi-user.target\n',
+  });
+  assert.equal(found.length, 2, found.join('\n'));
+  assert.match(
+    found[0] ?? '',
+    /^profiles\/web\.yaml:6: profiles\.web\.services\.start\[2\]: the image has no service ngnix; .*nginx/,
+  );
+  assert.match(
+    found[1] ?? '',
+    /^blades\/web02\.yaml:6: blades\.web02\.services\.stop\[0\]: the image has no service exim4; /,
+  );
+});
+
+test('templates and overlays that do not go with the image, with their file and line, for all blades', async (t) => {
+  const files = {
+    'blades/web02.yaml': `${WEB02}overlays: [-web, conf]\n`,
+    'profiles/web.yaml': 'overlays: [web]\n',
+    'overlays/web/etc/motd.liquid': 'hello\n{{ blade.nam }}\n',
+    'overlays/conf/usr/bin': 'a file where the image has a directory',
+  };
+  const found = await findings(t, files);
+  assert.equal(found.length, 2, found.join('\n'));
+  assert.match(
+    found[0] ?? '',
+    /^overlays\/web\/etc\/motd\.liquid:2: there is no variable blade\.nam; did you/,
+  );
+  assert.match(found[1] ?? '', /^overlays\/conf\/usr\/bin: \/usr\/bin is a directory; /);
+  const twins = await findings(t, {
+    'profiles/web.yaml': 'overlays: [web]\n',
+    'overlays/web/etc/motd': 'x',
+    'overlays/web/etc/motd.liquid': 'x',
+  });
+  assert.match(
+    twins.join('\n'),
+    /^overlays\/web\/etc\/motd: .*motd and .*motd\.liquid are for the same file/,
+  );
+});
+
+test('a fleet that goes with the image has no findings; an image without services is no fault of the fleet', async (t) => {
+  const files = {
+    'profiles/web.yaml': 'overlays: [web]\nservices: { start: [nginx] }\n',
+    'overlays/web/etc/motd': '',
+  };
+  assert.deepEqual(await findings(t, files), []);
+  await assert.rejects(findings(t, files, { 'etc/': '' }), { name: 'BladerootError' });
+});
