@@ -175,7 +175,7 @@ test('what cannot be adopted is told in one line, and fleet.yaml stays as it was
   await adopt([known.mac, 'web03'], /this machine is the blade web02 in fleet\.yaml; .*release publish/);
   await adopt(
     [MAC, 'Web_3'],
-    /cannot have this blade: .*"Web_3" is not the name of a blade; write .*web01; fleet\.yaml is as it was/,
+    /cannot be changed so: .*"Web_3" is not the name of a blade; write .*web01; the fleet folder is as it was/,
   );
   await adopt([MAC, 'unknown'], /unknown is what machines without a name are called/);
   await adopt(

@@ -2,19 +2,32 @@ import type { Command } from 'commander';
 import { expandHosts, HOST_LIST_HELP } from '../fleet/host-list.ts';
 import { loadFleet } from '../fleet/load.ts';
 import { resolveBlade, resolveFleet } from '../fleet/resolve.ts';
+import { addCommand } from './blade/add.ts';
 import { adoptCommand } from './blade/adopt.ts';
+import { approveCommand } from './blade/approve.ts';
 import { listPending } from './blade/pending.ts';
 import { bootsCommand } from './blade/boots.ts';
+import { editCommand } from './blade/edit.ts';
+import { exportCommand, importCommand } from './blade/table.ts';
 import { showCommand } from './blade/show.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
+import { removeCommand, setCommand, unsetCommand } from './fleet/entries.ts';
 import { table } from './output.ts';
 
 export function bladeCommands(signal: AbortSignal): Command {
   return noun('blade', 'the servers of the fleet', [
     list(signal),
     showCommand(signal),
+    addCommand(signal),
+    setCommand('blade', signal),
+    unsetCommand('blade', signal),
+    removeCommand('blade', signal),
+    importCommand(signal),
+    exportCommand(signal),
+    editCommand(signal),
     bootsCommand(signal),
     adoptCommand(signal),
+    approveCommand(signal),
   ]);
 }
 

@@ -2,7 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { BladerootError, errorCode } from '../errors.ts';
+import { lockFolder, proposeEdit, writeProposal } from '../fleet/edit-folder.ts';
 import { exampleFleet } from '../fleet/example.ts';
+import { loadFleet } from '../fleet/load.ts';
 import { keyId } from '../release/envelope.ts';
 import {
   createKeys,
@@ -36,7 +38,7 @@ export function initCommand(signal: AbortSignal): Command {
     .option('--public-key <file>', 'the public half of a key that is kept elsewhere: none is made here')
     .option(
       '--recovery <file>',
-      "where to write the fleet's recovery identity (keys/recovery.key of the state directory)",
+      "where to write the fleet's recovery identity (keys/recovery.key of the state directory); a fleet that has none gets one",
     )
     .action(async (options: InitOptions, command: Command) => {
       const { stateDirectory, fleetDirectory, output } = contextOf(command, signal);
@@ -44,23 +46,26 @@ export function initCommand(signal: AbortSignal): Command {
       await Store.open(join(stateDirectory, 'store'));
       const recovery = resolve(options.recovery ?? join(stateDirectory, RECOVERY_IDENTITY));
       const newFolder = await writeExample(fleetDirectory, options, recovery);
+      const newRecovery =
+        newFolder ||
+        (options.recovery !== undefined && (await addRecovery(fleetDirectory, recovery, signal)));
       const result = {
         state: stateDirectory,
         fleet: fleetDirectory,
         newKey,
         newFolder,
-        ...(newFolder ? { recovery } : {}),
+        ...(newRecovery ? { recovery } : {}),
       };
       const lines = [
         newKey
           ? `made the fleet's key in ${stateDirectory}/keys`
           : `kept the fleet's key in ${stateDirectory}/keys`,
-        ...(newFolder
+        newFolder ? `wrote an example to ${fleetDirectory}/fleet.yaml` : `kept ${fleetDirectory}`,
+        ...(newRecovery
           ? [
               `the fleet's recovery identity is ${recovery}: move it to where no machine can read it (a USB stick in a safe); whoever has it can read every secret, and without it no secret can be given to a new blade`,
-              `wrote an example to ${fleetDirectory}/fleet.yaml`,
             ]
-          : [`kept ${fleetDirectory}`]),
+          : []),
         'next: describe your blades there, then `bladeroot tree create`, `snapshot pack`, `release publish`, `serve`',
       ];
       output.result(result, lines.join('\n'));
@@ -129,6 +134,32 @@ async function writeExample(
     await writeFileAtomic(join(directory, path), text);
   }
   return true;
+}
+
+/**
+ * For a fleet that has none yet; returns whether it did.
+ * @throws BladerootError `HAS_RECOVERY`: one is not taken out of use by making another
+ */
+async function addRecovery(directory: string, recovery: string, signal: AbortSignal): Promise<boolean> {
+  const unlock = await lockFolder(directory, signal);
+  try {
+    const { secrets } = await loadFleet(directory);
+    if (secrets.recovery.length > 0) {
+      throw new BladerootError(
+        'HAS_RECOVERY',
+        `the fleet has ${secrets.recovery.length} recovery recipients already`,
+        {
+          hint: 'write a further one, or another one, into fleet.yaml yourself, then run `bladeroot secret rekey`',
+        },
+      );
+    }
+    const { recipient } = await recoveryIdentity(recovery);
+    const change = { path: ['secrets', 'recovery'], value: [recipient] };
+    await writeProposal(directory, await proposeEdit(directory, () => [change]));
+    return true;
+  } finally {
+    await unlock();
+  }
 }
 
 /** Of an earlier try, or of a fleet before this one, where the file is there. */

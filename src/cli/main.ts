@@ -14,6 +14,7 @@ const COMMANDS: Readonly<Record<string, (signal: AbortSignal) => Promise<Command
   tree: async (signal) => (await import('./tree.ts')).treeCommands(signal),
   snapshot: async (signal) => (await import('./snapshot.ts')).snapshotCommands(signal),
   blade: async (signal) => (await import('./blade.ts')).bladeCommands(signal),
+  profile: async (signal) => (await import('./profile.ts')).profileCommands(signal),
   overlay: async (signal) => (await import('./overlay.ts')).overlayCommands(signal),
   secret: async (signal) => (await import('./secret.ts')).secretCommands(signal),
   fleet: async (signal) => (await import('./fleet.ts')).fleetCommands(signal),

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { addBlade } from './edit.ts';
+import { editTexts } from './edit.ts';
 import { exampleFleet } from './example.ts';
+import { FLEET_FILE } from './fleet-source.ts';
 import { parseFleet } from './load.ts';
 
 const web09 = { mac: '52:54:00:00:00:09', address: '10.77.0.19' };
 const LINE = 'web09: { mac: "52:54:00:00:00:09", address: 10.77.0.19 }';
+
+function addBlade(text: string, name: string, value: object): string {
+  return (
+    editTexts(new Map([[FLEET_FILE, text]]), [{ path: ['blades', name], value }]).get(FLEET_FILE) ?? text
+  );
+}
 
 /** The lines that are in one of the two alone, with their sign. */
 function difference(before: string, after: string): string[] {
@@ -41,7 +48,7 @@ profiles: # below the blades
 test('a profile is a word, several are a list', () => {
   const text = 'name: x\nblades:\n  a: {}\n';
   assert.match(
-    addBlade(text, 'b', { ...web09, profile: ['web'] }),
+    addBlade(text, 'b', { ...web09, profile: 'web' }),
     /address: 10\.77\.0\.19, profile: web \}\n$/,
   );
   assert.match(addBlade(text, 'b', { ...web09, profile: ['web', 'db'] }), /profile: \[ ?web, db ?\] \}\n$/);

@@ -1,125 +1,82 @@
-/** Changes fleet.yaml as a person would: a line more, and every other byte as it was. Pure. */
-import { isDeepStrictEqual } from 'node:util';
-import { Document, isMap, isScalar, parseDocument, type YAMLMap } from 'yaml';
+/** Changes a fleet in the files in which it stands. Pure. */
+import { FLEET_FILE, FleetSource, type FleetTexts, type PartFolder } from './fleet-source.ts';
+import { editYaml, type Change } from './yaml-edit.ts';
 
-export interface NewBlade {
-  mac: string;
-  address: string;
-  /** One is written as a word, several as a list. */
-  profile?: string[] | undefined;
-}
+/** The files that are others after an edit, by their path in the fleet folder; undefined for one that is gone. */
+export type EditedTexts = ReadonlyMap<string, string | undefined>;
 
-/** The text with one blade more, after the last one. The text is that of a fleet without faults. */
-export function addBlade(text: string, name: string, blade: NewBlade): string {
-  const value = valueOf(blade);
-  const wanted = withBlade(dataOf(text), name, value);
-  const line = insertLine(text, name, value);
-  if (line !== undefined && isDeepStrictEqual(dataOf(line), wanted)) return line;
-  return rewrite(text, name, value);
-}
-
-/** What stands in `blades/NAME.yaml`. */
-export function bladeFile(blade: NewBlade): string {
-  const document = new Document(valueOf(blade), { version: '1.2' });
-  if (isMap(document.contents)) quoteMac(document.contents);
-  return document.toString({ lineWidth: 0 });
-}
-
-/** Whether fleet.yaml itself has any blades. */
-export function hasBlades(text: string): boolean {
-  return (bladesOf(parse(text))?.items.length ?? 0) > 0;
-}
-
-function valueOf({ mac, address, profile = [] }: NewBlade): object {
-  return {
-    mac,
-    address,
-    ...(profile.length === 0 ? {} : { profile: profile.length === 1 ? profile[0] : profile }),
-  };
-}
-
-/** A line below the last blade, or below the word `blades:` with nothing behind it; undefined where it has to go elsewhere. */
-function insertLine(text: string, name: string, value: object): string | undefined {
-  const place = placeBelow(text);
-  if (place === undefined) return undefined;
-  const contentEnd = text.slice(0, place.end).trimEnd().length;
-  // A comment behind what stands there stays behind it.
-  const newline = text.indexOf('\n', contentEnd);
-  const before = newline < 0 ? text : text.slice(0, newline);
-  const eol = before.endsWith('\r') || (newline < 0 && text.includes('\r\n')) ? '\r' : '';
-  const entry = `${place.indent}${flowLine(name, value)}${eol}`;
-  return newline < 0 ? `${before}${eol}\n${entry}\n` : `${before}\n${entry}${text.slice(newline)}`;
-}
-
-/** Where what stands above the new line ends, and what stands before the names of blades. */
-function placeBelow(text: string): { end: number; indent: string } | undefined {
-  const document = parse(text);
-  const top = isMap(document.contents) ? document.contents : undefined;
-  const pair = top?.items.find(({ key }) => isScalar(key) && key.value === 'blades');
-  if (isScalar(pair?.value) && pair.value.value === null) {
-    const end = rangeEnd(pair.key);
-    return end === undefined ? undefined : { end, indent: '  ' };
+/**
+ * Makes changes of profiles and blades: what is there is changed where it stands, what is new goes to where others of its
+ * kind stand, in `fleet.yaml` or in a file of its own.
+ * @param texts of a fleet without faults
+ * @param changes by their path in the whole fleet, such as `blades.web01.boot.timeout`
+ * @throws BladerootError `EDIT_BY_HAND`
+ */
+export function editTexts(texts: FleetTexts, changes: readonly Change[]): EditedTexts {
+  const source = new FleetSource(texts);
+  const own: Change[] = [];
+  const parts = new Map<string, Change[]>();
+  const edited = new Map<string, string | undefined>();
+  for (const change of changes) {
+    const [folder, name] = change.path;
+    const { file, path } = source.placeOf(change.path);
+    if (file !== FLEET_FILE && path.length === 0 && change.value === undefined) edited.set(file, undefined);
+    else if (file !== FLEET_FILE) parts.set(file, [...(parts.get(file) ?? []), { ...change, path }]);
+    else if ((folder === 'blades' || folder === 'profiles') && isNewPart(texts, source, change, folder)) {
+      edited.set(`${folder}/${name}.yaml`, partText(change.value));
+    } else own.push(change);
   }
-  const blades = bladesOf(document);
-  const [first, last] = [blades?.items[0], blades?.items.at(-1)];
-  if (blades?.flow === true || !isScalar(first?.key)) return undefined;
-  const start = first.key.range?.[0];
-  const end = rangeEnd(last?.value) ?? rangeEnd(last?.key);
-  if (start === undefined || end === undefined) return undefined;
-  const indent = text.slice(text.lastIndexOf('\n', start - 1) + 1, start);
-  return indent.trim() === '' ? { end, indent } : undefined;
+  for (const [file, some] of parts) edited.set(file, editYaml(texts.get(file) ?? '', some, 0));
+  if (own.length > 0) edited.set(FLEET_FILE, editYaml(texts.get(FLEET_FILE) ?? '', own, KEPT_KEYS));
+  return new Map([...edited].filter(([file, text]) => text !== texts.get(file)));
 }
 
-function flowLine(name: string, value: object): string {
-  const made = new Document({ [name]: value }, { version: '1.2' });
-  const map = made.get(name, true);
-  if (isMap(map)) {
-    map.flow = true;
-    quoteMac(map);
+/** `blades.web01` stays, as `{}`, when nothing is left in it. */
+const KEPT_KEYS = 2;
+
+/** Whether others of its kind have files of their own. A name with a slash is none: in fleet.yaml it is refused. */
+function isNewPart(
+  texts: FleetTexts,
+  source: FleetSource,
+  { path, value }: Change,
+  folder: PartFolder,
+): boolean {
+  const [, name] = path;
+  if (value === undefined || path.length !== 2 || String(name).includes('/')) return false;
+  const names = Object.keys(mapAt(source.data, folder));
+  const isThere = names.includes(String(name));
+  const inMain = names.some((other) => source.placeOf([folder, other]).file === FLEET_FILE);
+  return !isThere && !inMain && [...texts.keys()].some((file) => file.startsWith(`${folder}/`));
+}
+
+function partText(value: unknown): string {
+  const fields = typeof value === 'object' && value !== null ? Object.entries(value) : [];
+  if (fields.length === 0) return '{}\n';
+  return editYaml(
+    '',
+    fields.map(([key, item]: [string, unknown]) => ({ path: [key], value: item })),
+    0,
+  );
+}
+
+/** What a profile or blade itself says, as it stands in YAML; undefined when there is none. */
+export function entryAt(data: unknown, folder: PartFolder, name: string): unknown {
+  const map = mapAt(data, folder);
+  return Object.hasOwn(map, name) ? Reflect.get(map, name) : undefined;
+}
+
+/** All profiles or blades, as they stand in YAML. */
+export function mapAt(data: unknown, folder: PartFolder): object {
+  const map: unknown = typeof data === 'object' && data !== null ? Reflect.get(data, folder) : undefined;
+  return typeof map === 'object' && map !== null ? map : {};
+}
+
+/** The text of files after an edit. */
+export function withEdits(texts: FleetTexts, edited: EditedTexts): FleetTexts {
+  const after = new Map(texts);
+  for (const [file, text] of edited) {
+    if (text === undefined) after.delete(file);
+    else after.set(file, text);
   }
-  return made.toString({ lineWidth: 0 }).trimEnd();
-}
-
-/** Base 60 of YAML 1.1 would make numbers of some MAC addresses: every reader gets a string. */
-function quoteMac(map: YAMLMap): void {
-  const mac = map.get('mac', true);
-  if (isScalar(mac)) mac.type = 'QUOTE_DOUBLE';
-}
-
-/** Where there is no map with lines yet: comments and order are kept, spaces may not be. */
-function rewrite(text: string, name: string, value: object): string {
-  const document = parse(text);
-  const entry = parse(flowLine(name, value)).get(name, true);
-  const blades = bladesOf(document);
-  if (blades === undefined) document.set('blades', document.createNode({}));
-  const map = bladesOf(document);
-  if (map?.items.length === 0) map.flow = false;
-  map?.set(name, entry);
-  return document.toString({ lineWidth: 0 });
-}
-
-function bladesOf(document: Document): YAMLMap | undefined {
-  const blades = document.get('blades', true);
-  return isMap(blades) ? blades : undefined;
-}
-
-function rangeEnd(node: unknown): number | undefined {
-  if (typeof node !== 'object' || node === null || !('range' in node) || !Array.isArray(node.range))
-    return undefined;
-  const end: unknown = node.range[1];
-  return typeof end === 'number' ? end : undefined;
-}
-
-function withBlade(data: unknown, name: string, value: object): unknown {
-  const fleet = typeof data === 'object' && data !== null ? data : {};
-  const blades: unknown = Reflect.get(fleet, 'blades');
-  return { ...fleet, blades: { ...(typeof blades === 'object' ? blades : {}), [name]: value } };
-}
-
-function dataOf(text: string): unknown {
-  return parse(text).toJS({ maxAliasCount: -1 });
-}
-
-function parse(text: string): Document {
-  return parseDocument(text, { stringKeys: true });
+  return after;
 }

@@ -109,10 +109,12 @@ test('a blade is added as a file of its own where blades have such', async (t) =
     'mac: "52:54:00:00:00:09"\naddress: 10.77.0.19\nprofile: web\n',
   );
   const before = await readFleetFiles(folder);
-  for (const name of ['../evil', 'Web_1', 'web01']) {
-    await assert.rejects(addBladeTo(folder, name, { ...blade, address: '10.77.0.20' }), {
-      code: 'BAD_BLADE',
-    });
+  for (const [name, code] of [
+    ['../evil', 'BAD_EDIT'],
+    ['Web_1', 'BAD_EDIT'],
+    ['web01', 'NAME_TAKEN'],
+  ] as const) {
+    await assert.rejects(addBladeTo(folder, name, { ...blade, address: '10.77.0.20' }), { code });
   }
   assert.deepEqual(await readFleetFiles(folder), before);
   const { source } = await loadFolder(folder);

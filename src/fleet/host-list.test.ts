@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { BladerootError } from '../errors.ts';
-import { expandHosts, expandRanges } from './host-list.ts';
+import { expandHosts, expandRanges, foldHosts } from './host-list.ts';
 import { parseFleet } from './load.ts';
 import type { Fleet } from './schema.ts';
 
@@ -120,15 +120,12 @@ const name = fc
   .map(([stem, number, width]) => stem + String(number).padStart(width, '0'));
 const names = fc.uniqueArray(name, { minLength: 1, maxLength: 20 });
 
-/** The shortest way that a person would write it: numbers of one stem and width in one pair of brackets. */
-function folded(blades: readonly string[]): string {
-  const stems = new Map<string, string[]>();
-  for (const blade of blades) {
-    const [, stem = '', number = ''] = /^(.*?)(\d+)$/.exec(blade) ?? [];
-    stems.set(stem, [...(stems.get(stem) ?? []), number]);
-  }
-  return [...stems].map(([stem, numbers]) => `${stem}[${numbers.join(',')}]`).join(',');
-}
+test('names are folded into ranges', () => {
+  assert.equal(
+    foldHosts(['web03', 'web01', 'mail01', 'web02', 'db', 'web9', 'web10']),
+    'web[01-03,10],mail01,db,web9',
+  );
+});
 
 test('what is folded into brackets is the same set, and each blade is named once', () => {
   fc.assert(
@@ -136,9 +133,10 @@ test('what is folded into brackets is the same set, and each blade is named once
       const some = fleetOf(Object.fromEntries(blades.map((blade) => [blade, ''])));
       const chosen = picked.flatMap((index) => blades[index] ?? []);
       if (chosen.length === 0) return;
-      const expanded = expandHosts([folded(chosen), ...chosen], some);
+      const expanded = expandHosts([foldHosts(chosen), ...chosen], some);
       assert.equal(new Set(expanded).size, expanded.length);
       assert.deepEqual(expanded.toSorted(), chosen.toSorted());
+      assert.deepEqual(expandHosts([foldHosts(chosen)], some).toSorted(), chosen.toSorted());
     }),
   );
 });

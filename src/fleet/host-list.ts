@@ -61,6 +61,31 @@ function bladesOf(word: string, fleet: Fleet): string[] {
   );
 }
 
+/** Names in few words, joined by commas: web01, web02, web03 and mail01 are `web[01-03],mail01`. */
+export function foldHosts(names: readonly string[]): string {
+  const alike = new Map<string, { stem: string; numbers: string[] }>();
+  for (const name of names) {
+    const [, stem = name, number] = /^(.*?)(\d{1,9})$/.exec(name) ?? [];
+    const key = number === undefined ? name : `${stem}[${number.length}`;
+    const some = alike.get(key) ?? { stem, numbers: [] };
+    if (number !== undefined) some.numbers.push(number);
+    alike.set(key, some);
+  }
+  return [...alike.values()].map(({ stem, numbers }) => stem + foldNumbers(numbers)).join(',');
+}
+
+/** Of numbers of one width. */
+function foldNumbers(numbers: readonly string[]): string {
+  const ranges: [first: string, last: string][] = [];
+  for (const number of numbers.toSorted()) {
+    const range = ranges.at(-1);
+    if (range !== undefined && Number(number) === Number(range[1]) + 1) range[1] = number;
+    else ranges.push([number, number]);
+  }
+  const texts = ranges.map(([first, last]) => (first === last ? first : `${first}-${last}`));
+  return texts.length > 1 || texts[0]?.includes('-') === true ? `[${texts.join(',')}]` : (texts[0] ?? '');
+}
+
 /**
  * `r[1-2]n[01-03]` is r1n01, r1n02, … r2n03. Numbers are as wide as they are written.
  * @throws BladerootError `BAD_HOST_LIST`
@@ -138,7 +163,8 @@ function selected(word: string, fleet: Fleet): string[] {
   );
 }
 
-function requireProfile({ name, profiles }: Fleet, profile: string): void {
+/** @throws BladerootError `UNKNOWN_PROFILE` */
+export function requireProfile({ name, profiles }: Fleet, profile: string): void {
   if (Object.hasOwn(profiles, profile)) return;
   const known = Object.keys(profiles);
   throw new BladerootError(

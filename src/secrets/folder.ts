@@ -73,7 +73,7 @@ export function secretPath(path: string): string {
 
 /**
  * Writes a secret, and then down whom it is encrypted to: should the power fail in between, it counts as unknown. Needs
- * the folder's lock (fleet/add-blade.ts).
+ * the folder's lock (fleet/edit-folder.ts).
  */
 export async function writeSecret(
   fleetDirectory: string,

@@ -29,6 +29,14 @@ export async function outdatedSecrets(fleetDirectory: string, fleet: Fleet): Pro
   );
 }
 
+/** Those of them that somebody could not read who is to: a release needs them encrypted anew. */
+export async function unreadSecrets(fleetDirectory: string, fleet: Fleet): Promise<Secret[]> {
+  const readersOf = readersByOverlay(fleet);
+  return (await outdatedSecrets(fleetDirectory, fleet)).filter(
+    ({ overlay, recipients }) => (differenceOf(recipients, readersOf(overlay))?.missing.length ?? 0) > 0,
+  );
+}
+
 export interface Rekeyed {
   /** The files that were written. */
   written: string[];

@@ -1,27 +1,28 @@
 /** Gives a machine that waits its name: in fleet.yaml, and with a release, so that it goes on by itself. */
-import { networkInterfaces } from 'node:os';
 import type { Command } from 'commander';
 import { BladerootError, errorCode } from '../../errors.ts';
-import { addBladeTo, lockFolder } from '../../fleet/add-blade.ts';
-import { freeAddress } from '../../fleet/free-address.ts';
+import { addBladeTo } from '../../fleet/add-blade.ts';
+import { lockFolder } from '../../fleet/edit-folder.ts';
 import { loadFleet } from '../../fleet/load.ts';
 import { describeMachine, identityOf, type Machine } from '../../fleet/machine.ts';
 import { didYouMean, nameList } from '../../fleet/nearest.ts';
 import type { Fleet } from '../../fleet/schema.ts';
 import { parseMac } from '../../net/mac.ts';
-import { readPublicKey } from '../../release/keys.ts';
-import type { Published } from '../../release/publish.ts';
-import { ReleaseRepository } from '../../release/repository.ts';
-import type { SigningKey } from '../../release/signing-key.ts';
+import { fingerprint } from '../../secrets/fingerprint.ts';
 import { collect, contextOf, leaf, type Context } from '../command.ts';
-import { publishFrom } from '../release.ts';
-import { openSigningKey, withSigningOptions, type SigningOptions } from '../signing.ts';
-import { locked, openStore } from '../store.ts';
+import { withIdentity, type IdentityOptions } from '../secret/identities.ts';
+import { withSigningOptions, type SigningOptions } from '../signing.ts';
+import { requireFingerprint } from './fingerprint.ts';
+import { nextAddress } from './next-address.ts';
 import { readPending } from './pending.ts';
+import { findPublishable, publishChange } from './publish-change.ts';
+import { prepareRekey, rekeyNothing } from './rekey-change.ts';
 
-interface AdoptOptions extends SigningOptions {
+interface AdoptOptions extends SigningOptions, IdentityOptions {
   address?: string;
   profile: string[];
+  secrets: boolean;
+  fingerprint?: string;
   publish: boolean;
 }
 
@@ -35,8 +36,10 @@ export function adoptCommand(signal: AbortSignal): Command {
     .argument('<name>', 'the name of the blade, which is its host name')
     .option('--address <address>', 'its address (the next free one when left out)')
     .option('--profile <name>', 'a profile; can be given again and again', collect, [])
+    .option('--fingerprint <digits>', 'only when its identity has this one, as its console shows it')
+    .option('--no-secrets', 'do not accept its identity yet: it gets no secrets until `blade approve`')
     .option('--no-publish', 'only write fleet.yaml: the machine goes on after the next `release publish`');
-  return withSigningOptions(command).action(
+  return withSigningOptions(withIdentity(command)).action(
     async (machine: string, name: string, options: AdoptOptions, command: Command) => {
       const context = contextOf(command, signal);
       const fleet = await loadFleet(context.fleetDirectory);
@@ -61,35 +64,46 @@ async function adopt(
     text,
   );
   const { mac } = machine;
-  // What publishing takes has to be there before anything is written.
-  const key = options.publish ? await keyOf(context, options) : undefined;
-  const snapshot = options.publish ? await currentSnapshot(stateDirectory) : undefined;
+  const recipient = options.secrets ? machine.recipient : undefined;
+  if (options.fingerprint !== undefined) requireFingerprint(options.fingerprint, machine.recipient, mac);
+  const publishable = await findPublishable(context, options);
 
   const before = await loadFleet(fleetDirectory);
   const isWritten = requireFree(before, name, machine);
   let after = before;
   let wrote: string;
-  if (isWritten)
+  let rekeySecrets = rekeyNothing;
+  if (isWritten) {
+    rekeySecrets = await prepareRekey(context, before, options);
     wrote = `${name} stands in the fleet folder already: ${mac}, ${before.blades[name]?.address}`;
-  else {
+  } else {
     const address = options.address ?? nextAddress(before);
-    const { fleet, file } = await addBladeTo(fleetDirectory, name, {
-      mac,
-      address,
-      profile: options.profile,
+    const blade = { mac, address, profile: options.profile, recipient };
+    const { fleet, file } = await addBladeTo(fleetDirectory, name, blade, async (proposed) => {
+      rekeySecrets = await prepareRekey(context, proposed, options);
     });
     after = fleet;
     wrote = `${name} is in ${file} now: ${mac}, ${address} (${describeMachine(machine)})`;
   }
   const { address } = after.blades[name] ?? {};
   output.step(wrote);
-  const published =
-    key === undefined || snapshot === undefined
-      ? undefined
-      : await publish(context, { key, fleet: after, snapshot, message: `${name} is adopted` });
-  const sequence = published?.release.statement.sequence;
+  if (recipient !== undefined)
+    output.step(
+      `its identity ${fingerprint(recipient)} is accepted; should its console show another one, take it back: bladeroot blade unset ${name} recipient`,
+    );
+  const rekeyed = await rekeySecrets();
+  if (rekeyed.length > 0) output.step(`encrypted for it: ${rekeyed.join(', ')}`);
+  const sequence =
+    publishable && (await publishChange(context, { ...publishable, message: `${name} is adopted` }, after));
   output.result(
-    { fleet: fleetName, blade: name, mac, address, ...(sequence === undefined ? {} : { release: sequence }) },
+    {
+      fleet: fleetName,
+      blade: name,
+      mac,
+      address,
+      ...(recipient === undefined ? {} : { recipient }),
+      ...(sequence === undefined ? {} : { release: sequence }),
+    },
     sequence === undefined
       ? `${name} goes on after the next \`bladeroot release publish\``
       : `release ${sequence} has it: ${name} goes on by itself`,
@@ -152,53 +166,4 @@ function requireFree({ blades }: Fleet, name: string, machine: Machine): boolean
   throw new BladerootError('NAME_TAKEN', `there is a blade ${name} already (${mac ?? serial ?? guid})`, {
     hint: 'choose another name; for a new machine in its place, write its MAC into fleet.yaml and publish',
   });
-}
-
-/** @throws BladerootError `NO_FREE_ADDRESS` */
-function nextAddress({ network, blades }: Fleet): string {
-  const own = Object.values(networkInterfaces()).flatMap((all) =>
-    (all ?? []).filter(({ family }) => family === 'IPv4'),
-  );
-  const address = freeAddress(
-    network,
-    Object.values(blades).map((blade) => blade.address),
-    own.map((one) => one.address),
-  );
-  if (address !== undefined) return address;
-  throw new BladerootError('NO_FREE_ADDRESS', `all addresses of ${network.subnet} are taken`, {
-    hint: 'give one with --address, or make the subnet or its pool of another size in fleet.yaml',
-  });
-}
-
-async function keyOf(context: Context, options: SigningOptions): Promise<SigningKey> {
-  try {
-    return await openSigningKey(context, options);
-  } catch (error) {
-    if (errorCode(error) !== 'NO_KEY') throw error;
-    throw new BladerootError(
-      'NO_KEY',
-      `a release needs the fleet's key, which is not in ${context.stateDirectory}/keys`,
-      {
-        hint: 'bring it here, name it with --key or --sign-with, or write fleet.yaml alone with --no-publish',
-        cause: error,
-      },
-    );
-  }
-}
-
-/** The id of the snapshot that the fleet runs: a name changes nothing about it. @throws BladerootError `NO_RELEASE` */
-async function currentSnapshot(stateDirectory: string): Promise<string> {
-  const release = await new ReleaseRepository(stateDirectory, await readPublicKey(stateDirectory)).current();
-  if (release !== undefined) return release.statement.snapshot.id;
-  throw new BladerootError('NO_RELEASE', 'there is no release whose snapshot the blade could get', {
-    hint: 'use --no-publish, then `bladeroot release publish`',
-  });
-}
-
-async function publish(
-  context: Context,
-  { key, fleet, ...options }: { key: SigningKey; fleet: Fleet; snapshot: string; message: string },
-): Promise<Published> {
-  const store = await openStore(context);
-  return await locked(context, store, 'shared', () => publishFrom(context, { store, key, fleet }, options));
 }

@@ -1,6 +1,6 @@
 /** What commands that write secrets have in common. */
 import { BladerootError } from '../../errors.ts';
-import { lockFolder } from '../../fleet/add-blade.ts';
+import { lockFolder } from '../../fleet/edit-folder.ts';
 import { listOverlays, loadFleet } from '../../fleet/load.ts';
 import { didYouMean, nameList } from '../../fleet/nearest.ts';
 import type { Fleet } from '../../fleet/schema.ts';
@@ -62,7 +62,7 @@ export async function putSecret(
       'NO_RECOVERY',
       'the fleet has no recovery recipient, so that nobody could give this secret to a new blade',
       {
-        hint: 'make an identity with `age-keygen -o FILE`, keep the file away from all machines, and write its recipient into fleet.yaml: secrets: { recovery: [age1…] }',
+        hint: '`bladeroot init --recovery FILE` makes one and writes its recipient into fleet.yaml; keep FILE away from all machines',
       },
     );
   }

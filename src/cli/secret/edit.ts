@@ -24,20 +24,29 @@ export function editSecretCommand(signal: AbortSignal): Command {
       const context = contextOf(self, signal);
       const { fleetDirectory, output } = context;
       const keys = (await requireIdentities(context, options)).map(({ secret }) => secret);
-      // Locked while the editor is open: what is written afterwards is what was read before, with the changes.
-      await changingSecrets(context, async (fleet) => {
-        const secret = await findSecret(fleetDirectory, overlay, path);
-        const before = await decryptWith(secret.ciphertext, keys, secret.file);
-        const after = await edited(before, posix.basename(secret.path));
-        if (after.equals(before)) {
-          output.result({ file: secret.file, changed: false }, `${secret.file} is as it was`);
-          return;
-        }
-        const readers = await putSecret(context, fleet, { overlay, path: secret.path, clear: after });
-        output.result({ file: secret.file, changed: true }, `${secret.file} ${describeReaders(readers)}`);
+      const secret = await findSecret(fleetDirectory, overlay, path);
+      const { file } = secret;
+      const before = await decryptWith(secret.ciphertext, keys, file);
+      const after = await edited(before, posix.basename(secret.path));
+      if (after.equals(before)) {
+        output.result({ file, changed: false }, `${file} is as it was`);
+        return;
+      }
+      const readers = await changingSecrets(context, async (fleet) => {
+        // Nobody had to wait for the folder while the editor was open.
+        const { ciphertext } = await findSecret(fleetDirectory, overlay, path);
+        if (!ciphertext.equals(secret.ciphertext)) throw changedMeanwhile(file);
+        return await putSecret(context, fleet, { overlay, path: secret.path, clear: after });
       });
+      output.result({ file, changed: true }, `${file} ${describeReaders(readers)}`);
     },
   );
+}
+
+function changedMeanwhile(file: string): BladerootError {
+  return new BladerootError('CHANGED_MEANWHILE', `${file} was changed by somebody else while you edited it`, {
+    hint: 'it is as the other one left it: edit it again',
+  });
 }
 
 /** @throws BladerootError `NO_MEMORY_FOLDER`, `EDITOR_FAILED` */

@@ -8,6 +8,7 @@ import { checkKey } from './key.ts';
 import { checkInterfaces } from './interface.ts';
 import { checkClock, checkRoom } from './machine.ts';
 import { checkPorts } from './ports.ts';
+import { checkRecovery } from './recovery.ts';
 import { checkRelease } from './release.ts';
 
 export interface DoctorOptions {
@@ -31,6 +32,7 @@ export async function examine(options: DoctorOptions): Promise<boolean> {
   const { findings, release } = await checkRelease(stateDirectory);
   findings.forEach(tell);
   tell(await checkKey(stateDirectory, release));
+  tell(await checkRecovery(stateDirectory));
   tell(await checkClock(Date.now(), release === undefined ? undefined : Date.parse(release.created)));
   tell(await checkUser(options.user));
   const wires =
