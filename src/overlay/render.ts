@@ -137,6 +137,14 @@ async function layServices(
   for (const [index, service] of start.entries()) await layWritten('start', service, index);
 }
 
+function rethrowFor(blade: ResolvedBlade, error: unknown): never {
+  if (!(error instanceof BladerootError)) throw error;
+  throw new BladerootError(error.code, `blade ${blade.name}: ${error.message}`, {
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    cause: error,
+  });
+}
+
 /** With file and line of the value that is at fault, and the blade for which it was seen. */
 async function rethrowAt(
   fleetDir: string,
