@@ -65,3 +65,22 @@ test(
     assert.match(await readlink(`/proc/${serving.pid}/exe`), /node/);
   },
 );
+
+test(
+  "systemd's own activation: the first request starts the root, and is answered on the socket that systemd opened",
+  { skip: needsRoot, timeout: 60_000 },
+  async (t) => {
+    const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
+    await wire.inClient('ip', 'address', 'add', '10.99.0.50/24', 'dev', WIRE.client);
+    const listen = `--listen=${WIRE.address}:8067`;
+    const starting = Serving.start(wire, state, { through: ['systemd-socket-activate', listen] });
+    t.after(async () => await (await starting).stop());
+    const url = `http://${WIRE.address}:8067/boot/${WIRE.blade}/vmlinuz`;
+    const patient = ['--retry', '20', '--retry-delay', '1', '--retry-connrefused'];
+    const kernel = await wire.inClient('curl', '-sSf', ...patient, url);
+    assert.equal(kernel.stdout, SERVED.kernel);
+    const serving = await starting;
+    assert.match(serving.stderr, /Listening on .*8067/);
+    assert.match(await readlink(`/proc/${serving.pid}/exe`), /node/);
+  },
+);

@@ -1,6 +1,6 @@
 /** A machine without a name and the person who gives it one: agent, root and command line, all but the wire between them. */
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, rm, stat, symlink } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { z } from 'zod';
@@ -153,6 +153,27 @@ test('without publishing, only fleet.yaml changes, and it stays whose and what i
   assert.equal((await stat(real)).mode & 0o777, 0o600);
   const { length } = JSON.parse(await succeeds(where, 'release', 'list', '--json'));
   assert.equal(length, 1);
+});
+
+test('the address is of the network that the machine was seen in, unless another is named', async (t) => {
+  const where = await released(t);
+  const networks = 'networks:\n  rack2: { subnet: 10.78.0.0/24 }\n';
+  await writeFile(join(where.fleet, 'fleet.yaml'), FLEET.replace('profiles:', `${networks}profiles:`));
+  const inRack2 = sampleMachine({ mac: '52:54:00:77:00:98' });
+  const database = openDatabase(where.state);
+  new MachineRepository(database).seen(inRack2, Date.now(), '10.78.0.201');
+  database.close();
+  heard(where, machine);
+  const addressOf = async (...args: string[]): Promise<string> =>
+    adopted.parse(JSON.parse(await succeeds(where, 'blade', 'adopt', ...args, '--no-publish', '--json')))
+      .address;
+  assert.equal(await addressOf(inRack2.mac, 'db01'), '10.78.0.11');
+  await fails(
+    where,
+    ['blade', 'adopt', MAC, 'db02', '--network', 'rack3', '--no-publish'],
+    /there is no network rack3; did you mean rack2\?; there are: main, rack2/,
+  );
+  assert.equal(await addressOf(MAC, 'db02', '--network', 'rack2'), '10.78.0.12');
 });
 
 test('what cannot be adopted is told in one line, and fleet.yaml stays as it was', async (t) => {

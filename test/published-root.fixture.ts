@@ -11,6 +11,7 @@ import { sampleElf, wholeImage, type Sample } from '../src/initrd/sample-image.t
 import { createKeys, readPublicKey } from '../src/release/keys.ts';
 import { ReleaseRepository } from '../src/release/repository.ts';
 import { answerBootRequest } from '../src/serve/boot-http.ts';
+import { DroppedPackets } from '../src/serve/dropped.ts';
 import { openDatabase } from '../src/state/database.ts';
 import { EventRepository } from '../src/state/events.ts';
 import { MachineRepository } from '../src/state/machines.ts';
@@ -62,9 +63,11 @@ export async function serveRoot(t: TestContext, where: Place) {
     url: '',
     current: () => current.get(),
     plan: () => ({ kind: 'agent' as const }),
+    bladeAt: () => undefined,
     onEvent: () => undefined,
   };
   const app = createApp({
+    dropped: new DroppedPackets(() => undefined),
     bus: new EventBus(events),
     events,
     machines: new MachineRepository(database),

@@ -15,7 +15,11 @@ const ANSWER_TIMEOUT_MS = 5000;
 /** Whoever has just plugged in a screen is told within this time, in milliseconds. */
 const SHOW_EVERY_MS = 30_000;
 
-const answerSchema = z.object({ release: z.number(), blade: z.string().optional() });
+const answerSchema = z.object({
+  release: z.number(),
+  blade: z.string().optional(),
+  refused: z.string().optional(),
+});
 
 export interface AwaitOptions {
   machine: Machine;
@@ -48,8 +52,10 @@ export async function awaitAdoption(options: AwaitOptions): Promise<FoundRelease
   for (let failures = 0; ;) {
     const root = roots[failures % roots.length] ?? unclaimed.root;
     try {
-      const { release: sequence, blade } = await sayHello(root, machine);
-      if (blade !== undefined || sequence !== read.sequence || root !== read.root) {
+      const { release: sequence, blade, refused } = await sayHello(root, machine);
+      const isNews = blade !== undefined || sequence !== read.sequence || root !== read.root;
+      // Of a machine that has another one's serial number, the release alone would say that it is that one.
+      if (refused === undefined && isNews) {
         const found = await claimed(root, publicKey, machine);
         if (found !== undefined) return found;
         read = { root, sequence };
@@ -57,7 +63,7 @@ export async function awaitAdoption(options: AwaitOptions): Promise<FoundRelease
       failures = 0;
       // Whoever answers is asked from here on.
       roots.sort((a, b) => Number(b === root) - Number(a === root));
-      show(`${root} knows of it`);
+      show(refused ?? `${root} knows of it`);
     } catch (error) {
       failures++;
       show(`${root} was asked in vain: ${describeError(error)}`);

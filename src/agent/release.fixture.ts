@@ -89,6 +89,7 @@ export async function serveRelease(t: TestContext, store: Store, release: Signed
         url: 'http://127.0.0.1',
         current: () => release,
         plan: () => ({ kind: 'agent' as const }),
+        bladeAt: () => undefined,
         onEvent: () => undefined,
       };
       answerBootRequest(request, response, options).then(

@@ -41,11 +41,38 @@ test('what is reported before the root is known is sent first, in order, in the 
   assert.deepEqual(said.slice(0, 2), ['the agent runs', 'asking']);
 });
 
-test('a root that refuses is told of on the console, and the next report is sent all the same', async (t) => {
+test('what the root does not take is sent again, in order, and the console hears of it once', async (t) => {
+  const received: string[] = [];
+  let requests = 0;
+  const server = createServer(async (request, response) => {
+    const report = reportSchema.parse(await json(request));
+    requests++;
+    if (requests <= 2) {
+      response.writeHead(500).end('full');
+      return;
+    }
+    received.push(report.type === 'blade.step' ? report.step : report.type);
+    response.writeHead(204).end();
+  });
+  const root = await listen(t, server);
+  const said: string[] = [];
+  const reporter = new Reporter('boot', (line) => said.push(line));
+  reporter.setTarget({ root, blade: 'web01' });
+  for (const step of ['agent', 'disk', 'configure'] as const) reporter.done(step);
+  await reporter.flush();
+  assert.deepEqual(received, ['agent', 'disk', 'configure']);
+  assert.equal(requests, 5);
+  assert.deepEqual(said, [
+    `the root did not take a report: ${root} answers 500: full`,
+    'the root takes reports again',
+  ]);
+});
+
+test('a report that the root calls wrong is told of and not sent again; the next one is sent', async (t) => {
   let requests = 0;
   const server = createServer((_request, response) => {
     requests++;
-    response.writeHead(requests === 1 ? 500 : 204).end('full');
+    response.writeHead(requests === 1 ? 400 : 204).end(requests === 1 ? 'no such step' : undefined);
   });
   const root = await listen(t, server);
   const said: string[] = [];
@@ -55,7 +82,22 @@ test('a root that refuses is told of on the console, and the next report is sent
   reporter.done('disk');
   await reporter.flush();
   assert.equal(requests, 2);
-  assert.deepEqual(said, [`the root did not take a report: ${root} answers 500: full`]);
+  assert.deepEqual(said, [`the root did not take a report: ${root} answers 400: no such step`]);
+});
+
+test('the last 200 reports are kept for a root that is not there, no more', async (t) => {
+  const { root, received } = await rootThatHears(t);
+  const said: string[] = [];
+  const reporter = new Reporter('boot', (line) => said.push(line));
+  for (let number = 1; number <= 250; number++) reporter.failed('release', `try ${number}`);
+  reporter.setTarget({ root, blade: 'web01' });
+  await reporter.flush();
+  const messages = received.map((report) => report.type === 'blade.step' && report.message);
+  assert.deepEqual(
+    messages,
+    Array.from({ length: 200 }, (_, index) => `try ${index + 51}`),
+  );
+  assert.equal(said.at(-1), '50 reports did not reach the root');
 });
 
 test('a root that takes requests and never answers holds nothing up, and progress does not queue up', async (t) => {
@@ -75,6 +117,7 @@ test('a root that takes requests and never answers holds nothing up, and progres
   await reporter.flush();
   assert.ok(performance.now() - begun < 8000, 'the end waits a little, not 3 s for each report');
   assert.ok(requests <= 3);
+  assert.equal(said.at(-1), '21 reports did not reach the root');
   assert.ok(said.includes('fetch: 100 %, 0.0 of 0.0 MB, 0.0 MB/s'), 'the console hears it all the same');
 });
 

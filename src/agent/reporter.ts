@@ -1,8 +1,7 @@
 /** What the agent tells: on the console for whoever stands before the machine, and to the root. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { sendReport } from '../blade/report.ts';
-import { describeError } from '../errors.ts';
-import type { BootStep, Report } from '../events/catalogue.ts';
+import type { BootStep } from '../events/catalogue.ts';
+import { Outbox } from './outbox.ts';
 
 /** At most so often is progress told, in milliseconds. */
 const PROGRESS_EVERY_MS = 500;
@@ -17,22 +16,23 @@ export interface ReportTarget {
 export class Reporter {
   readonly #print: (line: string) => void;
   readonly #boot: string;
+  readonly #outbox: Outbox;
   #target: ReportTarget | undefined;
-  #unsent: (() => Report)[] = [];
-  #sending: Promise<void> = Promise.resolve();
-  #waiting = 0;
-  #closed = false;
   #lastProgress = 0;
 
   constructor(boot: string, print: (line: string) => void) {
     this.#boot = boot;
     this.#print = print;
+    this.#outbox = new Outbox({
+      send: async (report) => await sendReport(this.#target?.root ?? '', report),
+      say: print,
+    });
   }
 
   /** From here on reports are sent; those made before are sent first. */
   setTarget(target: ReportTarget): void {
     this.#target = target;
-    for (const report of this.#unsent.splice(0)) this.#send(report);
+    this.#outbox.open();
   }
 
   /** For the console alone. */
@@ -55,7 +55,7 @@ export class Reporter {
       `${step}: ${percent} %, ${megabytes(done)} of ${megabytes(total)} MB, ${megabytes(rate)} MB/s`,
     );
     // The next one says more: progress does not queue up before a root that is slow or dead.
-    if (this.#waiting === 0) this.#report(step, { state: 'progress', done, total });
+    if (this.#outbox.isEmpty) this.#report(step, { state: 'progress', done, total });
   }
 
   done(step: BootStep, message?: string): void {
@@ -68,13 +68,9 @@ export class Reporter {
     this.#report(step, { state: 'failed', message: message.slice(0, 2000) });
   }
 
-  /** Waits until what has been reported is sent, or was tried; not for long, and what is then unsent is dropped. */
+  /** Waits until the root has taken what was reported; not for long, and what is then left is dropped. */
   async flush(): Promise<void> {
-    const deadline = new AbortController();
-    const late = sleep(FLUSH_WITHIN_MS, undefined, { signal: deadline.signal }).catch(() => undefined);
-    await Promise.race([this.#sending, late]);
-    deadline.abort();
-    this.#closed = true;
+    await this.#outbox.close(FLUSH_WITHIN_MS);
   }
 
   #report(
@@ -86,33 +82,13 @@ export class Reporter {
       total?: number;
     },
   ): void {
-    const make = (): Report => ({
+    this.#outbox.put(() => ({
       type: 'blade.step',
       blade: this.#target?.blade ?? '',
       boot: this.#boot,
       step,
       ...rest,
-    });
-    if (this.#target === undefined) this.#unsent.push(make);
-    else this.#send(make);
-  }
-
-  #send(make: () => Report): void {
-    const target = this.#target;
-    if (target === undefined) return;
-    const before = this.#sending;
-    this.#waiting++;
-    this.#sending = (async () => {
-      await before;
-      try {
-        if (this.#closed) return;
-        await sendReport(target.root, make());
-      } catch (error) {
-        this.#print(`the root did not take a report: ${describeError(error)}`);
-      } finally {
-        this.#waiting--;
-      }
-    })();
+    }));
   }
 }
 

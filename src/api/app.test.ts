@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
 import { EventBus, type EventListener } from '../events/bus.ts';
@@ -6,6 +8,7 @@ import type { BladerootEvent } from '../events/catalogue.ts';
 import { folderOf } from '../fleet/test-folder.ts';
 import { sampleStatement } from '../release/release.fixture.ts';
 import { curl } from '../serve/http-server.fixture.ts';
+import { DroppedPackets } from '../serve/dropped.ts';
 import { openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { MachineRepository } from '../state/machines.ts';
@@ -37,6 +40,7 @@ async function startApi(t: TestContext) {
   const bus = new WatchedBus(events, () => 1234);
   const errors: unknown[] = [];
   const app = createApp({
+    dropped: new DroppedPackets(() => undefined),
     bus,
     events,
     machines: new MachineRepository(database),
@@ -185,4 +189,25 @@ test('a root that stops does not wait for its followers', async (t) => {
   await app.close();
   await assert.rejects(response.text());
   assert.equal(bus.listening, 0);
+});
+
+test('HTTP-23: whoever sends headers byte by byte is broken off within 20 s, and others are answered meanwhile', async (t) => {
+  const { url } = await startApi(t);
+  const slow = connect(Number(new URL(url).port), '127.0.0.1');
+  t.after(() => slow.destroy());
+  await once(slow, 'connect');
+  const begun = performance.now();
+  slow.write('GET /api/v1/status HTTP/1.1\r\nHost: root\r\nX-Slow: ');
+  const dripping = setInterval(() => slow.write('a'), 500);
+  t.after(() => clearInterval(dripping));
+  const closed = once(slow, 'close');
+  let said = '';
+  slow.on('data', (text: Buffer) => (said += text.toString()));
+  // The connection may be reset under a byte that comes too late.
+  slow.on('error', () => clearInterval(dripping));
+  assert.equal((await curl(`${url}/api/v1/status`)).status, 200);
+  await closed;
+  const seconds = (performance.now() - begun) / 1000;
+  assert.ok(seconds > 5 && seconds < 20, `${seconds} s`);
+  assert.match(said, /^(HTTP\/1\.1 408 |$)/);
 });

@@ -2,11 +2,15 @@ import fastify, { type FastifyInstance } from 'fastify';
 import { ZodError, prettifyError } from 'zod';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
+import type { Socket } from 'node:net';
 import { errorCode } from '../errors.ts';
 import type { EventBus } from '../events/bus.ts';
+import { bladeIndex } from '../release/blade-index.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
 import type { EventRepository } from '../state/events.ts';
 import type { MachineRepository } from '../state/machines.ts';
+import type { DroppedPackets } from '../serve/dropped.ts';
+import { droppedRoutes } from './dropped.ts';
 import { eventRoutes } from './events.ts';
 import { machineRoutes } from './machines.ts';
 import { reportRoutes } from './reports.ts';
@@ -17,6 +21,7 @@ export interface ApiOptions {
   events: EventRepository;
   machines: MachineRepository;
   current(): ReleaseStatement;
+  dropped: DroppedPackets;
   /** Asked before the API: what is a boot's is answered there, without a framework in between. */
   answerFirst(request: IncomingMessage, response: ServerResponse): Promise<boolean>;
   onError(error: unknown, request: string): void;
@@ -43,9 +48,10 @@ export function createApp(options: ApiOptions): FastifyInstance {
     return await reply.code(404).send({ code: 'NOT_FOUND', message });
   });
   eventRoutes(app, options.bus, options.events);
-  reportRoutes(app, options.bus, (name) => options.current().blades.some((blade) => blade.name === name));
+  reportRoutes(app, options.bus, (name) => bladeIndex(options.current()).byName.has(name));
   machineRoutes(app, options.bus, options.machines, options.current);
   statusRoutes(app, options.current);
+  droppedRoutes(app, options.dropped);
   return app;
 }
 
@@ -61,6 +67,11 @@ function httpServer(listener: RequestListener, options: ApiOptions): Server {
     }
   };
   const server = createServer(LIMITS, (request, response) => void answer(request, response));
+  // Fastify answers it.
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const isMalformed = error.code?.startsWith('HPE_') === true;
+    if (isMalformed) options.dropped.add('http', socket.remoteAddress ?? 'unknown', error.message);
+  });
   server.maxConnections = MAX_CONNECTIONS;
   return server;
 }

@@ -5,6 +5,7 @@ import { sampleMachine } from '../fleet/machine.fixture.ts';
 import { folderOf } from '../fleet/test-folder.ts';
 import { sampleStatement } from '../release/release.fixture.ts';
 import { curl } from '../serve/http-server.fixture.ts';
+import { DroppedPackets } from '../serve/dropped.ts';
 import { openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { MachineRepository } from '../state/machines.ts';
@@ -16,6 +17,7 @@ async function startApi(t: TestContext) {
   const machines = new MachineRepository(database);
   const root = { release: sampleStatement({ sequence: 3 }) };
   const app = createApp({
+    dropped: new DroppedPackets(() => undefined),
     bus: new EventBus(events, () => 1234),
     events,
     machines,
@@ -86,6 +88,47 @@ test('a rule by serial number names a machine at its first hello', async (t) => 
   assert.deepEqual(await hello(machine), { release: 4, blade: 'db01' });
   assert.deepEqual(told(), [['machine.adopted', 'db01']]);
   assert.equal(machines.get(machine.mac)?.blade, 'db01');
+});
+
+test('of two machines with one serial number the first is the blade; the second is told why it is not, once', async (t) => {
+  const { root, hello, told, machines } = await startApi(t);
+  const [blade] = root.release.blades;
+  assert.ok(blade);
+  const { mac: _mac, ...rest } = blade;
+  root.release = sampleStatement({ sequence: 4, blades: [{ ...rest, name: 'db01', serial: 'SN7' }] });
+  await hello(machine);
+  const [nic] = machine.nics;
+  const twin = { ...machine, mac: '52:54:00:77:00:aa', nics: [{ ...nic, mac: '52:54:00:77:00:aa' }] };
+  const why = `it has the serial number of db01, which the machine ${machine.mac} is already: write mac: for db01 into fleet.yaml, or adopt this one under a name of its own`;
+  for (let times = 0; times < 2; times++) assert.deepEqual(await hello(twin), { release: 4, refused: why });
+  assert.deepEqual(told(), [
+    ['machine.adopted', 'db01'],
+    ['machine.refused', 'db01'],
+  ]);
+  assert.equal(machines.holder('db01')?.machine.mac, machine.mac);
+  assert.deepEqual(
+    machines.pending().map((known) => known.machine.mac),
+    [twin.mac],
+  );
+  assert.deepEqual(await hello(machine), { release: 4, blade: 'db01' }, 'the first goes on being it');
+
+  root.release = sampleStatement({ sequence: 5, blades: [{ ...rest, name: 'db01', mac: twin.mac }] });
+  assert.deepEqual(await hello(twin), { release: 5, blade: 'db01' }, 'fleet.yaml says which one is meant');
+});
+
+test('a machine that boots by another of its cards is the same one, and where it was seen is kept', async (t) => {
+  const { root, hello, machines } = await startApi(t);
+  const [blade] = root.release.blades;
+  assert.ok(blade);
+  const { mac: _mac, ...rest } = blade;
+  root.release = sampleStatement({ sequence: 4, blades: [{ ...rest, name: 'db01', serial: 'SN7' }] });
+  const [nic] = machine.nics;
+  assert.ok(nic);
+  const second = { ...nic, name: 'eth1', mac: '52:54:00:77:00:ab' };
+  await hello({ ...machine, nics: [nic, second] });
+  const other = { ...machine, mac: second.mac, nics: [nic, second] };
+  assert.deepEqual(await hello(other), { release: 4, blade: 'db01' });
+  assert.equal(machines.holder('db01')?.address, '127.0.0.1');
 });
 
 test('a wrong hello is 400 and says which field is wrong, and nothing of it is kept', async (t) => {

@@ -15,6 +15,8 @@ export const helloAnswerSchema = z.object({
   release: z.number().int().positive(),
   /** The blade that it is, once somebody has named it. */
   blade: z.string().optional(),
+  /** Why it is not the blade whose serial number or GUID it has. */
+  refused: z.string().optional(),
 });
 
 const querySchema = z.object({ pending: z.stringbool().default(false) });
@@ -35,13 +37,41 @@ export function machineRoutes(
   app.post('/api/v1/machines', { bodyLimit: BODY_LIMIT }, (request): z.infer<typeof helloAnswerSchema> => {
     const machine = machineSchema.parse(request.body);
     const { sequence, blades } = current();
-    const blade = identifyBlade(blades, identityOf(machine));
+    const named = identifyBlade(blades, identityOf(machine));
+    const refused = named === undefined ? undefined : whyRefused(machine, named, machines.holder(named.name));
+    const blade = refused === undefined ? named : undefined;
     const before = machines.get(machine.mac);
-    const isNew = machines.seen(machine, Date.now());
+    const isNew = machines.seen(machine, Date.now(), request.ip);
     if (blade?.name !== before?.blade) machines.bind(machine.mac, blade?.name);
+    if (named !== undefined && refused !== undefined) {
+      const { mac } = machine;
+      if (isNew || before?.blade !== undefined)
+        bus.emit({ type: 'machine.refused', mac, blade: named.name, message: refused });
+      return { release: sequence, refused };
+    }
     for (const event of eventsOf(machine, { blade, before, isNew })) bus.emit(event);
     return { release: sequence, ...(blade === undefined ? {} : { blade: blade.name }) };
   });
+}
+
+/**
+ * Makers give several machines one serial number, or one GUID. The first that says hello is the blade; a machine that has
+ * a card in common with it is the same one. Undefined: it is not refused.
+ */
+function whyRefused(
+  machine: Machine,
+  blade: ReleaseBlade,
+  holder: KnownMachine | undefined,
+): string | undefined {
+  if (holder === undefined || blade.mac !== undefined) return undefined;
+  // Somebody has accepted this very machine.
+  if (blade.recipient !== undefined && blade.recipient === machine.recipient) return undefined;
+  const its = identityOf(holder.machine);
+  const isSame = identityOf(machine).macs.some((mac) => its.macs.includes(mac));
+  // fleet.yaml may mean another machine by that name meanwhile.
+  if (isSame || identifyBlade([blade], its) === undefined) return undefined;
+  const what = blade.serial !== undefined && blade.serial === machine.serial ? 'serial number' : 'GUID';
+  return `it has the ${what} of ${blade.name}, which the machine ${holder.machine.mac} is already: write mac: for ${blade.name} into fleet.yaml, or adopt this one under a name of its own`;
 }
 
 interface Hello {

@@ -8,8 +8,7 @@ export interface UnknownFacts {
   /** The root's base URL, without a slash at its end. */
   root: string;
   release: number;
-  /** The kernel arguments of all blades. */
-  kernelArgs: readonly (readonly string[])[];
+  kernelArgs: readonly string[];
 }
 
 /** Loads kernel and initrd of the current release. */
@@ -21,7 +20,7 @@ export function unknownScript({ root, release, kernelArgs }: UnknownFacts): stri
     release,
     kernelUrl: `${root}/boot/${UNKNOWN}/vmlinuz`,
     initrdUrl: `${root}/boot/${UNKNOWN}/initrd`,
-    kernelArgs: sharedArgs(kernelArgs),
+    kernelArgs: [...kernelArgs],
     menu: NO_MENU,
   };
   return ipxeScript({ kind: 'agent' }, facts);

@@ -6,6 +6,7 @@ import type { ReleaseRepository, SignedRelease } from '../release/repository.ts'
 export class CurrentRelease {
   readonly #releases: ReleaseRepository;
   readonly #onError: (error: unknown) => void;
+  #onNew: () => void = () => undefined;
   #current: SignedRelease | undefined;
   #watcher: FSWatcher | undefined;
   #reading: Promise<void> = Promise.resolve();
@@ -27,6 +28,11 @@ export class CurrentRelease {
     this.#watcher = watch(this.#releases.directory, () => this.#readAgain());
     // What came between the first look and the watch.
     await this.#read();
+  }
+
+  /** Calls back whenever there is another release than before. */
+  onNew(listener: () => void): void {
+    this.#onNew = listener;
   }
 
   async stop(): Promise<void> {
@@ -53,8 +59,10 @@ export class CurrentRelease {
   async #read(): Promise<void> {
     try {
       const newest = await this.#releases.current();
-      if (newest !== undefined && newest.statement.sequence >= this.get().statement.sequence)
-        this.#current = newest;
+      if (newest === undefined || newest.statement.sequence < this.get().statement.sequence) return;
+      const isNew = newest.statement.sequence > this.get().statement.sequence;
+      this.#current = newest;
+      if (isNew) this.#onNew();
     } catch (error) {
       this.#onError(error);
     }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { bladeIndex } from '../release/blade-index.ts';
 import { sampleStatement } from '../release/release.fixture.ts';
 import type { ReleaseNetwork } from '../release/statement.ts';
 import type { DhcpDecision, DhcpOffer, DhcpQuestion } from '../serve/dhcp-answer.ts';
@@ -50,12 +51,14 @@ class FewLeases implements PoolLeases {
 }
 
 function factsOf(networks: ReleaseNetwork[] = [MAIN], changes: Partial<WireFacts> = {}): WireFacts {
-  const fleet = fleetNetworks(sampleStatement({ networks }));
+  const release = sampleStatement({ networks });
+  const fleet = fleetNetworks(release);
+  const { byMac } = bladeIndex(release);
   return {
     addresses: ['10.77.0.1'],
     allAddresses: ['10.77.0.1', '10.78.0.5'],
     fleet,
-    bladeOf: (mac) => fleet.blades.get(mac),
+    bladeOf: (mac) => byMac.get(mac),
     leases: new FewLeases('10.77.0.200'),
     urlAt: (address) => `http://${address}:8067`,
     ...changes,
@@ -115,7 +118,8 @@ test('firmware for which there is no loader gets an address and no boot file', (
 
 test('a release from before there were several networks serves its blades, and no one else', () => {
   const fleet = fleetNetworks(sampleStatement());
-  const facts = factsOf([], { fleet, bladeOf: (mac) => fleet.blades.get(mac) });
+  const { byMac } = bladeIndex(sampleStatement());
+  const facts = factsOf([], { fleet, bladeOf: (mac) => byMac.get(mac) });
   assert.equal(offered(decideDhcp(question(), facts)).address, '10.77.0.11');
   assert.equal(decideDhcp(question({ mac: STRANGER }), facts), undefined);
 });

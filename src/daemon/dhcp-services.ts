@@ -7,7 +7,6 @@ import { fleetNetworks } from './fleet-networks.ts';
 import type { ServeInterface } from './interface.ts';
 
 export interface DhcpServicesOptions {
-  interfaces: ServeInterface[];
   /** The release that is current when a packet comes. */
   release(): ReleaseStatement;
   bladeOf(mac: string): ReleaseBlade | undefined;
@@ -15,56 +14,67 @@ export interface DhcpServicesOptions {
   /** The root's base URL at one of its addresses. */
   urlAt(address: string): string;
   onEvent(event: BladerootEvent): void;
+  /** What was no DHCP packet. */
+  onMalformed(from: string, reason: string): void;
   /** What failed, and what it was about. */
   onError(reason: string, doing: string): void;
 }
 
-/**
- * Starts them; where all networks of an interface have mode off, there is none. Returns what stops them.
- * @throws BladerootError as `DhcpServer.start` does; nothing is left running then
- */
-export async function startDhcp(options: DhcpServicesOptions): Promise<() => Promise<void>> {
-  const running: DhcpServer[] = [];
-  const stop = async (): Promise<void> => {
-    for (const server of running.splice(0).reverse()) await server.stop();
-  };
-  try {
-    for (const one of options.interfaces) {
-      if (one.networks.every(({ mode }) => mode === 'off')) continue;
-      const server = dhcpServer(one, options);
-      await server.start();
-      running.push(server);
-    }
-    return stop;
-  } catch (error) {
-    await stop();
-    throw error;
-  }
-}
+export class DhcpServices {
+  readonly #options: DhcpServicesOptions;
+  /** The addresses by which each interface is served. */
+  readonly #addresses = new Map<string, ServeInterface['addresses']>();
+  readonly #servers = new Map<string, DhcpServer>();
 
-function dhcpServer({ name, addresses }: ServeInterface, options: DhcpServicesOptions): DhcpServer {
-  const { leases, bladeOf, urlAt, onEvent, onError } = options;
-  const allAddresses = options.interfaces.flatMap((each) => each.addresses);
-  const facts = (): WireFacts => ({
-    addresses,
-    allAddresses,
-    fleet: fleetNetworks(options.release()),
-    bladeOf,
-    leases,
-    urlAt,
-  });
-  const [address, ...otherAddresses] = addresses;
-  return new DhcpServer({
-    interface: name,
-    address,
-    otherAddresses,
-    policy: (question) => decideDhcp(question, facts()),
-    leases,
-    onEvent: (event) => {
-      if (event.type === 'dhcp.other-server' && !shouldBeAlone(event.question, facts())) return;
-      const told = dhcpEvent(event, bladeOf);
-      if (told !== undefined) onEvent(told);
-      else if ('reason' in event) onError(event.reason, event.type);
-    },
-  });
+  constructor(options: DhcpServicesOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Answers on an interface from here on, by all of its addresses; where all of its networks have mode off, nobody answers.
+   * @throws BladerootError as `DhcpServer.start` does; nothing has changed then
+   */
+  async serve({ name, addresses, networks }: ServeInterface): Promise<void> {
+    const running = this.#servers.get(name);
+    if (running === undefined && networks.some(({ mode }) => mode !== 'off')) {
+      const server = this.#server(name, addresses);
+      await server.start();
+      this.#servers.set(name, server);
+    }
+    this.#addresses.set(name, addresses);
+    running?.speakBy(addresses);
+  }
+
+  async stop(): Promise<void> {
+    for (const server of [...this.#servers.values()].reverse()) await server.stop();
+    this.#servers.clear();
+  }
+
+  #server(name: string, addresses: ServeInterface['addresses']): DhcpServer {
+    const { leases, bladeOf, urlAt, onEvent, onMalformed, onError } = this.#options;
+    const facts = (): WireFacts => ({
+      addresses: this.#addresses.get(name) ?? addresses,
+      allAddresses: [...this.#addresses.values()].flat(),
+      fleet: fleetNetworks(this.#options.release()),
+      bladeOf,
+      leases,
+      urlAt,
+    });
+    return new DhcpServer({
+      interface: name,
+      addresses,
+      policy: (question) => decideDhcp(question, facts()),
+      leases,
+      onEvent: (event) => {
+        if (event.type === 'dhcp.malformed') {
+          onMalformed(event.from, event.reason);
+          return;
+        }
+        if (event.type === 'dhcp.other-server' && !shouldBeAlone(event.question, facts())) return;
+        const told = dhcpEvent(event, bladeOf);
+        if (told !== undefined) onEvent(told);
+        else if ('reason' in event) onError(event.reason, event.type);
+      },
+    });
+  }
 }

@@ -1,11 +1,6 @@
-/** A release's networks and blades, looked up once for all packets of a storm. */
+/** A release's networks and the addresses in them, looked up once for all packets of a storm. */
 import { inSubnet, parseSubnet, type Subnet } from '../net/ipv4.ts';
-import {
-  releaseNetworks,
-  type ReleaseBlade,
-  type ReleaseNetwork,
-  type ReleaseStatement,
-} from '../release/statement.ts';
+import { releaseNetworks, type ReleaseNetwork, type ReleaseStatement } from '../release/statement.ts';
 
 export interface FleetNetwork extends ReleaseNetwork {
   range: Subnet;
@@ -13,8 +8,6 @@ export interface FleetNetwork extends ReleaseNetwork {
 
 export interface FleetNetworks {
   networks: FleetNetwork[];
-  /** Those that fleet.yaml names by their MAC. */
-  blades: Map<string, ReleaseBlade>;
   /** Addresses that no pool lends: those of blades, routers and name servers. */
   reserved: Set<string>;
 }
@@ -27,9 +20,6 @@ export function fleetNetworks(release: ReleaseStatement): FleetNetworks {
     const networks = releaseNetworks(release);
     found = {
       networks: networks.map((network) => ({ ...network, range: parseSubnet(network.subnet) })),
-      blades: new Map(
-        release.blades.flatMap((blade) => (blade.mac === undefined ? [] : [[blade.mac, blade]])),
-      ),
       reserved: new Set([
         ...release.blades.map(({ address }) => address),
         ...networks.flatMap(({ gateway, dns }) => (gateway === undefined ? dns : [gateway, ...dns])),

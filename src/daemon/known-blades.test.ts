@@ -36,3 +36,14 @@ test('a blade is known by its MAC, or by that of the machine that has said hello
   release = sampleStatement();
   assert.equal(blades.of(MAC), undefined);
 });
+
+test('a blade is known by its own address, or by the card at one that another DHCP server has lent it', async (t) => {
+  const database = openDatabase(await folderOf(t, {}));
+  t.after(() => database.close());
+  const blades = new KnownBlades(() => sampleStatement(), new MachineRepository(database));
+  const [web01, mail01] = sampleStatement().blades;
+  const macAt = (address: string): string | undefined => (address === '10.9.9.9' ? mail01?.mac : undefined);
+  assert.equal(blades.at(web01?.address ?? '', () => mail01?.mac)?.name, 'web01');
+  assert.equal(blades.at('10.9.9.9', macAt)?.name, 'mail01');
+  assert.equal(blades.at('10.9.9.8', macAt), undefined);
+});

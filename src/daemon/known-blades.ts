@@ -1,7 +1,7 @@
 /** Which blade a MAC address belongs to. */
+import { bladeIndex } from '../release/blade-index.ts';
 import type { ReleaseBlade, ReleaseStatement } from '../release/statement.ts';
 import type { MachineRepository } from '../state/machines.ts';
-import { fleetNetworks } from './fleet-networks.ts';
 
 /**
  * A blade is known by the MAC that fleet.yaml gives it; one that fleet.yaml names by serial number or GUID, by the MAC of
@@ -16,13 +16,24 @@ export class KnownBlades {
     this.#machines = machines;
   }
 
+  /**
+   * The one that speaks from an IPv4 address: its own, or one that another DHCP server has lent it.
+   * @param macAt which card is there, where that can be seen
+   */
+  at(address: string, macAt: (address: string) => string | undefined): ReleaseBlade | undefined {
+    const own = bladeIndex(this.#release()).byAddress.get(address);
+    if (own !== undefined) return own;
+    const mac = macAt(address);
+    return mac === undefined ? undefined : this.of(mac);
+  }
+
   of(mac: string): ReleaseBlade | undefined {
     const release = this.#release();
-    const { blades } = fleetNetworks(release);
+    const { byMac, byName } = bladeIndex(release);
     // Where all have a MAC, a storm of strangers costs the database nothing.
-    if (blades.has(mac) || blades.size === release.blades.length) return blades.get(mac);
+    if (byMac.has(mac) || byMac.size === release.blades.length) return byMac.get(mac);
     const known = this.#machines.get(mac);
-    const named = release.blades.find(({ name }) => name === known?.blade);
+    const named = byName.get(known?.blade ?? '');
     if (known === undefined || named === undefined || named.mac !== undefined) return undefined;
     // fleet.yaml may mean another machine by that name meanwhile.
     const { serial, guid } = known.machine;

@@ -12,6 +12,8 @@ import type { ReleaseStatement } from '../release/statement.ts';
 import { inheritedSocket } from '../serve/activation.ts';
 import { bindError } from '../serve/bind-error.ts';
 import { answerBootRequest, type BootHttpOptions } from '../serve/boot-http.ts';
+import { neighbourMac } from '../serve/neighbour.ts';
+import { DroppedPackets } from '../serve/dropped.ts';
 import { servedFiles, type TftpFiles } from '../serve/tftp-files.ts';
 import { TftpServer, type TftpEvent } from '../serve/tftp.ts';
 import { DATABASE, openDatabase } from '../state/database.ts';
@@ -20,9 +22,10 @@ import { MachineRepository } from '../state/machines.ts';
 import { LeaseRepository } from '../state/leases.ts';
 import { blobPath } from '../store/layout.ts';
 import { CurrentRelease } from './current-release.ts';
-import { startDhcp } from './dhcp-services.ts';
+import { DhcpServices } from './dhcp-services.ts';
 import { chooseInterfaces } from './interface.ts';
 import { KnownBlades } from './known-blades.ts';
+import { notServed, ServedInterfaces } from './served-interfaces.ts';
 import { becomeUser, checkReadable, giveDatabase, userToBecome } from './privileges.ts';
 
 /** Where every root answers HTTP: not 80, which belongs to what the blade is for. */
@@ -65,7 +68,6 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     await current.start();
     stops.push(() => current.stop());
     const interfaces = chooseInterfaces(options.interfaces ?? [], current.get().statement);
-    const allAddresses = interfaces.flatMap(({ addresses }) => addresses);
 
     const database = openDatabase(stateDirectory);
     stops.push(() => database.close());
@@ -81,16 +83,17 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     const storeDirectory = join(stateDirectory, 'store');
     const release = (): ReleaseStatement => current.get().statement;
     const emit = (event: BladerootEvent): void => bus.emitSoon(event);
+    const dropped = new DroppedPackets(options.onError);
     const known = new KnownBlades(release, machines);
     const loaders = loadersOf(release, storeDirectory);
-    const bladeAt = (at: string): string =>
-      release().blades.find((blade) => blade.address === at)?.name ?? at;
-    for (const address of allAddresses) {
+    const bladeAt = (at: string): string | undefined => known.at(at, neighbourMac)?.name;
+    const listenAt = async (address: string): Promise<() => Promise<void>> => {
       const boot: BootHttpOptions = {
         storeDirectory,
         url: urlAt(address),
         current: () => current.get(),
         plan: (blade) => planBoot(release(), events.lastUp(blade.name)),
+        bladeAt,
         onEvent: emit,
       };
       const app = createApp({
@@ -98,46 +101,70 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         events,
         machines,
         current: release,
+        dropped,
         answerFirst: (request, response) => answerBootRequest(request, response, boot),
         onError: options.onError,
       });
-      await listenHttp(app, address);
-      stops.push(() => app.close());
-
       const tftp = new TftpServer({
         address,
         files: loaders,
         onEvent: (event) => {
+          if (event.type === 'tftp.malformed') dropped.add('tftp', event.client, event.reason);
           const told = tftpEvent(event, bladeAt);
           if (told !== undefined) emit(told);
         },
       });
       await tftp.start();
-      stops.push(() => tftp.stop());
-    }
-    stops.push(
-      await startDhcp({
-        interfaces,
-        release,
-        bladeOf: (mac) => known.of(mac),
-        leases,
-        urlAt,
-        onEvent: emit,
-        onError: options.onError,
-      }),
-    );
+      const end = async (): Promise<void> => {
+        await app.close();
+        await tftp.stop();
+      };
+      await listenHttp(app, address).catch(async (error: unknown) => {
+        await end();
+        throw error;
+      });
+      return end;
+    };
+    const dhcp = new DhcpServices({
+      release,
+      bladeOf: (mac) => known.of(mac),
+      leases,
+      urlAt,
+      onEvent: emit,
+      onMalformed: (from, reason) => dropped.add('dhcp', from, reason),
+      onError: options.onError,
+    });
+    const served = new ServedInterfaces({ listenAt, dhcp });
+    stops.push(() => served.stop());
+    for (const one of interfaces) await served.serve(one);
 
     if (user !== undefined) {
       await giveDatabase(join(stateDirectory, DATABASE), user);
       becomeUser(user);
       const { kernel, sequence } = release();
-      const served = [
+      const files = [
         join(releases.directory, `${sequence}.json`),
         join(storeDirectory, blobPath(kernel.digest)),
       ];
-      await checkReadable(served, user.name);
+      await checkReadable(files, user.name);
     }
-    const url = urlAt(allAddresses[0] ?? '');
+    /** A release may have networks that the ones before had not. */
+    const takeUp = async (): Promise<void> => {
+      const wanted = chooseInterfaces(options.interfaces ?? [], release());
+      for (const one of wanted.filter((each) => !served.has([each]))) {
+        await served.serve(one).catch((error: unknown) => {
+          emit({ type: 'root.not-serving', message: notServed(release().sequence, one, error) });
+        });
+      }
+    };
+    let takingUp = Promise.resolve();
+    current.onNew(() => {
+      takingUp = takingUp
+        .then(takeUp)
+        .catch((error: unknown) => options.onError(error, `taking up release ${release().sequence}`));
+    });
+    stops.push(() => takingUp);
+    const url = urlAt(interfaces[0]?.addresses[0] ?? '');
     emit({ type: 'root.started', url, release: release().sequence });
     return { url, interfaces: interfaces.map(({ name }) => name), release: release().sequence, stop };
   } catch (error) {
@@ -146,11 +173,19 @@ export async function startRoot(options: RootOptions): Promise<Root> {
   }
 }
 
+/** Connections that the kernel keeps until Node takes them: a rack that is switched on together (net.core.somaxconn). */
+const BACKLOG = 4096;
+
 /** Node listens at the descriptor where systemd has opened one. */
 async function listenHttp(app: FastifyInstance, address: string): Promise<void> {
   const inherited = inheritedSocket('tcp', HTTP_PORT, address);
   try {
-    await app.listen({ host: address, port: HTTP_PORT, ...(inherited && { fd: inherited.fd }) });
+    await app.listen({
+      host: address,
+      port: HTTP_PORT,
+      backlog: BACKLOG,
+      ...(inherited && { fd: inherited.fd }),
+    });
   } catch (error) {
     const at = {
       service: 'HTTP',
@@ -163,15 +198,19 @@ async function listenHttp(app: FastifyInstance, address: string): Promise<void> 
 }
 
 /** What the TFTP server tells, as an event of the fleet; undefined for what is no step of a boot. */
-function tftpEvent(event: TftpEvent, bladeAt: (address: string) => string): BladerootEvent | undefined {
+function tftpEvent(
+  event: TftpEvent,
+  bladeAt: (address: string) => string | undefined,
+): BladerootEvent | undefined {
+  const nameOf = (address: string): string => bladeAt(address) ?? address;
   if (event.type === 'tftp.done')
-    return { type: 'boot.loader', blade: bladeAt(event.client), message: event.file };
+    return { type: 'boot.loader', blade: nameOf(event.client), message: event.file };
   if (event.type !== 'tftp.missing' && event.type !== 'tftp.failed') return undefined;
   if (event.client === undefined) return undefined;
   const why = event.type === 'tftp.missing' ? 'there is no such file' : event.reason;
   return {
     type: 'boot.failed',
-    blade: bladeAt(event.client),
+    blade: nameOf(event.client),
     message: `${event.file ?? 'a file'}: ${why}`,
   };
 }

@@ -85,11 +85,12 @@ const servedSchema = z.strictObject({
 /**
  * A machine that is no blade yet, and one that has become one; `message` says what machine it is. One that is a blade by
  * its MAC, serial number or GUID, and whose identity nobody has accepted, or is not the accepted one: it gets no secrets.
+ * One that is refused has the serial number or GUID of a blade that another machine is already.
  */
 const machineSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('machine.pending'), mac: z.string(), message: z.string() }),
   z.strictObject({
-    type: z.literal('machine.adopted'),
+    type: z.enum(['machine.adopted', 'machine.refused']),
     mac: z.string(),
     blade: z.string(),
     message: z.string(),
@@ -104,11 +105,11 @@ const machineSchema = z.discriminatedUnion('type', [
   }),
 ]);
 
-const rootSchema = z.strictObject({
-  type: z.literal('root.started'),
-  url: z.string(),
-  release: z.number().int(),
-});
+const rootSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('root.started'), url: z.string(), release: z.number().int() }),
+  /** A later release has a network that this root cannot serve as it runs; the message says what to do. */
+  z.strictObject({ type: z.literal('root.not-serving'), message: z.string() }),
+]);
 
 export const eventSchema = z.discriminatedUnion('type', [
   stepReportSchema,

@@ -71,6 +71,7 @@ export async function publishRelease(request: PublishRequest): Promise<Published
       ? {}
       : { key: await putBlob(store, Buffer.from(request.carriedKey)) }),
     blades,
+    ...(blades.length === 0 ? { kernelArgs: fleet.defaults.kernelArgs } : {}),
     networks: networksOf(fleet).map(([name, network]) => releaseNetwork(name, network)),
   };
   if (before !== undefined && saysTheSame(before, content)) {

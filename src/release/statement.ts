@@ -64,6 +64,8 @@ export const releaseSchema = z.strictObject({
   /** The signing key under its passphrase (PEM): whoever knows that can publish from any blade. Absent: it has none. */
   key: blobSchema.optional(),
   blades: z.array(releaseBladeSchema),
+  /** Of a release without blades, for the machines that come to be adopted: where there are blades, what all of them have. */
+  kernelArgs: z.array(z.string()).optional(),
   /** Releases from the time of a single network do not say it: `releaseNetworks` makes them of the blades. */
   networks: z.array(releaseNetworkSchema).optional(),
 });

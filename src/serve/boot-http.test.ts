@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { BladerootEvent } from '../events/catalogue.ts';
@@ -18,6 +19,8 @@ const release = sampleRelease(sampleKey(), {
 interface Served {
   url: string;
   events: BladerootEvent[];
+  /** Resolves when there are so many events, one when left out. */
+  told(count?: number): Promise<void>;
 }
 
 async function serveBoots(t: TestContext, served = release): Promise<Served> {
@@ -37,27 +40,37 @@ async function serveBoots(t: TestContext, served = release): Promise<Served> {
     'store/tmp/aside': 'half a blob',
   });
   const events: BladerootEvent[] = [];
+  const heard = new EventEmitter();
+  // A client may have the last byte before it is told.
+  const told = async (count = 1): Promise<void> => {
+    while (events.length < count) await once(heard, 'event');
+  };
   const url = await serveHttp(t, async (request, response) => {
     const answered = await answerBootRequest(request, response, {
       storeDirectory: join(directory, 'store'),
       url: 'http://10.77.0.1:8067',
       current: () => served,
       plan: ({ name }) => ({ kind: name === 'web01' ? 'agent' : 'local-disk' }),
-      onEvent: (event) => events.push(event),
+      bladeAt: () => undefined,
+      onEvent: (event) => {
+        events.push(event);
+        heard.emit('event');
+      },
     });
     if (!answered) response.writeHead(501).end('not of a boot');
   });
-  return { url, events };
+  return { url, events, told };
 }
 
 test('HTTP-23: a boot asks HEAD, then GET; each event is emitted once, for GET', async (t) => {
-  const { url, events } = await serveBoots(t);
+  const { url, events, told } = await serveBoots(t);
   for (const file of ['script.ipxe', 'vmlinuz', 'initrd']) {
     const head = await curl(`${url}/boot/web01/${file}`, '--head');
     assert.deepEqual([head.status, head.body, events], [200, '', []], file);
     const whole = await curl(`${url}/boot/web01/${file}`);
     assert.equal(whole.headers.get('content-length'), head.headers.get('content-length'), file);
     assert.equal(whole.headers.get('content-length'), String(whole.body.length), file);
+    await told();
     const seen = events.splice(0);
     assert.equal(seen.length, 1, file);
     const type = { 'script.ipxe': 'boot.script', vmlinuz: 'boot.kernel', initrd: 'boot.initrd' }[file];
@@ -209,12 +222,13 @@ test('a blade that the release does not know is told so', async (t) => {
 });
 
 test('a machine without a name gets a script, kernel and initrd of the current release, by its address', async (t) => {
-  const { url, events } = await serveBoots(t);
+  const { url, events, told } = await serveBoots(t);
   const { body } = await curl(scriptUrl(url, 'unknown'));
   const kernel = /kernel .*:8067\/boot\/unknown\/vmlinuz .*BOOTIF=01-\$\{netX\/mac:hexhyp\} .* quiet /;
   assert.match(body, kernel);
   assert.equal((await curl(`${url}/boot/unknown/vmlinuz`)).body, 'kernel');
   assert.equal((await curl(`${url}/boot/unknown/initrd`)).body, 'initrd');
+  await told(3);
   assert.deepEqual(events, [
     { type: 'boot.script', blade: '127.0.0.1', message: 'unknown' },
     { type: 'boot.kernel', blade: '127.0.0.1', done: 6, total: 6 },
@@ -233,4 +247,12 @@ test('what is no request of a boot is left to the API', async (t) => {
   for (const path of ['/', '/api/v1/status', '/storeroom/x', '//store/x']) {
     assert.equal((await curl(url + path)).status, 501, path);
   }
+});
+
+test('where there are no blades yet, a machine gets the kernel arguments that fleet.yaml has for all', async (t) => {
+  const { url } = await serveBoots(
+    t,
+    sampleRelease(sampleKey(), { blades: [], kernelArgs: ['console=ttyS1'] }),
+  );
+  assert.match((await curl(scriptUrl(url, 'unknown'))).body, /kernel .* console=ttyS1 /);
 });

@@ -3,9 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { LOADERS_PATH, type BootPlan } from '../boot/plan.ts';
 import { ipxeScript, NO_MENU, type ScriptFacts } from '../boot/script.ts';
-import { UNKNOWN, unknownScript } from '../boot/unknown-script.ts';
+import { sharedArgs, UNKNOWN, unknownScript } from '../boot/unknown-script.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import type { SignedRelease } from '../release/repository.ts';
+import { bladeIndex } from '../release/blade-index.ts';
 import type { Blob, ReleaseBlade, ReleaseStatement } from '../release/statement.ts';
 import type { Digest } from '../store/digest.ts';
 import { blobPath, PUBLIC_FILE } from '../store/layout.ts';
@@ -18,6 +19,8 @@ export interface BootHttpOptions {
   url: string;
   current(): SignedRelease;
   plan(blade: ReleaseBlade): BootPlan;
+  /** The name of the blade that speaks from an address, where that is known. */
+  bladeAt(address: string): string | undefined;
   onEvent(event: BladerootEvent): void;
 }
 
@@ -48,7 +51,7 @@ export async function answerBootRequest(
   if (stored !== undefined && PUBLIC_FILE.test(stored)) {
     await sendFile(request, response, join(options.storeDirectory, stored));
   } else if (loader !== undefined) {
-    if (request.method === 'GET') options.onEvent(loaderEvent(request, path, options.current().statement));
+    if (request.method === 'GET') options.onEvent(loaderEvent(request, path, options));
     await sendFile(request, response, join(options.storeDirectory, blobPath(loader.digest)));
   } else if (path === '/releases/current') {
     sendText(response, 200, options.current().envelope.toString(), 'application/json');
@@ -67,9 +70,9 @@ function loaderAt(path: string, release: ReleaseStatement): Blob | undefined {
 }
 
 /** Every client asks for a loader by the same path, so that only its address tells which blade it is. */
-function loaderEvent(request: IncomingMessage, path: string, release: ReleaseStatement): BladerootEvent {
+function loaderEvent(request: IncomingMessage, path: string, options: BootHttpOptions): BladerootEvent {
   const { remoteAddress = 'unknown' } = request.socket;
-  const blade = release.blades.find(({ address }) => address === remoteAddress)?.name ?? remoteAddress;
+  const blade = options.bladeAt(remoteAddress) ?? remoteAddress;
   return { type: 'boot.loader', blade, message: path.slice(LOADERS_PATH.length) };
 }
 
@@ -79,9 +82,9 @@ function isNobody(wanted: string): boolean {
 }
 
 /** Also by its MAC, `52-54-00-12-34-56`: all that iPXE can say of itself where another DHCP server has sent it here. */
-function bladeCalled(wanted: string, blades: ReleaseBlade[]): ReleaseBlade | undefined {
-  const named = blades.find(({ name }) => name === wanted);
-  return named ?? blades.find(({ mac }) => mac?.replaceAll(':', '-') === wanted);
+function bladeCalled(wanted: string, release: ReleaseStatement): ReleaseBlade | undefined {
+  const { byName, byMac } = bladeIndex(release);
+  return byName.get(wanted) ?? byMac.get(wanted.replaceAll('-', ':'));
 }
 
 async function answerBlade(
@@ -92,7 +95,7 @@ async function answerBlade(
   file: string,
 ): Promise<void> {
   const release = options.current().statement;
-  const blade = bladeCalled(bladeName, release.blades);
+  const blade = bladeCalled(bladeName, release);
   if (blade === undefined && !isNobody(bladeName)) {
     sendText(response, 404, `release ${release.sequence} has no blade ${bladeName}\n`);
     return;
@@ -121,7 +124,7 @@ async function answerBlade(
 }
 
 function scriptForUnknown(root: string, release: ReleaseStatement): string {
-  const kernelArgs = release.blades.map((blade) => blade.kernelArgs);
+  const kernelArgs = release.kernelArgs ?? sharedArgs(release.blades.map((blade) => blade.kernelArgs));
   return unknownScript({ root, release: release.sequence, kernelArgs });
 }
 

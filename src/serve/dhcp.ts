@@ -41,10 +41,8 @@ export interface DhcpLeases {
 export interface DhcpServerOptions {
   /** The network device on which it answers, and on no other. */
   interface: string;
-  /** This machine's own address there; clients know the server by it. */
-  address: string;
-  /** Further addresses of this machine there, by which the policy lets it speak as well. */
-  otherAddresses?: readonly string[];
+  /** This machine's own addresses there: clients know the server by the first, the policy may let it speak by others. */
+  addresses: readonly [string, ...string[]];
   policy: DhcpPolicy;
   /** Needed by a policy that lends addresses. */
   leases?: DhcpLeases;
@@ -54,7 +52,7 @@ export interface DhcpServerOptions {
 /** Answers on one interface from `start` to `stop`; one object for each interface. */
 export class DhcpServer {
   readonly #options: DhcpServerOptions;
-  readonly #addresses: readonly [string, ...string[]];
+  #addresses: readonly [string, ...string[]];
   readonly #sockets: Socket[] = [];
   readonly #delayed = new Set<NodeJS.Timeout>();
   readonly #silences = new Rarely(MINUTE_MS);
@@ -63,7 +61,12 @@ export class DhcpServer {
 
   constructor(options: DhcpServerOptions) {
     this.#options = options;
-    this.#addresses = [options.address, ...(options.otherAddresses ?? [])];
+    this.#addresses = options.addresses;
+  }
+
+  /** From here on by these addresses: the interface has got another one. */
+  speakBy(addresses: readonly [string, ...string[]]): void {
+    this.#addresses = addresses;
   }
 
   /** @throws BladerootError as `openDeviceSocket` does; nothing is left open then */

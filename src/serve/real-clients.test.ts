@@ -1,4 +1,4 @@
-/** DHCP and TFTP as busybox udhcpc, tftp-hpa and curl see them. */
+/** DHCP and TFTP as busybox udhcpc and tftp, tftp-hpa, atftp and curl see them. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -91,6 +91,34 @@ describe('with real clients on a wire of their own', { skip: cannotMakeSegment }
     assert.ok((await readFile(target)).equals(content));
     const missing = await segment.runClient('tftp', [SERVER.address, '-c', 'get', 'nosuch', target]);
     assert.match(missing.stdout + missing.stderr, /no file nosuch/);
+  });
+
+  test('TFTP-18: busybox tftp fetches a file, with its own block size and with large blocks', async () => {
+    for (const options of [[], ['-b', '1468']]) {
+      const target = join(dir, 'busybox-fetched');
+      await segment.runClient('busybox', [
+        'tftp',
+        '-g',
+        '-r',
+        'loader',
+        '-l',
+        target,
+        ...options,
+        SERVER.address,
+      ]);
+      assert.ok((await readFile(target)).equals(content), options.join(' '));
+    }
+    const missing = ['tftp', '-g', '-r', 'nosuch', '-l', join(dir, 'none'), SERVER.address];
+    await assert.rejects(segment.runClient('busybox', missing), /no file nosuch|not found/i);
+  });
+
+  test('TFTP-18: atftp fetches a file, with its own block size, with large blocks and with windows', async () => {
+    for (const option of [[], ['--option', 'blksize 1428'], ['--option', 'windowsize 8']]) {
+      const target = join(dir, 'atftp-fetched');
+      const what = ['--get', '--remote-file', 'loader', '--local-file', target];
+      await segment.runClient('atftp', [...option, ...what, SERVER.address]);
+      assert.ok((await readFile(target)).equals(content), option.join(' '));
+    }
   });
 
   test('TFTP-19: curl fetches a file with small and with large blocks', async () => {

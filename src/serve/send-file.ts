@@ -2,15 +2,18 @@ import { open, type FileHandle } from 'node:fs/promises';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { BladerootError, errorCode } from '../errors.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { SendTurns } from './send-turns.ts';
 
-/** Bytes read at once: frameworks' file senders read 64 KiB and reach half the speed. */
-const READ_SIZE = 1024 * 1024;
-const LEAST_READ_SIZE = 64 * 1024;
-/** Bytes that all who fetch files at the same time may hold together; with many of them, each reads less at once. */
-const READ_BUDGET = 64 * 1024 * 1024;
+/** Up to so many readers each take what they can; more take turns. */
+const FEW_READERS = 8;
+/** Bytes read at once for one of a few: frameworks' file senders read 64 KiB and reach half the speed. */
+const LARGE_PIECE = 1024 * 1024;
+/** For one of many: this much waits for each of them that is slow. */
+const SMALL_PIECE = 128 * 1024;
 
 export interface SendFileOptions {
-  /** Milliseconds in which a client must take what was read at once, 64 KiB to 1 MiB; a minute when left out. */
+  /** Milliseconds in which a client must take what was read at once, 128 KiB or 1 MiB; a minute when left out. */
   stallMs?: number;
 }
 
@@ -31,6 +34,7 @@ export async function sendFile(
   path: string,
   { stallMs = 60_000 }: SendFileOptions = {},
 ): Promise<Sent | undefined> {
+  await turns.arrive(request.socket);
   let file: FileHandle;
   try {
     file = await open(path, 'r');
@@ -69,13 +73,15 @@ export function sendText(response: ServerResponse, status: number, text: string,
   response.end(response.req.method === 'HEAD' ? undefined : text);
 }
 
-/** How many are being sent to. */
+/** All servers of this process share its one event loop and its memory. */
 let readers = 0;
+const turns = new SendTurns();
+const buffers = new BufferPool();
 
 /**
- * Reads one piece while the one before goes out, into two buffers that are used again and again. Returns where in the file
- * it ended. A client that goes away in the middle, or that takes nothing for long, is its own affair; a file that shrinks is
- * an error.
+ * Sends to one of a few by reading a piece while the one before goes out, to one of many a piece in turn. Returns where in
+ * the file it ended. A client that goes away in the middle, or that takes nothing for long, is its own affair; a file that
+ * shrinks is an error.
  */
 async function sendBytes(
   response: ServerResponse,
@@ -88,17 +94,19 @@ async function sendBytes(
     Math.max(start, at - response.writableLength - (response.socket?.writableLength ?? 0));
   let at = start;
   try {
-    const share = Math.max(LEAST_READ_SIZE, Math.min(READ_SIZE, Math.floor(READ_BUDGET / (2 * readers))));
-    const size = Math.min(share, end - start);
-    let [reading, sending] = [Buffer.allocUnsafeSlow(size), Buffer.allocUnsafeSlow(size)];
     let taken = Promise.resolve(true);
     while (at < end) {
-      const { bytesRead } = await file.read(reading, 0, Math.min(size, end - at), at);
+      const areMany = readers > FEW_READERS;
+      if (areMany) {
+        if (!(await taken)) return sentUntil(at);
+        await turns.next();
+      }
+      const buffer = buffers.take(areMany || end - at <= SMALL_PIECE ? SMALL_PIECE : LARGE_PIECE);
+      const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, end - at), at);
       if (!(await taken)) return sentUntil(at);
       if (bytesRead === 0) throw new BladerootError('FILE_SHRANK', 'a file became shorter while it was sent');
       at += bytesRead;
-      taken = write(response, reading.subarray(0, bytesRead), stallMs);
-      [reading, sending] = [sending, reading];
+      taken = writePiece(response, buffer, bytesRead, stallMs);
     }
     if (!(await taken)) return sentUntil(at);
     response.end();
@@ -106,6 +114,18 @@ async function sendBytes(
   } finally {
     readers--;
   }
+}
+
+/** Whether the client took the piece. The buffer of one that did not may still be in use. */
+async function writePiece(
+  response: ServerResponse,
+  buffer: Buffer,
+  bytes: number,
+  stallMs: number,
+): Promise<boolean> {
+  const isTaken = await write(response, buffer.subarray(0, bytes), stallMs);
+  if (isTaken) buffers.giveBack(buffer);
+  return isTaken;
 }
 
 /** Whether the client took the bytes; when it did not in time, its connection is broken off. */

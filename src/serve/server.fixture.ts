@@ -22,7 +22,7 @@ if (import.meta.main) {
   const settings: FixtureSettings = JSON.parse(process.argv[2] ?? '');
   const { address } = settings;
   const policy = ({ mac }: { mac: string }): DhcpOffer | undefined => settings.offers[mac];
-  const dhcp = new DhcpServer({ interface: settings.interface, address, policy, onEvent });
+  const dhcp = new DhcpServer({ interface: settings.interface, addresses: [address], policy, onEvent });
   const tftp = new TftpServer({
     address,
     files: servedFiles(new Map(Object.entries(settings.files))),

@@ -128,6 +128,41 @@ test('TFTP-22: one address has a quarter of all transfers at most, and is told s
   assert.equal((await (await Client.request(t, server, 'loader')).fetch()).length, 2000);
 });
 
+test('TFTP-22: where there is no room, the oldest client that never answered gives way, and nobody else', async (t) => {
+  const { server, events } = await serve(t, { loader: Buffer.alloc(2000) }, { limit: 4, timeoutMs: 60_000 });
+  const from = async (last: number): Promise<Client> =>
+    await Client.request(t, server, 'loader', {}, `127.0.0.${last}`);
+  const clients: Client[] = [];
+  for (const last of [11, 12, 13, 14]) {
+    const client = await from(last);
+    assert.equal(blockOf(await client.next()), 1);
+    clients.push(client);
+  }
+  const [first, second, third, fourth] = clients;
+  first?.answer({ type: 'ack', block: 1 });
+  assert.equal(blockOf((await first?.next()) ?? { type: 'ack', block: 0 }), 2);
+
+  const fifth = await from(15);
+  const told = await second?.next();
+  assert.ok(told?.type === 'error' && /others need the room/.test(told.message));
+  assert.equal((await fifth.fetch()).length, 2000);
+  const failed = await events.until('tftp.failed');
+  assert.equal(failed.type === 'tftp.failed' && failed.client, '127.0.0.12');
+  await events.until('tftp.done');
+
+  // Those who have answered stay: with four of them there is no room.
+  for (const client of [third, fourth]) {
+    client?.answer({ type: 'ack', block: 1 });
+    assert.equal(blockOf((await client?.next()) ?? { type: 'ack', block: 0 }), 2);
+  }
+  const last = await from(16);
+  assert.equal(blockOf(await last.next()), 1);
+  last.answer({ type: 'ack', block: 1 });
+  assert.equal(blockOf(await last.next()), 2);
+  const refused = await (await from(17)).next();
+  assert.ok(refused.type === 'error' && refused.message === 'too many transfers at once');
+});
+
 test('TFTP-20: backslashes and leading slashes in names are accepted', async (t) => {
   const { server } = await serve(t, { 'boot/loader': Buffer.from('here') });
   for (const name of ['boot/loader', '/boot/loader', '\\boot\\loader', '//boot\\loader']) {
@@ -260,9 +295,13 @@ class Client {
     });
   }
 
-  static async open(t: TestContext, peer: { address: string; port: number }): Promise<Client> {
+  static async open(
+    t: TestContext,
+    peer: { address: string; port: number },
+    from = '127.0.0.1',
+  ): Promise<Client> {
     const socket = createSocket('udp4');
-    socket.bind(0, '127.0.0.1');
+    socket.bind(0, from);
     await once(socket, 'listening');
     t.after(() => socket.close());
     return new Client(socket, peer);
@@ -273,8 +312,9 @@ class Client {
     server: TftpServer,
     file: string,
     options: Record<string, string> = {},
+    from = '127.0.0.1',
   ): Promise<Client> {
-    const client = await Client.open(t, { address: '127.0.0.1', port: server.port });
+    const client = await Client.open(t, { address: '127.0.0.1', port: server.port }, from);
     client.answer({ type: 'rrq', file, mode: 'octet', options: new Map(Object.entries(options)) });
     return client;
   }

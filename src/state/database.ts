@@ -34,6 +34,8 @@ const MIGRATIONS = [
      blade TEXT UNIQUE,           -- NULL while it is pending
      machine TEXT NOT NULL        -- JSON, as in fleet/machine.ts
    ) WITHOUT ROWID;`,
+  // The IPv4 address from which it said hello.
+  `ALTER TABLE machines ADD COLUMN address TEXT;`,
 ];
 
 /**

@@ -9,6 +9,8 @@ export interface KnownMachine {
   lastSeen: number;
   /** The blade that it is; absent while it is pending. */
   blade?: string;
+  /** The IPv4 address from which it said hello; absent when an older bladeroot heard it. */
+  address?: string;
 }
 
 /** More are no rack but a flood: those that have been silent for longest make room. */
@@ -24,6 +26,7 @@ const SEEN_EVERY_MS = 10_000;
 export class MachineRepository {
   readonly #database: DatabaseSync;
   readonly #get: StatementSync;
+  readonly #holder: StatementSync;
   readonly #all: StatementSync;
   readonly #put: StatementSync;
   readonly #free: StatementSync;
@@ -33,10 +36,12 @@ export class MachineRepository {
   constructor(database: DatabaseSync) {
     this.#database = database;
     this.#get = database.prepare('SELECT * FROM machines WHERE mac = ?');
+    this.#holder = database.prepare('SELECT * FROM machines WHERE blade = ?');
     this.#all = database.prepare('SELECT * FROM machines ORDER BY first_seen, mac');
     this.#put = database.prepare(
-      `INSERT INTO machines (mac, first_seen, last_seen, machine) VALUES (?, ?, ?, ?)
-       ON CONFLICT (mac) DO UPDATE SET last_seen = excluded.last_seen, machine = excluded.machine`,
+      `INSERT INTO machines (mac, first_seen, last_seen, machine, address) VALUES (?, ?, ?, ?, ?)
+       ON CONFLICT (mac) DO UPDATE
+       SET last_seen = excluded.last_seen, machine = excluded.machine, address = excluded.address`,
     );
     this.#free = database.prepare('UPDATE machines SET blade = NULL WHERE blade = ? AND mac <> ?');
     this.#bind = database.prepare('UPDATE machines SET blade = ? WHERE mac = ?');
@@ -51,6 +56,12 @@ export class MachineRepository {
     return row === undefined ? undefined : known(row);
   }
 
+  /** The machine that is a blade. */
+  holder(blade: string): KnownMachine | undefined {
+    const row = this.#holder.get(blade);
+    return row === undefined ? undefined : known(row);
+  }
+
   /** All of them, or those that are no blade yet, in the order in which they came. */
   all(): KnownMachine[] {
     return this.#all.all().map(known);
@@ -61,16 +72,17 @@ export class MachineRepository {
   }
 
   /**
-   * Keeps what a machine says.
+   * Keeps what a machine says, and the IPv4 address from which it says it.
    * @returns whether that is new, or other than what it said before
    */
-  seen(machine: Machine, time: number): boolean {
+  seen(machine: Machine, time: number, address?: string): boolean {
     const before = this.#get.get(machine.mac);
     const said = JSON.stringify(machine);
     const isNew = before?.['machine'] !== said;
     // A clock that was set back must not keep it from being written for good.
-    if (!isNew && Math.abs(time - Number(before['last_seen'])) < SEEN_EVERY_MS) return false;
-    this.#put.run(machine.mac, time, time, said);
+    const isElsewhere = address !== undefined && before?.['address'] !== address;
+    if (!isNew && !isElsewhere && Math.abs(time - Number(before['last_seen'])) < SEEN_EVERY_MS) return false;
+    this.#put.run(machine.mac, time, time, said, address ?? null);
     if (before === undefined) this.#prune.run(MAX_PENDING);
     return isNew;
   }
@@ -91,11 +103,12 @@ export class MachineRepository {
 }
 
 function known(row: Record<string, unknown>): KnownMachine {
-  const { blade } = row;
+  const { blade, address } = row;
   return {
     machine: machineSchema.parse(JSON.parse(String(row['machine']))),
     firstSeen: Number(row['first_seen']),
     lastSeen: Number(row['last_seen']),
     ...(typeof blade === 'string' ? { blade } : {}),
+    ...(typeof address === 'string' ? { address } : {}),
   };
 }

@@ -13,13 +13,14 @@ import { collect, contextOf, leaf, type Context } from '../command.ts';
 import { withIdentity, type IdentityOptions } from '../secret/identities.ts';
 import { withSigningOptions, type SigningOptions } from '../signing.ts';
 import { requireFingerprint } from './fingerprint.ts';
-import { nextAddress } from './next-address.ts';
+import { networkFor, nextAddress } from './next-address.ts';
 import { readPending } from './pending.ts';
 import { findPublishable, publishChange } from './publish-change.ts';
 import { prepareRekey, rekeyNothing } from './rekey-change.ts';
 
 interface AdoptOptions extends SigningOptions, IdentityOptions {
   address?: string;
+  network?: string;
   profile: string[];
   secrets: boolean;
   fingerprint?: string;
@@ -34,7 +35,8 @@ export function adoptCommand(signal: AbortSignal): Command {
   ])
     .argument('<machine>', 'its MAC address, serial number or GUID')
     .argument('<name>', 'the name of the blade, which is its host name')
-    .option('--address <address>', 'its address (the next free one when left out)')
+    .option('--address <address>', 'its address (the next free one of its network when left out)')
+    .option('--network <name>', 'its network (the one that it was seen in when left out)')
     .option('--profile <name>', 'a profile; can be given again and again', collect, [])
     .option('--fingerprint <digits>', 'only when its identity has this one, as its console shows it')
     .option('--no-secrets', 'do not accept its identity yet: it gets no secrets until `blade approve`')
@@ -59,10 +61,12 @@ async function adopt(
   { text, name, options }: { text: string; name: string; options: AdoptOptions },
 ): Promise<void> {
   const { stateDirectory, fleetDirectory, output } = context;
+  const pending = readPending(stateDirectory);
   const machine = findMachine(
-    readPending(stateDirectory).map((known) => known.machine),
+    pending.map((known) => known.machine),
     text,
   );
+  const seenAt = pending.find((known) => known.machine === machine)?.address;
   const { mac } = machine;
   const recipient = options.secrets ? machine.recipient : undefined;
   if (options.fingerprint !== undefined) requireFingerprint(options.fingerprint, machine.recipient, mac);
@@ -77,7 +81,7 @@ async function adopt(
     rekeySecrets = await prepareRekey(context, before, options);
     wrote = `${name} stands in the fleet folder already: ${mac}, ${before.blades[name]?.address}`;
   } else {
-    const address = options.address ?? nextAddress(before);
+    const address = options.address ?? nextAddress(before, networkFor(before, options.network, seenAt));
     const blade = { mac, address, profile: options.profile, recipient };
     const { fleet, file } = await addBladeTo(fleetDirectory, name, blade, async (proposed) => {
       rekeySecrets = await prepareRekey(context, proposed, options);

@@ -2,6 +2,7 @@
 import { errorCode } from '../../errors.ts';
 import { userToBecome } from '../privileges.ts';
 import { checkDhcpServers } from './dhcp-servers.ts';
+import { checkDropped } from './dropped.ts';
 import type { Finding } from './finding.ts';
 import { checkFirewall } from './firewall.ts';
 import { checkKey } from './key.ts';
@@ -39,6 +40,9 @@ export async function examine(options: DoctorOptions): Promise<boolean> {
     release === undefined ? { findings: [], found: [] } : await checkInterfaces(options.interfaces, release);
   wires.findings.forEach(tell);
   (await checkPorts(wires.found.map(({ name }) => name))).forEach(tell);
+  const [address] = wires.found.flatMap(({ addresses }) => addresses);
+  const dropped = address === undefined ? undefined : await checkDropped(address);
+  if (dropped !== undefined) tell(dropped);
   tell(await checkFirewall());
   for (const wire of wires.found) tell(await checkDhcpServers(wire));
   return good;
