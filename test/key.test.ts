@@ -101,6 +101,7 @@ test('a blade that was promoted publishes with the passphrase, out of what it ca
   const slot = await folderOf(t, {});
   await fetchImage({
     release,
+    toRun: release,
     publicKey,
     source: new HttpSource(`${url}/store`),
     mirror: await Store.open(join(blade.state, 'store')),

@@ -167,3 +167,29 @@ test("the program's services are ones that OpenRC reads, starts and stops", { sk
   ];
   assert.match(await inTree(tree, script.join('\n')), /it runs[^]*it is over/);
 });
+
+test('its ifup gives the card its address, also where the initrd has left it there', { skip }, async (t) => {
+  const fleetDir = await folderOf(t, { 'fleet.yaml': FLEET, 'overlays/own/etc/issue': '' });
+  const fleet = await loadFleet(fleetDir);
+  const blade = resolveBlade(fleet, 'mail01');
+  const tree = await copyOf(t, golden);
+  const image = new DirectoryFiles(tree);
+  const entries = await renderOverlay({ blade, fleet, blades: resolveFleet(fleet), fleetDir, image });
+  await applyOverlay(encodeOverlay(entries), tree);
+
+  const namespace = `services-${process.pid}`;
+  await run('ip', ['netns', 'add', namespace]);
+  t.after(() => run('ip', ['netns', 'delete', namespace]));
+  const inside = async (script: string): Promise<string> =>
+    (await run('ip', ['netns', 'exec', namespace, 'unshare', '--mount', 'sh', '-euc', script])).stdout;
+  const said = await inside(`
+    ip link add eth7 address ${blade.mac} type veth peer name eth8
+    ip link set eth7 up
+    ip address add ${blade.address}/24 dev eth7
+    mount -t tmpfs tmpfs ${tree}/run
+    mkdir ${tree}/run/network
+    mount -t sysfs sysfs ${tree}/sys
+    chroot ${tree} ifup -a >&2
+    ip -4 -o address show dev eth7`);
+  assert.match(said, /inet 10\.77\.0\.21\/24/);
+});

@@ -84,7 +84,7 @@ async function deploy(
   await mkdir(slot);
   const source = new HttpSource(`${url}/store`);
   const mirror = await Store.open(join(state, 'store'));
-  await fetchImage({ release, publicKey, source, mirror, directory: slot, reporter });
+  await fetchImage({ release, toRun: release, publicKey, source, mirror, directory: slot, reporter });
   const secrets = await fetchSecrets(source, blade, kept);
   await configure({
     directory: slot,

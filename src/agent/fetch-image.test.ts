@@ -52,7 +52,15 @@ async function setScene(t: TestContext): Promise<Scene> {
     // As install.ts: each try begins with a new file system.
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory);
-    await fetchImage({ release, publicKey: keys.publicKey, source, mirror, directory, reporter });
+    await fetchImage({
+      release,
+      toRun: release,
+      publicKey: keys.publicKey,
+      source,
+      mirror,
+      directory,
+      reporter,
+    });
   };
   const { layers } = await readSnapshot(store, release.statement.snapshot.id, keys.publicKey);
   const pack = layers[0]?.ways[0]?.[0]?.id;

@@ -2,9 +2,11 @@ import type { KeyObject } from 'node:crypto';
 import { BladerootError, describeError } from '../errors.ts';
 import type { MachineIdentity } from '../fleet/machine.ts';
 import { identifyBlade } from '../release/identify.ts';
+import { fetchPinned } from '../release/pin.ts';
 import { openRelease } from '../release/repository.ts';
 import type { SignedRelease } from '../release/repository.ts';
 import type { ReleaseBlade } from '../release/statement.ts';
+import type { Source } from '../store/source.ts';
 
 const ANSWER_TIMEOUT_MS = 10_000;
 
@@ -45,6 +47,18 @@ export async function findRelease(
   }
   if (unclaimed !== undefined) return unclaimed;
   throw new BladerootError('NO_ROOT', `no root has a release for this machine: ${reasons.join('; ')}`);
+}
+
+/**
+ * The release that a blade is to run: the one that was found, or the older one to which that pins it.
+ * @throws BladerootError `SIGNATURE_INVALID`, and what fetching throws
+ */
+export async function releaseOf(
+  { release, blade }: FoundRelease,
+  source: Source,
+  publicKey: KeyObject,
+): Promise<SignedRelease> {
+  return blade.pin === undefined ? release : await fetchPinned(source, blade.pin, publicKey);
 }
 
 /** The current release of a root. @throws BladerootError `SIGNATURE_INVALID`, and what fetch throws */

@@ -13,7 +13,7 @@ import {
 import { describeError } from '../errors.ts';
 import type { Machine } from '../fleet/machine.ts';
 import { writePublicKey } from '../release/keys.ts';
-import { ReleaseRepository } from '../release/repository.ts';
+import { ReleaseRepository, type SignedRelease } from '../release/repository.ts';
 import { fetchSnapshot } from '../release/snapshots.ts';
 import type { Identity } from '../secrets/identity-file.ts';
 import { fetchBlob } from '../store/fetch.ts';
@@ -42,6 +42,8 @@ const STATE = join(PERSIST, 'bladeroot');
 const ROOM_FACTOR = 1.25;
 
 export interface InstallRequest extends FoundRelease {
+  /** The release that the blade is to run: `release`, or the older one to which that pins it. */
+  toRun: SignedRelease;
   /** Install even where a slot holds the release already: somebody does not trust what is in it. */
   deploy: boolean;
   publicKey: KeyObject;
@@ -64,9 +66,11 @@ export async function install(request: InstallRequest): Promise<string> {
   await introduce(request, identity);
   const state = await readBladeState(STATE);
   requireNotOlder(state, request.release.statement.sequence, request.root);
-  const ready = request.deploy ? undefined : slotWith(state, request.release.statement.sequence);
+  const { sequence } = request.toRun.statement;
+  const ready = request.deploy ? undefined : slotWith(state, sequence);
   if (ready !== undefined) {
-    reporter.done('fetch', `slot ${ready} holds release ${request.release.statement.sequence} already`);
+    reporter.done('fetch', `slot ${ready} holds release ${sequence} already`);
+    await record(request, state, {});
     await run('umount', [PERSIST]);
     return disk[ready];
   }
@@ -77,15 +81,16 @@ export async function install(request: InstallRequest): Promise<string> {
   reporter.started('switch-root', `writing slot ${slot} to the disk`);
   // What is in blade.json is on the disk: the slot is flushed by being unmounted before it is written down.
   await run('umount', [SLOT_MOUNT]);
-  await record(request, state, slot);
+  const installed = new Date().toISOString();
+  await record(request, state, { [slot]: { release: sequence, installed, good: false } });
   await run('umount', [PERSIST]);
   return disk[slot];
 }
 
 async function prepareDisk(request: InstallRequest): Promise<BladeDisk> {
-  const { release, blade, source, publicKey, reporter } = request;
+  const { toRun, blade, source, publicKey, reporter } = request;
   reporter.started('disk', 'looking at the disks');
-  const { statement } = await fetchSnapshot(source, release.statement.snapshot.id, publicKey);
+  const { statement } = await fetchSnapshot(source, toRun.statement.snapshot.id, publicKey);
   const layers = statement.layers.filter(({ name }) => BLADE_LAYERS.includes(name));
   const needed = ROOM_FACTOR * layers.reduce((sum, { bytes }) => sum + bytes, 0);
   const plan = planDisk(await inspectDisks(), blade.slotBytes, needed);
@@ -97,16 +102,16 @@ async function prepareDisk(request: InstallRequest): Promise<BladeDisk> {
 }
 
 async function fillSlot(request: InstallRequest, disk: BladeDisk, slot: Slot): Promise<void> {
-  const { release, publicKey, source, reporter } = request;
+  const { release, toRun, publicKey, source, reporter } = request;
   reporter.started(
     'fetch',
-    `unpacking release ${release.statement.sequence} into slot ${slot} (${disk[slot]})`,
+    `unpacking release ${toRun.statement.sequence} into slot ${slot} (${disk[slot]})`,
   );
   await unmountIfMounted(SLOT_MOUNT);
   await makeExt4(disk[slot], PARTITIONS[slot]);
   await mountOnce(disk[slot], SLOT_MOUNT);
   const mirror = await Store.open(join(STATE, 'store'));
-  await fetchImage({ release, publicKey, source, mirror, directory: SLOT_MOUNT, reporter });
+  await fetchImage({ release, toRun, publicKey, source, mirror, directory: SLOT_MOUNT, reporter });
   reporter.done('fetch', 'the image is unpacked');
 }
 
@@ -147,16 +152,21 @@ async function forget(state: BladeState | undefined, slot: Slot): Promise<void> 
   await writeBladeState(STATE, state);
 }
 
-async function record(request: InstallRequest, state: BladeState | undefined, slot: Slot): Promise<void> {
-  const { release, root, blade, publicKey } = request;
+/** @param installed what is new in the slots; nothing where a slot holds the release already */
+async function record(
+  request: InstallRequest,
+  state: BladeState | undefined,
+  installed: BladeState['slots'],
+): Promise<void> {
+  const { release, toRun, root, blade, publicKey } = request;
   await writePublicKey(STATE, publicKey);
-  await new ReleaseRepository(STATE, publicKey).put(release);
+  // What has a name is whole: that a newer release pins it is kept once all of that release is here.
+  const releases = new ReleaseRepository(STATE, publicKey);
+  if (Object.keys(installed).length > 0) for (const one of new Set([toRun, release])) await releases.put(one);
   await writeBladeState(STATE, {
     name: blade.name,
     roots: [root, ...(state?.roots ?? []).filter((known) => known !== root)].slice(0, 8),
-    slots: {
-      ...state?.slots,
-      [slot]: { release: release.statement.sequence, installed: new Date().toISOString(), good: false },
-    },
+    newest: release.statement.sequence,
+    slots: { ...state?.slots, ...installed },
   });
 }

@@ -7,11 +7,12 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { bootId } from '../blade/report.ts';
 import { describeError } from '../errors.ts';
 import { HttpSource } from '../store/http-source.ts';
+import type { SignedRelease } from '../release/repository.ts';
 import { identityOf } from '../fleet/machine.ts';
 import { attempt } from './attempt.ts';
 import { parseCommandLine } from './command-line.ts';
 import { claim } from './claim.ts';
-import { findRelease } from './find-release.ts';
+import { findRelease, releaseOf, type FoundRelease } from './find-release.ts';
 import { findIdentity } from './identity.ts';
 import { inspectDisks } from './disks.ts';
 import { install, PERSIST } from './install.ts';
@@ -22,6 +23,12 @@ const PUBLIC_KEY = '/etc/bladeroot/release.pub';
 const SWITCH_ROOT = '/run/bladeroot';
 
 const show = (screen: string): void => void process.stdout.write(screen);
+
+function describeTask({ blade, release }: FoundRelease, toRun: SignedRelease): string {
+  const { sequence, fleet } = release.statement;
+  const pinned = toRun === release ? '' : `, to which release ${sequence} pins it`;
+  return `this is ${blade.name} of ${fleet}, to run release ${toRun.statement.sequence}${pinned}`;
+}
 
 async function main(): Promise<void> {
   const reporter = new Reporter(await bootId(), (line) => void process.stdout.write(`bladeroot: ${line}\n`));
@@ -39,14 +46,16 @@ async function main(): Promise<void> {
     );
     const found = await claim(asked, { machine, roots, publicKey, reporter, show });
     reporter.setTarget({ root: found.root, blade: found.blade.name });
-    const { sequence, fleet } = found.release.statement;
-    reporter.done('release', `this is ${found.blade.name} of ${fleet}, to run release ${sequence}`);
+    const source = new HttpSource(`${found.root}/store`);
+    const toRun = await attempt('release', reporter, () => releaseOf(found, source, publicKey));
+    reporter.done('release', describeTask(found, toRun));
 
     const device = await install({
       ...found,
       deploy,
       publicKey,
-      source: new HttpSource(`${found.root}/store`),
+      toRun,
+      source,
       machine,
       identity,
       reporter,

@@ -7,7 +7,7 @@ import type { SnapshotLayer } from '../image/statement.ts';
 import { placeCarriedKey, privateKeyFile, readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { readSnapshot } from '../release/snapshots.ts';
-import { releaseBlobs, type ReleaseStatement } from '../release/statement.ts';
+import { releaseBlobs, releaseSnapshots, type ReleaseStatement } from '../release/statement.ts';
 import { sha256 } from '../store/digest.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
@@ -102,14 +102,15 @@ async function missingFrom(
   release: ReleaseStatement,
   publicKey: Awaited<ReturnType<typeof readPublicKey>>,
 ): Promise<string[]> {
-  const { id: snapshotId } = release.snapshot;
   const missing: string[] = [];
-  const snapshot = await readSnapshot(store, snapshotId, publicKey).catch((error: unknown) => {
-    if (errorCode(error) !== 'SNAPSHOT_MISSING') throw error;
-    missing.push(`snapshot ${snapshotId}`);
-  });
-  if (!(await store.hasManifest(snapshotId))) missing.push(`manifest ${snapshotId}`);
-  for (const layer of snapshot?.layers ?? []) missing.push(...(await missingPacks(store, layer)));
+  for (const { id } of releaseSnapshots(release)) {
+    const snapshot = await readSnapshot(store, id, publicKey).catch((error: unknown) => {
+      if (errorCode(error) !== 'SNAPSHOT_MISSING') throw error;
+      missing.push(`snapshot ${id}`);
+    });
+    if (!(await store.hasManifest(id))) missing.push(`manifest ${id}`);
+    for (const layer of snapshot?.layers ?? []) missing.push(...(await missingPacks(store, layer)));
+  }
   for (const { digest } of releaseBlobs(release)) {
     if (!(await store.hasBlob(digest))) missing.push(`blob ${digest}`);
   }

@@ -102,3 +102,13 @@ test('a release older than any that the blade has is refused, whichever slot tha
   }
   requireNotOlder(undefined, 1, 'http://10.0.0.9:8067');
 });
+
+test('a release that pins this blade to an older one counts, whatever the slots hold', () => {
+  const slots = { a: { release: 1, installed, good: true } };
+  const state = { ...stateWith(slots), newest: 3 };
+  for (const sequence of [3, 4]) requireNotOlder(state, sequence, 'http://10.0.0.9:8067');
+  assert.throws(() => requireNotOlder(state, 2, 'http://10.0.0.9:8067'), {
+    code: 'RELEASE_OLDER',
+    message: /has release 2, and this blade has had 3/,
+  });
+});

@@ -24,6 +24,8 @@ const bladeStateSchema = z.strictObject({
   name: z.string(),
   /** Base URLs of the roots that this blade has been deployed by, the last one first. */
   roots: z.array(z.url()),
+  /** The newest release by which this blade was told what to run: it may have pinned it to an older one. */
+  newest: z.int().positive().optional(),
   /** Only slots that were installed whole. */
   slots: z.partialRecord(z.enum(SLOTS), slotSchema),
 });
@@ -74,7 +76,10 @@ export function freeSlot(state: BladeState | undefined): Slot {
  * @throws BladerootError `RELEASE_OLDER`
  */
 export function requireNotOlder(state: BladeState | undefined, sequence: number, root: string): void {
-  const newest = Math.max(0, ...Object.values(state?.slots ?? {}).map((slot) => slot.release));
+  const newest = Math.max(
+    state?.newest ?? 0,
+    ...Object.values(state?.slots ?? {}).map((slot) => slot.release),
+  );
   if (sequence >= newest) return;
   const message = `${root} has release ${sequence}, and this blade has had ${newest}`;
   throw new BladerootError('RELEASE_OLDER', message, {

@@ -86,7 +86,7 @@ test('firmware that has no loader is told so, not given a wrong one', () => {
 });
 
 test('a blade that came up with the current release boots its own disk, any other runs the agent', () => {
-  assert.deepEqual(planBoot({ sequence: 4 }, { release: 4 }), { kind: 'local-disk' });
-  assert.deepEqual(planBoot({ sequence: 4 }, { release: 3 }), { kind: 'agent' });
-  assert.deepEqual(planBoot({ sequence: 4 }, undefined), { kind: 'agent' });
+  assert.deepEqual(planBoot(4, { release: 4 }), { kind: 'local-disk' });
+  assert.deepEqual(planBoot(4, { release: 3 }), { kind: 'agent' });
+  assert.deepEqual(planBoot(4, undefined), { kind: 'agent' });
 });

@@ -40,9 +40,9 @@ export function planBootFile(client: BootClient): BootFile {
 export type BootPlan = { kind: 'local-disk' } | { kind: 'agent' };
 
 /**
- * A blade that last came up with the current release boots from its own disk; any other runs the agent, which looks
- * at the disk and decides what is to be done.
+ * A blade that last came up with the release that it is to run boots from its own disk; any other runs the agent, which
+ * looks at the disk and decides what is to be done.
  */
-export function planBoot(current: { sequence: number }, lastUp: { release: number } | undefined): BootPlan {
-  return lastUp?.release === current.sequence ? { kind: 'local-disk' } : { kind: 'agent' };
+export function planBoot(toRun: number, lastUp: { release: number } | undefined): BootPlan {
+  return lastUp?.release === toRun ? { kind: 'local-disk' } : { kind: 'agent' };
 }

@@ -43,8 +43,9 @@ const [CTRL_C, CTRL_D, BACKSPACE, DELETE] = ['\x03', '\x04', '\b', '\x7f'];
 /** On the terminal itself, whatever stdin and stdout are; nothing of it is shown. */
 async function askAtTerminal(question: string): Promise<string> {
   const terminal = openTerminal();
-  process.stderr.write(question);
+  // First, so that nothing of an answer that comes at once is shown.
   terminal.setRawMode(true);
+  process.stderr.write(question);
   try {
     return await readLine(terminal);
   } finally {

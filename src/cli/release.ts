@@ -5,8 +5,9 @@ import { publishRelease, type Published, type PublishRequest } from '../release/
 import { ReleaseRepository } from '../release/repository.ts';
 import { findOrNewest } from '../release/find-snapshot.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
-import { BladerootError } from '../errors.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
+import { diffCommand } from './release/diff.ts';
+import { findRelease } from './release/find.ts';
 import { bytes, table } from './output.ts';
 import { openSigningKey, withSigningOptions, type SigningOptions } from './signing.ts';
 import { locked, openStore } from './store.ts';
@@ -16,6 +17,7 @@ export function releaseCommands(signal: AbortSignal): Command {
     publish(signal),
     list(signal),
     show(signal),
+    diffCommand(signal),
   ]);
 }
 
@@ -90,9 +92,10 @@ function list(signal: AbortSignal): Command {
         `${release.snapshot.tree} ${release.snapshot.id.slice(0, 12)}`,
         release.kernel.version,
         String(release.blades.length),
+        pinsOf(release),
         release.message ?? '',
       ]);
-      const headings = ['RELEASE', 'CREATED (UTC)', 'SNAPSHOT', 'KERNEL', 'BLADES', 'MESSAGE'];
+      const headings = ['RELEASE', 'CREATED (UTC)', 'SNAPSHOT', 'KERNEL', 'BLADES', 'PINNED', 'MESSAGE'];
       output.result(all, rows.length === 0 ? 'no releases' : table(headings, rows));
     },
   );
@@ -100,19 +103,19 @@ function list(signal: AbortSignal): Command {
 
 function show(signal: AbortSignal): Command {
   return leaf('show', 'show one release', ['bladeroot release show', 'bladeroot release show 3 --json'])
-    .argument('[sequence]', 'its number; the newest when left out')
-    .action(async (sequence: string | undefined, _options, command: Command) => {
+    .argument('[release]', 'its number, latest or previous', 'latest')
+    .action(async (release: string, _options, command: Command) => {
       const { stateDirectory, output } = contextOf(command, signal);
       const releases = new ReleaseRepository(stateDirectory, await readPublicKey(stateDirectory));
-      const number = sequence === undefined ? (await releases.sequences()).at(-1) : Number(sequence);
-      if (number === undefined || !Number.isSafeInteger(number)) {
-        throw new BladerootError('NO_RELEASE', `there is no release ${sequence ?? 'yet'}`, {
-          hint: '`bladeroot release list` shows those that there are',
-        });
-      }
-      const { statement } = await releases.read(number);
+      const { statement } = await findRelease(releases, release);
       output.result(statement, describe(statement));
     });
+}
+
+/** `web01 to 17`; of several, how many. */
+function pinsOf({ blades }: ReleaseStatement): string {
+  const pinned = blades.flatMap(({ name, pin }) => (pin === undefined ? [] : [`${name} to ${pin.release}`]));
+  return pinned.length > 2 ? `${pinned.length} blades` : pinned.join(', ');
 }
 
 function describe(release: ReleaseStatement): string {
@@ -129,6 +132,7 @@ function describe(release: ReleaseStatement): string {
     blade.address,
     blade.mac ?? blade.serial ?? blade.guid ?? '',
     bytes(blade.overlay.bytes),
+    blade.pin === undefined ? '' : String(blade.pin.release),
   ]);
-  return [...head, table(['BLADE', 'ADDRESS', 'MACHINE', 'OVERLAY'], rows)].join('\n');
+  return [...head, table(['BLADE', 'ADDRESS', 'MACHINE', 'OVERLAY', 'PINNED TO'], rows)].join('\n');
 }

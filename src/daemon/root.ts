@@ -8,7 +8,7 @@ import { EventBus } from '../events/bus.ts';
 import type { BladerootEvent, RecordedEvent } from '../events/catalogue.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
-import type { ReleaseStatement } from '../release/statement.ts';
+import { releaseToRun, type ReleaseStatement } from '../release/statement.ts';
 import { inheritedSocket } from '../serve/activation.ts';
 import { bindError } from '../serve/bind-error.ts';
 import { answerBootRequest, type BootHttpOptions } from '../serve/boot-http.ts';
@@ -92,7 +92,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         storeDirectory,
         url: urlAt(address),
         current: () => current.get(),
-        plan: (blade) => planBoot(release(), events.lastUp(blade.name)),
+        plan: (blade) => planBoot(releaseToRun(release(), blade), events.lastUp(blade.name)),
         bladeAt,
         onEvent: emit,
       };

@@ -175,7 +175,7 @@ function keysOf(data: unknown, field: string): string[] {
 }
 
 /** `blades.web01.overlays[0]`. */
-function shownPath(path: Path): string {
+export function shownPath(path: Path): string {
   return path
     .map((part, index) => (typeof part === 'number' ? `[${part}]` : index === 0 ? part : `.${part}`))
     .join('');

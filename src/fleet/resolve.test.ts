@@ -76,6 +76,7 @@ const layer: fc.Arbitrary<Settings> = fc.record(
       .tuple(names, names)
       .map(([start, stop]) => ({ start, stop: stop.filter((s) => !start.includes(s)) })),
     kernelArgs: names,
+    pin: fc.oneof(fc.integer({ min: 1 }), fc.constant('latest' as const)),
     vars: fc.dictionary(fc.constantFrom('x', 'y', 'z'), fc.string(), { noNullPrototype: true }),
     disk: fc.record({ slot: fc.nat() }, { requiredKeys: [], noNullPrototype: true }),
     boot: fc.record(

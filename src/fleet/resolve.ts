@@ -144,7 +144,7 @@ export const NO_SETTINGS: Settings = {
  * @param below what the layers below come to; in it are no signs
  */
 export function mergeSettings(below: Settings, layer: Settings): Settings {
-  const { services, timezone = below.timezone, rootPassword = below.rootPassword } = layer;
+  const { services, pin = below.pin, timezone = below.timezone, rootPassword = below.rootPassword } = layer;
   return {
     overlays: layList(below.overlays, layer.overlays),
     services: {
@@ -156,6 +156,7 @@ export function mergeSettings(below: Settings, layer: Settings): Settings {
     disk: { ...below.disk, ...layer.disk },
     boot: { ...below.boot, ...layer.boot },
     ssh: { authorizedKeys: layList(below.ssh.authorizedKeys, layer.ssh.authorizedKeys) },
+    ...(pin === undefined ? {} : { pin }),
     ...(timezone === undefined ? {} : { timezone }),
     ...(rootPassword === undefined ? {} : { rootPassword }),
   };

@@ -162,6 +162,12 @@ const settings = {
   )
     .default({})
     .describe('Values for templates: {{ vars.role }}'),
+  pin: z
+    .union([z.int().positive(), z.literal('latest')], {
+      error: expects('a release', 'the number of one such as 17, or latest'),
+    })
+    .optional()
+    .describe('The release that is run whatever is published: its number, or latest, as without a pin'),
   disk: strict({
     slot: size.optional().describe('Size of one of the two slots for an installed release, such as 3GiB'),
   })

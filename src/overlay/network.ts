@@ -122,6 +122,8 @@ function ifupdown(blade: ResolvedBlade): BuiltIn {
     '',
     `auto mac/${blade.mac ?? BOOT_CARD}=bladeroot`,
     'iface bladeroot inet static',
+    // After a boot from the network the card has the address already: the kernel is the one that fetched the image.
+    '    pre-up ip -4 address flush dev $IFACE',
     `    address ${blade.address}/${blade.prefixLength}`,
     ...(blade.gateway === undefined ? [] : [`    gateway ${blade.gateway}`]),
   ];

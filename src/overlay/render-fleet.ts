@@ -11,6 +11,8 @@ const WRITTEN_AT_ONCE = 16;
 
 export interface FleetRequest extends FleetOverlays {
   store: Store;
+  /** Those of `blades` that are rendered, all when left out; the others are only there for templates to know. */
+  toRender?: readonly ResolvedBlade[];
   /** What was rendered for these blades before, of this image and by this program. */
   before: ReadonlyMap<string, RenderedOverlay>;
   signal?: AbortSignal | undefined;
@@ -24,14 +26,14 @@ export interface RenderedFleet {
 }
 
 /**
- * Renders the overlays of all blades into the store, but for those that would be what they were before.
+ * Renders overlays of blades into the store, but for those that would be what they were before.
  * @throws as OverlayRenderer, and what the store throws
  */
 export async function renderFleet(request: FleetRequest): Promise<RenderedFleet> {
-  const { store, before, blades, signal } = request;
+  const { store, before, blades, toRender = blades, signal } = request;
   const renderer = new OverlayRenderer(request);
   const overlays = new Map<string, RenderedOverlay>();
-  const waiting = blades.values();
+  const waiting = toRender.values();
   let rendered = 0;
 
   const overlayOf = async (blade: ResolvedBlade): Promise<RenderedOverlay> => {

@@ -25,13 +25,22 @@ test('a service can come from an overlay', async (t) => {
   assert.equal(link?.type === 'symlink' && link.target, '/etc/systemd/system/app.service');
 });
 
-test('a service that the image does not have is an error with blade, service and the nearest ones', async (t) => {
+test('a service that the image does not have is an error with file and line, and the nearest ones', async (t) => {
   await assert.rejects(
     render(t, { blade: 'mail01', fleet: FLEET.replace('stop: [nginx]', 'stop: [ngnix]') }),
     {
       code: 'UNKNOWN_SERVICE',
-      message: 'blade mail01: the image has no service ngnix',
+      message: 'fleet.yaml:6: profiles.mail.services.stop[0]: the image has no service ngnix (blade mail01)',
       hint: 'its systemd knows 2 services, the nearest: nginx',
+    },
+  );
+  // Where it is written in a list that is added to, and by whom.
+  await assert.rejects(
+    render(t, { fleet: FLEET.replace('{ motto: hello }', '{ motto: hello }, services: { start: [cron] }') }),
+    {
+      code: 'UNKNOWN_SERVICE',
+      message: 'fleet.yaml:3: defaults.services.start[0]: the image has no service cron (blade web01)',
+      hint: 'its systemd knows 2 services: nginx, systemd-networkd',
     },
   );
 });

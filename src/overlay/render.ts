@@ -1,6 +1,8 @@
 import { BladerootError } from '../errors.ts';
+import { placeInFleet } from '../fleet/place.ts';
 import type { ResolvedBlade } from '../fleet/resolve.ts';
 import type { Fleet } from '../fleet/schema.ts';
+import type { Path } from '../fleet/source.ts';
 import { CachedFiles } from '../image/cached-files.ts';
 import type { ImageFiles } from '../image/files.ts';
 import { sha256, type Digest } from '../store/digest.ts';
@@ -75,7 +77,7 @@ export class OverlayRenderer {
     const data = this.#data.of(blade);
     for (const folder of await this.#foldersOf(blade)) await folder.layOver(root, data);
     // Reads the image as the layers leave it: a service can come from an overlay.
-    await layServices(root, await detectServiceManager(root), blade, start);
+    await layServices(root, await detectServiceManager(root), this.#request.fleetDir, blade, start);
     return root;
   }
 
@@ -115,24 +117,44 @@ export class OverlayRenderer {
 async function layServices(
   root: LaidOver,
   services: ServiceManager,
+  fleetDir: string,
   blade: ResolvedBlade,
   builtIn: readonly string[],
 ): Promise<void> {
   const { start, stop } = blade.services;
-  const lay = async (service: string, origin: string, edits: Promise<OverlayEdit[]>): Promise<void> => {
-    for (const edit of await edits.catch((error: unknown) => rethrowFor(blade, error))) {
-      await root.put(editEntry(edit, `${origin}: ${service}`));
-    }
+  const lay = async (origin: string, service: string, edits: OverlayEdit[]): Promise<void> => {
+    for (const edit of edits) await root.put(editEntry(edit, `${origin}: ${service}`));
   };
+  const layWritten = async (verb: 'start' | 'stop', service: string, index: number): Promise<void> => {
+    const edits = await services[verb](service).catch((error: unknown) =>
+      rethrowAt(fleetDir, blade, ['services', verb, index], error),
+    );
+    await lay(`services.${verb}`, service, edits);
+  };
+  for (const [index, service] of stop.entries()) await layWritten('stop', service, index);
   const needed = builtIn.filter((service) => !stop.includes(service) && !start.includes(service));
-  for (const service of stop) await lay(service, 'services.stop', services.stop(service));
-  for (const service of needed) await lay(service, 'built in: service', services.start(service));
-  for (const service of start) await lay(service, 'services.start', services.start(service));
+  for (const service of needed) await lay('built in: service', service, await services.start(service));
+  for (const [index, service] of start.entries()) await layWritten('start', service, index);
 }
 
 function rethrowFor(blade: ResolvedBlade, error: unknown): never {
   if (!(error instanceof BladerootError)) throw error;
   throw new BladerootError(error.code, `blade ${blade.name}: ${error.message}`, {
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    cause: error,
+  });
+}
+
+/** With file and line of the value that is at fault, and the blade for which it was seen. */
+async function rethrowAt(
+  fleetDir: string,
+  { name }: ResolvedBlade,
+  path: Path,
+  error: unknown,
+): Promise<never> {
+  if (!(error instanceof BladerootError)) throw error;
+  const place = await placeInFleet(fleetDir, name, path);
+  throw new BladerootError(error.code, `${place ?? 'fleet'}: ${error.message} (blade ${name})`, {
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     cause: error,
   });

@@ -2,13 +2,10 @@
  * What was rendered last, so that publishing again renders just what has changed. It is derived: without it, or when it
  * cannot be read, everything is rendered.
  */
-import { createHash } from 'node:crypto';
-import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { digestSchema } from '../store/digest-schema.ts';
-import type { Digest } from '../store/digest.ts';
-import { isBundled, programDirectory } from '../system/asset.ts';
+import { programDigest } from '../system/program-digest.ts';
 import { readIfThere } from '../system/read-file.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
 
@@ -61,19 +58,4 @@ function parsed(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-/** Another one when the program may render in another way: of its sources their sizes and times, of a bundle its bytes. */
-async function programDigest(): Promise<Digest> {
-  const hash = createHash('sha256');
-  const names = (await readdir(programDirectory, { recursive: !isBundled })).sort();
-  const sources = names.filter((path) => /\.[cm]?[jt]s$/.test(path));
-  // Among the sources lie no libraries: which they are, package.json says.
-  for (const name of isBundled ? sources : [...sources, '../package.json']) {
-    const path = join(programDirectory, name);
-    const { size, mtimeMs } = await lstat(path);
-    hash.update(`${name}\n`);
-    hash.update(isBundled ? await readFile(path) : `${size} ${mtimeMs}\n`);
-  }
-  return hash.digest('hex');
 }

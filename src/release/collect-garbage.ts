@@ -13,7 +13,7 @@ import { pathsNamedBy } from './named-paths.ts';
 import type { ReleaseRepository } from './repository.ts';
 import { publicHalf, type SigningKey } from './signing-key.ts';
 import { readListed, signSnapshot } from './snapshots.ts';
-import type { ReleaseStatement } from './statement.ts';
+import { releaseSnapshots, type ReleaseStatement } from './statement.ts';
 
 export interface GarbageOptions {
   store: Store;
@@ -77,11 +77,14 @@ async function readAll({ store, releases, publicKey, key }: GarbageOptions): Pro
   }
   const all = await releases.all();
   const ids = new Set(listed.statements.map(({ id }) => id));
-  const lost = all.find(({ snapshot }) => !ids.has(snapshot.id));
-  if (lost === undefined) return { statements: listed.statements, releases: all };
-  throw unsure(
-    `release ${lost.sequence} installs snapshot ${lost.snapshot.id.slice(0, 12)}, whose statement is not here`,
-  );
+  for (const release of all) {
+    const lost = releaseSnapshots(release).find(({ id }) => !ids.has(id));
+    if (lost === undefined) continue;
+    throw unsure(
+      `release ${release.sequence} installs snapshot ${lost.id.slice(0, 12)}, whose statement is not here`,
+    );
+  }
+  return { statements: listed.statements, releases: all };
 }
 
 function unsure(what: string, cause?: unknown): BladerootError {

@@ -16,7 +16,9 @@ import type { Store } from '../store/store.ts';
 import { readAsset } from '../system/asset.ts';
 import { runForBytes } from '../system/run.ts';
 import { AGENT_PARTS, PROGRAM_AGENT, PROGRAM_NODE } from '../tree/program.ts';
+import { builtInitrd, initrdInputs, writeBuiltInitrd } from './built-initrd.ts';
 import { storeLoaders } from './loaders.ts';
+import { pinBlade, pinnedRelease } from './pin.ts';
 import { openRelease, type ReleaseRepository, type SignedRelease } from './repository.ts';
 import { publicHalf, sealWith, type SigningKey } from './signing-key.ts';
 import { RELEASE_TYPE } from './statement.ts';
@@ -52,11 +54,10 @@ export async function publishRelease(request: PublishRequest): Promise<Published
 
   for (const warning of await checkSecrets(request.fleetDirectory, fleet)) onStep?.(`warning: ${warning}`);
   onStep?.('rendering the overlays');
-  const blades = await renderBlades(request, image);
+  const blades = await renderBlades(request, image, before);
   onStep?.('packing the fleet folder');
   const config = await putBlob(store, await packFolder(request.fleetDirectory));
   const loaders = await storeLoaders(store, before?.loaders);
-  onStep?.('building kernel and initrd');
   const kernel = await findKernel(image);
   const content: Omit<ReleaseStatement, 'sequence' | 'created' | 'message'> = {
     type: 'bladeroot-release',
@@ -64,7 +65,7 @@ export async function publishRelease(request: PublishRequest): Promise<Published
     fleet: fleet.name,
     snapshot: { id: snapshot.id, tree: snapshot.tree },
     kernel: { ...(await putBlob(store, await image.read(kernel.path))), version: kernel.version },
-    initrd: await putBlob(store, await buildReleaseInitrd(request, image, kernel.version)),
+    initrd: await initrdFor(request, image, kernel.version),
     loaders,
     config,
     ...(request.carriedKey === undefined
@@ -86,7 +87,7 @@ export async function publishRelease(request: PublishRequest): Promise<Published
   };
   const envelope = Buffer.from(await sealWith(RELEASE_TYPE, statement, key));
   const release = openRelease(envelope, publicHalf(key));
-  await releases.put(release);
+  await releases.add(release);
   return { release, isNew: true };
 }
 
@@ -105,16 +106,30 @@ function sorted(value: unknown): unknown {
   );
 }
 
-/** Renders what has changed since it was last published, or tried to. */
-async function renderBlades(request: PublishRequest, image: ImageFiles): Promise<ReleaseBlade[]> {
+/** Renders what has changed since it was last published, or tried to; pinned blades keep what they have. */
+async function renderBlades(
+  request: PublishRequest,
+  image: ImageFiles,
+  last: ReleaseStatement | undefined,
+): Promise<ReleaseBlade[]> {
   const { fleet, fleetDirectory: fleetDir, releases, snapshot, store, signal } = request;
   const stateDirectory = dirname(releases.directory);
   const blades = resolveFleet(fleet);
+  const pinned = new Map<string, ReleaseBlade>();
+  for (const blade of blades) {
+    if (typeof blade.pin !== 'number') continue;
+    const release = await pinnedRelease(blade, blade.pin, request, last);
+    pinned.set(blade.name, await pinBlade(blade, blade.pin, release, store));
+  }
+  const toRender = blades.filter(({ name }) => !pinned.has(name));
   const before = await readRendered(stateDirectory, snapshot.id);
   const release = { snapshot: { id: snapshot.id, tree: snapshot.tree } };
-  const { overlays } = await renderFleet({ fleet, blades, fleetDir, image, release, store, before, signal });
+  const fleetRequest = { fleet, blades, toRender, fleetDir, image, release, store, before, signal };
+  const { overlays } = await renderFleet(fleetRequest);
   await writeRendered(stateDirectory, snapshot.id, overlays);
   return blades.map((blade) => {
+    const asBefore = pinned.get(blade.name);
+    if (asBefore !== undefined) return asBefore;
     const overlay = overlays.get(blade.name);
     if (overlay === undefined) throw new Error(`${blade.name} was not rendered`);
     return releaseBlade(blade, { digest: overlay.digest, bytes: overlay.bytes }, overlay.secrets);
@@ -148,6 +163,7 @@ function releaseBlade(blade: ResolvedBlade, overlay: Blob, secrets: Blob | undef
     dns,
     ...(domain === undefined ? {} : { domain }),
     kernelArgs,
+    services: blade.services,
     ...(Object.keys(boot).length === 0 ? {} : { boot: bootMenu(boot) }),
     ...(disk.slot === undefined ? {} : { slotBytes: disk.slot }),
     overlay,
@@ -158,6 +174,19 @@ function releaseBlade(blade: ResolvedBlade, overlay: Blob, secrets: Blob | undef
 
 function bootMenu({ default: preset, timeout }: ResolvedBlade['boot']): BootMenu {
   return { default: preset ?? NO_MENU.default, timeout: timeout ?? NO_MENU.timeout };
+}
+
+/** Built only where something of what it is made of has changed. */
+async function initrdFor(request: PublishRequest, image: ImageFiles, version: string): Promise<Blob> {
+  const { store, releases, snapshot, key, onStep } = request;
+  const stateDirectory = dirname(releases.directory);
+  const inputs = await initrdInputs(snapshot.id, publicHalf(key));
+  const built = await builtInitrd(stateDirectory, store, inputs);
+  if (built !== undefined) return built;
+  onStep?.('building the initrd');
+  const initrd = await putBlob(store, await buildReleaseInitrd(request, image, version));
+  await writeBuiltInitrd(stateDirectory, inputs, initrd);
+  return initrd;
 }
 
 async function buildReleaseInitrd(

@@ -2,6 +2,7 @@ import { BladerootError } from '../errors.ts';
 import type { Digest } from '../store/digest.ts';
 import type { Store } from '../store/store.ts';
 import type { ReleaseRepository } from './repository.ts';
+import { releaseSnapshots } from './statement.ts';
 
 /**
  * Removes snapshots from the list, and the tags that stand for them; the room that they take is freed by collecting
@@ -14,11 +15,12 @@ export async function removeSnapshots(
   releases: ReleaseRepository,
   ids: readonly Digest[],
 ): Promise<string[]> {
-  for (const { sequence, snapshot } of await releases.all()) {
-    if (!ids.includes(snapshot.id)) continue;
+  for (const release of await releases.all()) {
+    const needed = releaseSnapshots(release).find(({ id }) => ids.includes(id));
+    if (needed === undefined) continue;
     throw new BladerootError(
       'SNAPSHOT_IN_USE',
-      `snapshot ${snapshot.id.slice(0, 12)} is what release ${sequence} installs`,
+      `snapshot ${needed.id.slice(0, 12)} is what release ${release.sequence} installs`,
       { hint: 'it stays as long as there is such a release' },
     );
   }

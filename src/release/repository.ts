@@ -1,8 +1,8 @@
-import type { KeyObject } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { randomUUID, type KeyObject } from 'node:crypto';
+import { link, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BladerootError, errorCode } from '../errors.ts';
-import { makeReadableDirectory, writeFileAtomic } from '../system/write-file.ts';
+import { makeReadableDirectory, syncDirectory, writeFileAtomic } from '../system/write-file.ts';
 import { openEnvelope } from './envelope.ts';
 import { RELEASE_TYPE, releaseSchema, type ReleaseStatement } from './statement.ts';
 import { namesIn } from '../system/read-file.ts';
@@ -67,6 +67,29 @@ export class ReleaseRepository {
   async current(): Promise<SignedRelease | undefined> {
     const last = (await this.sequences()).at(-1);
     return last === undefined ? undefined : await this.read(last);
+  }
+
+  /**
+   * Keeps a new release: a number means one statement, for good, also when two are published at once.
+   * @throws BladerootError `RELEASE_TAKEN`
+   */
+  async add(release: SignedRelease): Promise<void> {
+    const { sequence } = release.statement;
+    await makeReadableDirectory(this.directory);
+    const aside = join(this.directory, `${sequence}.${randomUUID()}.new`);
+    await writeFileAtomic(aside, release.envelope);
+    try {
+      // Unlike rename(2), link(2) takes no other's place.
+      await link(aside, join(this.directory, `${sequence}.json`));
+    } catch (error) {
+      if (errorCode(error) !== 'EEXIST') throw error;
+      throw new BladerootError('RELEASE_TAKEN', `somebody else has published release ${sequence} meanwhile`, {
+        hint: 'publish again, upon that one',
+      });
+    } finally {
+      await rm(aside);
+    }
+    await syncDirectory(this.directory);
   }
 
   /** Keeps a release that has been opened with this fleet's key. */

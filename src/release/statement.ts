@@ -5,6 +5,22 @@ import { subnetOf } from '../net/ipv4.ts';
 import { digestSchema } from '../store/digest-schema.ts';
 
 const blobSchema = z.strictObject({ digest: digestSchema, bytes: z.number().int().nonnegative() });
+const snapshotSchema = z.strictObject({ id: digestSchema, tree: z.string() });
+const kernelSchema = blobSchema.extend({ version: z.string() });
+
+/**
+ * An older release that a blade is to run: this newer statement says so, so that the blade does not take it for a root
+ * that lags behind.
+ */
+const pinSchema = z.strictObject({
+  release: z.number().int().positive(),
+  /** That release as it was signed. */
+  statement: blobSchema,
+  /** As it says: what the root serves. */
+  snapshot: snapshotSchema,
+  kernel: kernelSchema,
+  initrd: blobSchema,
+});
 
 const releaseBladeSchema = z.strictObject({
   name: z.string(),
@@ -18,12 +34,16 @@ const releaseBladeSchema = z.strictObject({
   dns: z.array(z.ipv4()),
   domain: z.string().optional(),
   kernelArgs: z.array(z.string()),
+  /** What the fleet folder says of them, for people: what starts is in the overlay. */
+  services: z.strictObject({ start: z.array(z.string()), stop: z.array(z.string()) }).optional(),
   /** Its boot menu, `timeout` in seconds; absent: none. */
   boot: z.strictObject({ default: z.enum(BOOT_CHOICES), timeout: z.int().nonnegative() }).optional(),
   /** Bytes; absent: a share of the disk (agent/disk-layout.ts). */
   slotBytes: z.number().int().positive().optional(),
   /** The blade's own configuration: a tar archive, as overlay/archive.ts writes it. */
   overlay: blobSchema,
+  /** Absent: it runs this release. All else that stands here of a pinned blade is as in that release, but for its machine. */
+  pin: pinSchema.optional(),
   /** Its accepted identity (age): a machine that has another one is not this blade, whatever its MAC. */
   recipient: z.string().optional(),
   /** Its secrets, encrypted to it: a tar archive of age files, each with the mode and owner of what is in it. */
@@ -54,8 +74,8 @@ export const releaseSchema = z.strictObject({
   sequence: z.number().int().positive(),
   created: z.iso.datetime(),
   message: z.string().optional(),
-  snapshot: z.strictObject({ id: digestSchema, tree: z.string() }),
-  kernel: blobSchema.extend({ version: z.string() }),
+  snapshot: snapshotSchema,
+  kernel: kernelSchema,
   initrd: blobSchema,
   /** What firmware and iPXE load by TFTP and HTTP, by file name. */
   loaders: z.record(z.string(), blobSchema),
@@ -71,6 +91,7 @@ export const releaseSchema = z.strictObject({
 });
 
 export type Blob = z.infer<typeof blobSchema>;
+export type Pin = z.infer<typeof pinSchema>;
 export type ReleaseBlade = z.infer<typeof releaseBladeSchema>;
 export type ReleaseNetwork = z.infer<typeof releaseNetworkSchema>;
 export type ReleaseStatement = z.infer<typeof releaseSchema>;
@@ -88,6 +109,19 @@ export function releaseNetworks(release: Pick<ReleaseStatement, 'networks' | 'bl
   return [...bySubnet.values()];
 }
 
+/** The number of the release that a blade of a release is to run. */
+export function releaseToRun(release: Pick<ReleaseStatement, 'sequence'>, { pin }: ReleaseBlade): number {
+  return pin?.release ?? release.sequence;
+}
+
+/** The snapshots that blades of a release run, each once, its own first. */
+export function releaseSnapshots(
+  release: Pick<ReleaseStatement, 'snapshot' | 'blades'>,
+): ReleaseStatement['snapshot'][] {
+  const all = [release.snapshot, ...release.blades.flatMap(({ pin }) => pin?.snapshot ?? [])];
+  return [...new Map(all.map((snapshot) => [snapshot.id, snapshot])).values()];
+}
+
 /** Every blob of a release, each once: what a standby mirrors beside the packs. */
 export function releaseBlobs(release: ReleaseStatement): Blob[] {
   const all = [
@@ -97,6 +131,9 @@ export function releaseBlobs(release: ReleaseStatement): Blob[] {
     ...(release.key === undefined ? [] : [release.key]),
     ...Object.values(release.loaders),
     ...release.blades.map((blade) => blade.overlay),
+    ...release.blades.flatMap(({ pin }) =>
+      pin === undefined ? [] : [pin.statement, pin.kernel, pin.initrd],
+    ),
     ...release.blades.flatMap(({ secrets }) => secrets ?? []),
   ];
   return [...new Map(all.map(({ digest, bytes }) => [digest, { digest, bytes }])).values()];

@@ -12,7 +12,7 @@ import type { Store } from '../store/store.ts';
 import { Findings, type Problem } from './findings.ts';
 import type { ReleaseRepository } from './repository.ts';
 import { fetchSnapshot, readSnapshot } from './snapshots.ts';
-import { releaseBlobs, type Blob, type ReleaseStatement } from './statement.ts';
+import { releaseBlobs, releaseSnapshots, type Blob, type ReleaseStatement } from './statement.ts';
 import { SnapshotVerifier } from './verify-snapshot.ts';
 
 export interface VerifyProgress {
@@ -88,7 +88,7 @@ class Verification {
   /** Those that are listed, and those that should be. */
   async #allIds(releases: readonly ReleaseStatement[]): Promise<Digest[]> {
     const listed = await this.#options.store.listSnapshots();
-    return [...new Set([...listed, ...releases.map(({ snapshot }) => snapshot.id)])];
+    return [...new Set([...listed, ...releases.flatMap(releaseSnapshots).map(({ id }) => id)])];
   }
 
   async #statements(ids: readonly Digest[]): Promise<SnapshotStatement[]> {

@@ -7,7 +7,7 @@ import { sharedArgs, UNKNOWN, unknownScript } from '../boot/unknown-script.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
 import type { SignedRelease } from '../release/repository.ts';
 import { bladeIndex } from '../release/blade-index.ts';
-import type { Blob, ReleaseBlade, ReleaseStatement } from '../release/statement.ts';
+import { releaseToRun, type Blob, type ReleaseBlade, type ReleaseStatement } from '../release/statement.ts';
 import type { Digest } from '../store/digest.ts';
 import { blobPath, PUBLIC_FILE } from '../store/layout.ts';
 import { sendFile, sendText } from './send-file.ts';
@@ -117,9 +117,9 @@ async function answerBlade(
     scriptSent(plan.kind);
     sendText(response, 200, ipxeScript(plan, scriptFacts(options.url, release, blade)));
   } else if (file === 'vmlinuz') {
-    await send('boot.kernel', release.kernel.digest);
+    await send('boot.kernel', (blade?.pin ?? release).kernel.digest);
   } else {
-    await send('boot.initrd', release.initrd.digest);
+    await send('boot.initrd', (blade?.pin ?? release).initrd.digest);
   }
 }
 
@@ -134,7 +134,7 @@ function scriptFacts(root: string, release: ReleaseStatement, blade: ReleaseBlad
     blade: blade.name,
     mac: blade.mac,
     root,
-    release: release.sequence,
+    release: releaseToRun(release, blade),
     kernelUrl: `${root}/boot/${blade.name}/vmlinuz`,
     initrdUrl: `${root}/boot/${blade.name}/initrd`,
     kernelArgs: blade.kernelArgs,

@@ -19,7 +19,8 @@ import { writeFileAtomic } from '../../src/system/write-file.ts';
 import type { DebianInit } from '../../src/tree/debian.ts';
 
 const LABS = fileURLToPath(new URL('../../.lab/', import.meta.url));
-const UP_WITHIN_MS = 15 * 60_000;
+/** Under plain emulation, on a computer that has other things to do as well. */
+const UP_WITHIN_MS = 30 * 60_000;
 
 const BLADES: Record<DebianInit, DemoBlade> = {
   openrc: { name: 'web01', mac: '52:54:00:77:00:11', address: '10.77.0.11', profile: 'web' },
@@ -133,6 +134,11 @@ function lines(text: string): string[] {
     .sort();
 }
 
+/** Services that rc-status calls started. */
+function startedIn(status: string): string[] {
+  return [...status.matchAll(/^ (\S+) +\[ +started +\]/gm)].map(([, service]) => service ?? '');
+}
+
 /** The first word of each line. */
 function names(text: string): string[] {
   return lines(text).map((line) => line.split(/\s+/)[0] ?? '');
@@ -154,8 +160,13 @@ test('OpenRC: rc-status on the blade says that exactly what was asked for has st
 
   const status = await shell.on(blade, 'rc-status --nocolor --all');
   t.diagnostic(status);
-  const started = [...status.matchAll(/^ (\S+) +\[ +started +\]/gm)].map(([, service]) => service ?? '');
-  assert.deepEqual([...new Set(started)].sort(), wanted);
+  const [levels = '', needed = ''] = status.split('Dynamic Runlevel: needed/wanted');
+  // checkroot.sh needs it, for the end.
+  assert.deepEqual(startedIn(needed), ['umountroot']);
+  const started = new Set(startedIn(levels));
+  started.delete('umountroot');
+  assert.deepEqual([...started].sort(), wanted);
+  assert.equal(await shell.on(blade, 'ls /run/openrc/failed'), '');
   assert.equal(
     await shell.on(blade, 'ls /run/beacon; pgrep -x nginx || echo no nginx'),
     '/run/beacon\nno nginx',

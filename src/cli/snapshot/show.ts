@@ -3,6 +3,7 @@ import { contentBytes, missingBytes, type SnapshotStatement } from '../../image/
 import { findSnapshot } from '../../release/find-snapshot.ts';
 import { readPublicKey } from '../../release/keys.ts';
 import { ReleaseRepository } from '../../release/repository.ts';
+import { releaseSnapshots } from '../../release/statement.ts';
 import { contextOf, leaf } from '../command.ts';
 import { bytes } from '../output.ts';
 import { readStore } from '../store.ts';
@@ -20,7 +21,7 @@ export function showCommand(signal: AbortSignal): Command {
       const snapshot = await findSnapshot(store, id, publicKey);
       const all = await new ReleaseRepository(context.stateDirectory, publicKey).all();
       const releases = all.flatMap((release) =>
-        release.snapshot.id === snapshot.id ? [release.sequence] : [],
+        releaseSnapshots(release).some(({ id }) => id === snapshot.id) ? [release.sequence] : [],
       );
       const tags = [...(await store.readTags())].flatMap(([tag, tagged]) =>
         tagged === snapshot.id ? [tag] : [],

@@ -30,7 +30,9 @@ export interface ServiceManager {
 export async function unknownService(manager: ServiceManager, service: string): Promise<BladerootError> {
   const known = await manager.list();
   const near = nearest(service, known, 3);
+  const alike = near.length > 0 ? near : known.filter((name) => name.includes(service));
+  const its = `its ${manager.name} knows ${known.length} services`;
   return new BladerootError('UNKNOWN_SERVICE', `the image has no service ${service}`, {
-    hint: `its ${manager.name} knows ${known.length} services, the nearest: ${nameList(near.length > 0 ? near : known.slice(0, 3))}`,
+    hint: alike.length > 0 ? `${its}, the nearest: ${nameList(alike, 5)}` : `${its}: ${nameList(known, 20)}`,
   });
 }

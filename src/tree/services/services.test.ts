@@ -127,6 +127,8 @@ test('a service that the image does not have is an error with the nearest ones a
   };
   await assert.rejects(systemd.start('ngnix'), unknown);
   await assert.rejects(systemd.stop('ngnix'), unknown);
+  const far = { hint: 'its systemd knows 14 services, the nearest: networkd, networkd.socket' };
+  await assert.rejects(systemd.start('work'), far);
   await assert.rejects(systemd.start('../nginx'), { code: 'UNKNOWN_SERVICE' });
   for (const masked of ['masked', 'empty'])
     await assert.rejects(systemd.start(masked), { code: 'SERVICE_MASKED' });

@@ -1,0 +1,110 @@
+/** What changed from one release to another, on the command line. */
+import assert from 'node:assert/strict';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { writePublicKey } from '../src/release/keys.ts';
+import { sampleRelease } from '../src/release/release.fixture.ts';
+import { place } from './bladeroot.fixture.ts';
+import { key, publicKey, publishScene } from './publish-scene.fixture.ts';
+import { dpkgStatus } from './publish.fixture.ts';
+
+test('release diff tells packages, files and the configuration of each blade; list and show know latest and previous', async (t) => {
+  const { state, tree, fleet, publish, pack } = await publishScene(t);
+  await writePublicKey(state, publicKey);
+  await publish();
+  const versions = { nginx: '1.26.2-1', libc6: '2.41-5', jq: '1.7' };
+  await writeFile(join(tree, 'var/lib/dpkg/status'), dpkgStatus(versions));
+  await writeFile(join(tree, 'etc/added'), 'new');
+  await writeFile(join(fleet, 'overlays/web/etc/motd'), 'another\n');
+  await writeFile(join(fleet, 'overlays/web/etc/issue'), 'new\n');
+  await pack();
+  await publish({});
+  const text = await readFile(join(fleet, 'fleet.yaml'), 'utf8');
+  await writeFile(
+    join(fleet, 'fleet.yaml'),
+    text.replace('mail: {', 'mail: { kernelArgs: [quiet],').replace('start: [postfix]', 'stop: [nginx]'),
+  );
+  const { bladeroot } = await place(t);
+  const run = async (...args: string[]): Promise<string> => {
+    const { status, stdout, stderr } = await bladeroot([
+      'release',
+      ...args,
+      '--state',
+      state,
+      '--fleet',
+      fleet,
+    ]);
+    assert.equal(status, 0, stderr);
+    return stdout.trimEnd();
+  };
+  const keyFile = join(state, 'keys/fleet.key');
+  await writeFile(keyFile, key.export({ type: 'pkcs8', format: 'pem' }));
+  assert.match(await run('publish', '--key', keyFile), /^release 3: /);
+
+  const lines = (await run('diff', '1', '2', '--files')).split('\n');
+  const packages = lines.slice(lines.indexOf('packages:') + 1, lines.indexOf('image:'));
+  assert.deepEqual(packages, [
+    '  added    jq 1.7',
+    '  removed  mawk 1.3.4-2',
+    '  changed  nginx 1.26.0-1 → 1.26.2-1',
+  ]);
+  assert.ok(lines.includes('  added     /etc/added (3 B)'), lines.join('\n'));
+  assert.deepEqual(lines.slice(lines.indexOf('fleet folder:')), [
+    'fleet folder:',
+    '  added    overlays/web/etc/issue',
+    '  changed  overlays/web/etc/motd',
+    'blade web01:',
+    '  overlay: added    etc/issue',
+    '  overlay: changed  etc/motd',
+  ]);
+  assert.ok(!(await run('diff', '1', '2')).includes('/etc/added'), 'without --files there is a summary');
+
+  const last = (await run('diff')).split('\n');
+  assert.deepEqual(last.slice(0, 6), [
+    'fleet folder:',
+    '  changed  fleet.yaml',
+    'blade mail01:',
+    '  kernelArgs: +quiet',
+    '  services.start: -postfix',
+    '  services.stop: +nginx',
+  ]);
+  const json = JSON.parse(await run('diff', 'previous', 'latest', '--json'));
+  assert.deepEqual([json.from, json.to, json.image], [2, 3, undefined]);
+  assert.deepEqual(json.blades[0].fields[0], { field: 'kernelArgs', from: [], to: ['quiet'] });
+  assert.equal(await run('diff', '3', '3'), 'releases 3 and 3 say the same');
+
+  assert.match(await run('show', 'previous'), /^release {3}2 of lab/);
+  const missing = await bladeroot(['release', 'show', '0', '--state', state]);
+  assert.deepEqual([missing.status, missing.stderr.includes('there is no release 0')], [1, true]);
+});
+
+test('publishing builds the initrd only where what it is made of has changed', async (t) => {
+  const { tree, fleet, steps, publish, pack, state } = await publishScene(t);
+  const built = (): boolean => steps.splice(0).includes('building the initrd');
+  await publish();
+  assert.equal(built(), true);
+  assert.equal((await publish()).isNew, false);
+  assert.equal(built(), false);
+  await writeFile(join(fleet, 'overlays/web/etc/motd'), 'another\n');
+  assert.equal((await publish()).isNew, true);
+  assert.equal(built(), false);
+  await writeFile(join(tree, 'etc/more'), 'more');
+  await pack();
+  await publish();
+  assert.equal(built(), true);
+  await rm(join(state, 'initrd.json'));
+  assert.equal((await publish()).isNew, false, 'built again, it is the same');
+  assert.equal(built(), true);
+});
+
+test('a number means one release: what another has published meanwhile stays', async (t) => {
+  const { releases } = await publishScene(t);
+  await releases.add(sampleRelease(key, { message: 'first' }));
+  await assert.rejects(releases.add(sampleRelease(key, { message: 'second' })), {
+    code: 'RELEASE_TAKEN',
+    message: /release 1 meanwhile/,
+  });
+  assert.equal((await releases.read(1)).statement.message, 'first');
+  assert.deepEqual(await readdir(releases.directory), ['1.json']);
+});
