@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { awaitAdoption } from '../src/agent/await-adoption.ts';
 import { sampleMachine } from '../src/fleet/machine.fixture.ts';
 import type { Machine } from '../src/fleet/machine.ts';
-import { folderOf } from '../src/fleet/test-folder.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
 import { createKeys, readPrivateKey, readPublicKey } from '../src/release/keys.ts';
 import { sampleRelease } from '../src/release/release.fixture.ts';
 import { ReleaseRepository } from '../src/release/repository.ts';

@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { z } from 'zod';
-import { IMAGE } from '../src/overlay/test-render.ts';
+import { IMAGE } from '../src/overlay/render.fixture.ts';
 import { createKeys, readPrivateKey, readPublicKey } from '../src/release/keys.ts';
 import { sampleKey, sampleRelease } from '../src/release/release.fixture.ts';
 import { ReleaseRepository } from '../src/release/repository.ts';

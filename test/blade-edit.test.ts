@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { folderOf } from '../src/fleet/test-folder.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
 import { run, startPiped } from '../src/system/run.ts';
 import { PROGRAM } from './bladeroot.fixture.ts';
 

@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { folderOf } from '../src/fleet/test-folder.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
 
 const PEAK_MEMORY = fileURLToPath(new URL('../src/image/testing/peak-memory.py', import.meta.url));
 export const PROGRAM = fileURLToPath(new URL('../bin/bladeroot', import.meta.url));

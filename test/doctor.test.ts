@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readdir, rm, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { folderOf } from '../src/fleet/test-folder.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
 import type { Finding } from '../src/daemon/doctor/finding.ts';
 import { blobOf } from '../src/release/release.fixture.ts';
 import { blobPath } from '../src/store/layout.ts';

@@ -7,13 +7,13 @@ import { test, type TestContext } from 'node:test';
 import { BLADEROOT } from '../lab/demo/bladeroot.ts';
 import { loadFleet } from '../src/fleet/load.ts';
 import { resolveFleet } from '../src/fleet/resolve.ts';
-import { folderOf } from '../src/fleet/test-folder.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
 import { DirectoryFiles } from '../src/image/files.ts';
 import { applyOverlay } from '../src/overlay/apply.ts';
 import { encodeOverlay } from '../src/overlay/archive.ts';
 import { isSecret, type OverlayEntry } from '../src/overlay/entry.ts';
 import { renderOverlay } from '../src/overlay/render.ts';
-import { textOf } from '../src/overlay/test-render.ts';
+import { textOf } from '../src/overlay/render.fixture.ts';
 import { run } from '../src/system/run.ts';
 
 const EXAMPLE = join(dirname(import.meta.dirname), 'examples/web-and-mail');

@@ -11,7 +11,7 @@ import { serveRelease } from '../src/agent/release.fixture.ts';
 import { Reporter } from '../src/agent/reporter.ts';
 import { promote } from '../src/blade/promote.ts';
 import { writeBladeState } from '../src/blade/state.ts';
-import { folderOf } from '../src/fleet/test-folder.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
 import { createKeys, readPublicKey, writePublicKey } from '../src/release/keys.ts';
 import { ReleaseRepository, type SignedRelease } from '../src/release/repository.ts';
 import { HttpSource } from '../src/store/http-source.ts';

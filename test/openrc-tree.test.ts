@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { goldenTreeIfThere } from '../lab/demo/golden-tree.ts';
 import { loadFleet } from '../src/fleet/load.ts';
 import { resolveBlade, resolveFleet } from '../src/fleet/resolve.ts';
-import { folderOf } from '../src/fleet/test-folder.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
 import { DirectoryFiles } from '../src/image/files.ts';
 import { applyOverlay } from '../src/overlay/apply.ts';
 import { encodeOverlay } from '../src/overlay/archive.ts';

@@ -4,8 +4,8 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { z } from 'zod';
-import { folderOf } from '../src/fleet/test-folder.ts';
-import { FLEET, IMAGE } from '../src/overlay/test-render.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
+import { FLEET, IMAGE } from '../src/overlay/render.fixture.ts';
 import { createKeys } from '../src/release/keys.ts';
 import { place, type Ended } from './bladeroot.fixture.ts';
 

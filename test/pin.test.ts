@@ -7,7 +7,7 @@ import { fetchImage } from '../src/agent/fetch-image.ts';
 import { findRelease, releaseOf } from '../src/agent/find-release.ts';
 import { serveRelease } from '../src/agent/release.fixture.ts';
 import { Reporter } from '../src/agent/reporter.ts';
-import { folderOf } from '../src/fleet/test-folder.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
 import { collectGarbage } from '../src/release/collect-garbage.ts';
 import { removeSnapshots } from '../src/release/remove-snapshots.ts';
 import { ReleaseRepository } from '../src/release/repository.ts';

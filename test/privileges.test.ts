@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { SERVE_USER } from '../src/daemon/privileges.ts';
 import { run } from '../src/system/run.ts';
-import { needsRoot, SERVED, Serving, stateWithRelease, WIRE, Wire } from './serve.fixture.ts';
+import { needsRoot, SERVED, Serving, serveStranger, stateWithRelease, WIRE, Wire } from './serve.fixture.ts';
 
 /** The lines of /proc/PID/task/TID/status. */
 async function statusOf(pid: number, thread: string): Promise<Map<string, string>> {
@@ -57,10 +57,7 @@ test(
   'it goes on serving and keeping its events, and the next one finds them',
   { skip: needsRoot, timeout: 60_000 },
   async (t) => {
-    const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
-    const serving = await Serving.start(wire, state);
-    t.after(() => serving.stop());
-    await run('ip', ['-n', wire.client, 'address', 'add', '10.99.0.50/24', 'dev', WIRE.client]);
+    const { wire, state, serving } = await serveStranger(t);
     const kernel = await wire.inClient('curl', '-sSf', url('/boot/web01/vmlinuz'));
     assert.equal(kernel.stdout, SERVED.kernel);
     const loader = await wire.inClient('curl', '-sS', `tftp://${WIRE.address}/undionly.kpxe`);

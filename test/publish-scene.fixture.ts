@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { loadFleet } from '../src/fleet/load.ts';
-import { folderOf } from '../src/fleet/test-folder.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
 import { packTree } from '../src/image/pack.ts';
 import { snapshotStatement, type SnapshotStatement } from '../src/image/statement.ts';
 import { publishRelease, type Published } from '../src/release/publish.ts';

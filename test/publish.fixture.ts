@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { sampleElf, wholeImage, type Sample } from '../src/initrd/sample-image.ts';
+import { sampleElf, wholeImage, type Sample } from '../src/initrd/sample-image.fixture.ts';
 import { PROGRAM_AGENT, PROGRAM_NODE } from '../src/tree/program.ts';
 
 const UNITS = 'usr/lib/systemd/system';

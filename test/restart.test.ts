@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../src/fleet/test-folder.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
 import { blobOf } from '../src/release/release.fixture.ts';
 import { sha256 } from '../src/store/digest.ts';
 import { startPiped } from '../src/system/run.ts';

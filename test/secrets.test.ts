@@ -13,7 +13,7 @@ import { fetchSecrets } from '../src/agent/lay-secrets.ts';
 import { Reporter } from '../src/agent/reporter.ts';
 import { sampleMachine } from '../src/fleet/machine.fixture.ts';
 import { identityOf, type Machine } from '../src/fleet/machine.ts';
-import { folderOf } from '../src/fleet/test-folder.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
 import { decryptWith } from '../src/secrets/age.ts';
 import { fingerprint } from '../src/secrets/fingerprint.ts';
 import {

@@ -16,7 +16,7 @@ import { blobOf, sampleRelease, sampleStatement } from '../src/release/release.f
 import { blobPath } from '../src/store/layout.ts';
 import { Store } from '../src/store/store.ts';
 import { run, type RunResult } from '../src/system/run.ts';
-import { folderOf } from '../src/fleet/test-folder.ts';
+import { folderOf } from '../src/fleet/folder.fixture.ts';
 import { PROGRAM } from './bladeroot.fixture.ts';
 
 export const WIRE = {
@@ -26,6 +26,8 @@ export const WIRE = {
   mac: '52:54:00:00:00:0b',
   blade: 'web01',
   bladeAddress: '10.99.0.11',
+  /** An address of the segment's that no release knows. */
+  stranger: '10.99.0.50',
 };
 
 /** What is served, by its name. */
@@ -165,4 +167,15 @@ export class Serving {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers();
   }
+}
+
+/** A root that serves its release, to a client with an address that no release knows. */
+export async function serveStranger(
+  t: TestContext,
+): Promise<{ wire: Wire; state: string; serving: Serving }> {
+  const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
+  const serving = await Serving.start(wire, state);
+  t.after(() => serving.stop());
+  await run('ip', ['-n', wire.client, 'address', 'add', `${WIRE.stranger}/24`, 'dev', WIRE.client]);
+  return { wire, state, serving };
 }

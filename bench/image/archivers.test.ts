@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../../src/fleet/test-folder.ts';
+import { folderOf } from '../../src/fleet/folder.fixture.ts';
 import { run } from '../../src/system/run.ts';
 import { perform } from './command.ts';
 import { empty } from '../folder.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { zstdCompressSync } from 'node:zlib';
-import { folderOf } from '../../src/fleet/test-folder.ts';
+import { folderOf } from '../../src/fleet/folder.fixture.ts';
 import { compressedChanges, contentsOf } from './contents.ts';
 
 const { signal } = new AbortController();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../../src/fleet/test-folder.ts';
+import { folderOf } from '../../src/fleet/folder.fixture.ts';
 import { contest, type Entrant } from './contest.ts';
 
 test('entrants take turns, each prepared before each run, and the first round is not timed', async (t) => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../../src/fleet/test-folder.ts';
+import { folderOf } from '../../src/fleet/folder.fixture.ts';
 import { run } from '../../src/system/run.ts';
 import { measure } from './measure.ts';
 import { script } from './command.ts';

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../../src/fleet/test-folder.ts';
+import { folderOf } from '../../src/fleet/folder.fixture.ts';
 import { run } from '../../src/system/run.ts';
 import { bytesToFetch, chunksOf } from './zchunk.ts';
 

@@ -5,7 +5,7 @@ import { test, type TestContext } from 'node:test';
 import { createApp } from '../api/app.ts';
 import { EventBus } from '../events/bus.ts';
 import { sampleMachine } from '../fleet/machine.fixture.ts';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { openRelease, type SignedRelease } from '../release/repository.ts';
 import { answerBootRequest } from '../serve/boot-http.ts';
 import { DroppedPackets } from '../serve/dropped.ts';

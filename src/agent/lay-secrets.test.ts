@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { lstat, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { encodeOverlay } from '../overlay/archive.ts';
 import { fileEntry } from '../overlay/entry.ts';
 import { encryptTo } from '../secrets/age.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { machineSchema } from '../fleet/machine.ts';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { inspectMachine, meaningful } from './machine.ts';
 
 /** Files as a kernel shows them for a server with two cards, an NVMe disk, a SCSI disk, and what is no hardware. */

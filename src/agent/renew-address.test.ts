@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import type { DhcpOffer } from '../serve/dhcp-answer.ts';
 import { CLIENT, cannotMakeSegment, Segment, type Servers } from '../serve/segment.fixture.ts';
 import { renewAddress } from './renew-address.ts';

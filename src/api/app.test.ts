@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { test, type TestContext } from 'node:test';
 import { EventBus, type EventListener } from '../events/bus.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { sampleStatement } from '../release/release.fixture.ts';
 import { curl } from '../serve/http-server.fixture.ts';
 import { DroppedPackets } from '../serve/dropped.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { run } from '../system/run.ts';
 import { BOOTABLE } from './firmware.ts';
 import { FOREIGN_SERVERS, foreignConfig, type ForeignBoot, type ForeignServer } from './foreign-config.ts';

@@ -4,7 +4,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { describeError } from '../errors.ts';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { sampleKey, sampleRelease } from '../release/release.fixture.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { CurrentRelease } from './current-release.ts';

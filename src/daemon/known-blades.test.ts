@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { sampleMachine } from '../fleet/machine.fixture.ts';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { sampleStatement } from '../release/release.fixture.ts';
 import { openDatabase } from '../state/database.ts';
 import { MachineRepository } from '../state/machines.ts';

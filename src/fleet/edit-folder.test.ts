@@ -6,7 +6,7 @@ import { run } from '../system/run.ts';
 import { changeAgainAndAgain } from './edit-folder.fixture.ts';
 import { proposeEdit, writeProposal } from './edit-folder.ts';
 import { loadFleet, readFleetFiles } from './load.ts';
-import { folderOf } from './test-folder.ts';
+import { folderOf } from './folder.fixture.ts';
 
 const HEAD = '# the lab\nname: lab # short\nnetwork: { subnet: 10.77.0.0/24 }\n';
 const WEB01 = 'mac: "52:54:00:77:00:11" # by the door\naddress: 10.77.0.11\n';

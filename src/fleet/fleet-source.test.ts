@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { addBladeTo } from './add-blade.ts';
 import { FleetErrors } from './findings.ts';
 import { loadFleet, loadFolder, parseFleet, parseFolder, readFleetFiles } from './load.ts';
-import { folderOf } from './test-folder.ts';
+import { folderOf } from './folder.fixture.ts';
 
 const HEAD = 'name: lab\nnetwork: { subnet: 10.77.0.0/24 }\n';
 const WEB01 = 'mac: "52:54:00:77:00:11"\naddress: 10.77.0.11\nprofile: web\n';

@@ -6,7 +6,7 @@ import { FleetErrors } from './findings.ts';
 import { loadFleet, parseFleet } from './load.ts';
 import { resolveFleet } from './resolve.ts';
 import { jsonSchema } from './json-schema.ts';
-import { folderOf } from './test-folder.ts';
+import { folderOf } from './folder.fixture.ts';
 
 const HEAD = 'name: lab\nnetwork: { subnet: 10.77.0.0/24 }\n';
 

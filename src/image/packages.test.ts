@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { DirectoryFiles } from './files.ts';
 import { diffPackages, parseDpkgStatus, readPackages, type Packages } from './packages.ts';
 

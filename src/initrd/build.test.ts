@@ -7,7 +7,7 @@ import { buffer } from 'node:stream/consumers';
 import { DirectoryFiles, type ImageFiles } from '../image/files.ts';
 import { run, startPiped } from '../system/run.ts';
 import { buildInitrd, type Initrd, type InitrdRequest } from './build.ts';
-import { sampleElf, sampleImage, wholeImage } from './sample-image.ts';
+import { sampleElf, sampleImage, wholeImage } from './sample-image.fixture.ts';
 
 const EXTRA = [
   { path: 'init', mode: 0o755, content: Buffer.from('#!/bin/sh\n') },

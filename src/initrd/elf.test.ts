@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import { BladerootError } from '../errors.ts';
 import { run } from '../system/run.ts';
 import { readElf } from './elf.ts';
-import { sampleElf } from './sample-image.ts';
+import { sampleElf } from './sample-image.fixture.ts';
 
 const program = sampleElf({
   interpreter: '/lib/ld.so',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { compareVersions, findKernel } from './kernel.ts';
-import { sampleImage } from './sample-image.ts';
+import { sampleImage } from './sample-image.fixture.ts';
 
 test('versions are ordered as people order them', () => {
   const ordered = [

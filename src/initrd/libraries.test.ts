@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { DirectoryFiles } from '../image/files.ts';
 import { run } from '../system/run.ts';
 import { findLibraries } from './libraries.ts';
-import { sampleElf, sampleImage } from './sample-image.ts';
+import { sampleElf, sampleImage } from './sample-image.fixture.ts';
 
 const library = sampleElf({});
 

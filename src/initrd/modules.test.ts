@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findModules } from './modules.ts';
-import { sampleImage, type Sample } from './sample-image.ts';
+import { sampleImage, type Sample } from './sample-image.fixture.ts';
 
 const DIRECTORY = 'lib/modules/6.1.0-9-amd64';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sampleImage, wholeImage } from './sample-image.ts';
+import { sampleImage, wholeImage } from './sample-image.fixture.ts';
 import { findTools } from './tools.ts';
 
 test('tools are found by their names in a merged /usr', async () => {

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { lstat, mkdir, readdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { run } from '../system/run.ts';
 import { applyOverlay } from './apply.ts';
 import { encodeOverlay } from './archive.ts';
 import { dirEntry, editEntry, fileEntry, type OverlayEntry } from './entry.ts';
-import { IMAGE, render } from './test-render.ts';
+import { IMAGE, render } from './render.fixture.ts';
 
 const needsRoot = process.geteuid?.() === 0 ? false : 'owners need root rights';
 

@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { chmod, lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { DirectoryFiles } from '../image/files.ts';
 import { run } from '../system/run.ts';
 import { applyOverlay } from './apply.ts';
 import { encodeOverlay } from './archive.ts';
 import { rootPassword } from './root-login.ts';
-import { FLEET, IMAGE, render, renderAll, textOf } from './test-render.ts';
+import { FLEET, IMAGE, render, renderAll, textOf } from './render.fixture.ts';
 import { resolveBlade } from '../fleet/resolve.ts';
 import { parseFleet } from '../fleet/load.ts';
 

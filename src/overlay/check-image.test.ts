@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test, type TestContext } from 'node:test';
 import { findingText } from '../fleet/findings.ts';
 import { loadFolder } from '../fleet/load.ts';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { DirectoryFiles } from '../image/files.ts';
 import { checkAgainstImage } from './check-image.ts';
-import { IMAGE } from './test-render.ts';
+import { IMAGE } from './render.fixture.ts';
 
 const HEAD = 'name: lab\nnetwork: { subnet: 10.77.0.0/24 }\n';
 const WEB01 = 'mac: "52:54:00:77:00:11"\naddress: 10.77.0.11\nprofile: web\n';

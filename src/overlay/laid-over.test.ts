@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { DirectoryFiles, type ImageFiles } from '../image/files.ts';
 import { BladerootError } from '../errors.ts';
 import { applyOverlay } from './apply.ts';

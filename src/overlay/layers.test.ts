@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 import { lstat, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { run } from '../system/run.ts';
 import { applyOverlay } from './apply.ts';
 import { encodeOverlay } from './archive.ts';
 import { isSecret } from './entry.ts';
-import { FLEET, IMAGE, render, renderAll, textOf } from './test-render.ts';
+import { FLEET, IMAGE, render, renderAll, textOf } from './render.fixture.ts';
 
 const needsRoot = process.geteuid?.() === 0 ? false : 'owners need root rights';
 

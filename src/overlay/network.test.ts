@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { run } from '../system/run.ts';
 import { nameBootCard } from './network.ts';
-import { FLEET, IMAGE, render, textOf } from './test-render.ts';
+import { FLEET, IMAGE, render, textOf } from './render.fixture.ts';
 
 test('every blade has its name, all blades in hosts, its address by MAC, and a resolver that is no link', async (t) => {
   const entries = await render(t, {});

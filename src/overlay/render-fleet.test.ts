@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { loadFleet } from '../fleet/load.ts';
 import { resolveFleet } from '../fleet/resolve.ts';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { DirectoryFiles } from '../image/files.ts';
 import { Store } from '../store/store.ts';
 import { renderFleet, type RenderedFleet } from './render-fleet.ts';
 import { readRendered, writeRendered } from './rendered.ts';
-import { FLEET, IMAGE } from './test-render.ts';
+import { FLEET, IMAGE } from './render.fixture.ts';
 
 interface Scene {
   fleetDir: string;

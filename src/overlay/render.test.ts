@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { loadFleet } from '../fleet/load.ts';
 import { resolveBlade, resolveFleet } from '../fleet/resolve.ts';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { DirectoryFiles } from '../image/files.ts';
 import { renderOverlay } from './render.ts';
-import { FLEET, IMAGE, render, textOf } from './test-render.ts';
+import { FLEET, IMAGE, render, textOf } from './render.fixture.ts';
 
 test('services start and stop as the blade says', async (t) => {
   const link = 'etc/systemd/system/multi-user.target.wants/nginx.service';

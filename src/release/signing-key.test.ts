@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { z } from 'zod';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { openEnvelope, seal } from './envelope.ts';
 import { sampleKey } from './release.fixture.ts';
 import { publicHalf, sealWith, signingCommand } from './signing-key.ts';

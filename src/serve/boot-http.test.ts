@@ -3,7 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import type { BladerootEvent } from '../events/catalogue.ts';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { blobOf, sampleKey, sampleRelease, sampleStatement } from '../release/release.fixture.ts';
 import { blobPath, packIndexPath, packPath, manifestPath, snapshotPath, tagPath } from '../store/layout.ts';
 import { answerBootRequest, scriptUrl } from './boot-http.ts';

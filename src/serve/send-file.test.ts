@@ -5,7 +5,7 @@ import { get } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { run, startPiped } from '../system/run.ts';
 import { curl, serveHttp } from './http-server.fixture.ts';
 import { parseRange, sendFile, sendText } from './send-file.ts';

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import { bootsOf } from '../events/boots.ts';
 import type { BladerootEvent } from '../events/catalogue.ts';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { openDatabase } from './database.ts';
 import { EventRepository, KEPT } from './events.ts';
 

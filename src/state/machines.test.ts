@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { test, type TestContext } from 'node:test';
 import { sampleMachine } from '../fleet/machine.fixture.ts';
-import { folderOf } from '../fleet/test-folder.ts';
+import { folderOf } from '../fleet/folder.fixture.ts';
 import { openDatabase, openDatabaseToRead } from './database.ts';
 import { MachineRepository, MAX_PENDING } from './machines.ts';
 

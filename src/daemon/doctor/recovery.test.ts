@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../../fleet/test-folder.ts';
+import { folderOf } from '../../fleet/folder.fixture.ts';
 import { newIdentity, RECOVERY_IDENTITY, writeIdentity } from '../../secrets/identity-file.ts';
 import { checkRecovery } from './recovery.ts';
 

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { folderOf } from '../../fleet/test-folder.ts';
+import { folderOf } from '../../fleet/folder.fixture.ts';
 import { DirectoryFiles } from '../../image/files.ts';
 import { run } from '../../system/run.ts';
 import { detectServiceManager } from './detect.ts';

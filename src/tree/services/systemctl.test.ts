@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { spawnSync } from 'node:child_process';
 import { test, type TestContext } from 'node:test';
 import { errorCode } from '../../errors.ts';
-import { folderOf } from '../../fleet/test-folder.ts';
+import { folderOf } from '../../fleet/folder.fixture.ts';
 import { DirectoryFiles } from '../../image/files.ts';
 import { run } from '../../system/run.ts';
 import { apply, enabledLinks } from './services.fixture.ts';
