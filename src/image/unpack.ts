@@ -1,6 +1,6 @@
 /** A snapshot into a directory: fetching, checking, decompressing and writing go on at once, in pack order. */
 import { mkdirSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
+import { mkdir, readdir } from 'node:fs/promises';
 import { BladerootError } from '../errors.ts';
 import { DirectorySource } from '../store/directory-source.ts';
 import { ObjectReader } from '../store/object-reader.ts';
@@ -68,6 +68,8 @@ export async function unpackSnapshot(options: UnpackOptions): Promise<void> {
   try {
     options.signal?.throwIfAborted();
     await mkdir(options.directory, { recursive: true });
+    // There will be something to write.
+    if (await isEmpty(options.directory)) pool.start();
     await new Unpacking(options, pool).run();
   } catch (error) {
     // Threads that were ended on request have not failed.
@@ -77,6 +79,10 @@ export async function unpackSnapshot(options: UnpackOptions): Promise<void> {
     options.signal?.removeEventListener('abort', abort);
     await pool.close();
   }
+}
+
+async function isEmpty(directory: string): Promise<boolean> {
+  return (await readdir(directory)).length === 0;
 }
 
 /** Small things are handed to a thread as many at a time. */

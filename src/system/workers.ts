@@ -126,6 +126,11 @@ export class WorkerPool<Task, Result> {
     this.#module = module;
   }
 
+  /** Starts all threads, where there is something else to do in the third of a second until they can work. */
+  start(): void {
+    while (this.#workers.length < this.size) this.#workers.push(new TaskWorker(this.#module));
+  }
+
   /** The thread that has the least to do. */
   idlest(): TaskWorker<Task, Result> {
     let idlest = this.#workers[0];
