@@ -289,7 +289,7 @@ describe('usage', () => {
       [['tree', 'nosuch'], /unknown command 'nosuch'/],
       [['serve', '--nosuch'], /unknown option '--nosuch'/],
       [['serve', '--interface'], /argument missing/],
-      [['blade', 'show'], /missing required argument 'name'/],
+      [['blade', 'show'], /missing required argument 'blades'/],
       [['blade', 'show', 'a', 'b'], /too many arguments/],
       [['tree', 'create', 'x'], /required option '--from <source>'/],
       [[], /Usage: bladeroot/],

@@ -24,8 +24,8 @@ test('a turn of the event loop serves a few of many, in the order in which they 
 
 test('HTTP-23: nobody is sent to while newcomers keep coming, up to half a second', async () => {
   const turns = new SendTurns();
-  const served = crowd(turns);
   const begun = performance.now();
+  const served = crowd(turns);
   let newcomers = 0;
   while (served.length === 0) {
     newcomers++;
