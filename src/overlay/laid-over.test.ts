@@ -51,6 +51,9 @@ test('the image as it is read with entries laid over it is the image that they a
       await applyOverlay(encodeOverlay(root.entries()), image);
       assert.deepEqual(await describe(new DirectoryFiles(image)), seen);
     }),
-    { numRuns: 150 },
+    {
+      numRuns: 150,
+      examples: [[[fileEntry('c', '', 'test'), editEntry({ type: 'whiteout', path: 'c/a/a' }, 'test')]]],
+    },
   );
 });

@@ -22,6 +22,8 @@ export class LaidOver implements ImageFiles {
   readonly #names = new Map<string, Set<string>>();
   /** What of the image is gone, by path, with all that is in it; something else may have been laid in its place. */
   readonly #gone = new Map<string, { whiteout: WhiteoutEntry; wasDirectory: boolean }>();
+  /** Links that something has been laid in the place of: what they lead to does not lie below their paths any more. */
+  readonly #replacedLinks = new Set<string>();
   /** Where directories really are, by path; empty again when a link has come or gone. */
   readonly #real = new Map<string, string>();
 
@@ -58,6 +60,7 @@ export class LaidOver implements ImageFiles {
     if (there?.type === 'dir') {
       throw conflict(entry, `/${path} is a directory; a ${entry.type} cannot take its place`);
     }
+    if (there?.type === 'symlink') this.#replacedLinks.add(path);
     if (there?.type === 'symlink' || entry.type === 'symlink') this.#real.clear();
     this.#set(path, entry);
     return path;
@@ -86,7 +89,8 @@ export class LaidOver implements ImageFiles {
 
   async list(path: string): Promise<string[]> {
     const laid = this.#names.get(path);
-    const names = this.#isGone(path) ? [] : await this.#image.list(path);
+    const isGone = this.#isGone(path) || this.#replacedLinks.has(path);
+    const names = isGone ? [] : await this.#image.list(path);
     const kept = this.#gone.size === 0 ? names : names.filter((name) => !this.#gone.has(within(path, name)));
     return laid === undefined ? kept : [...new Set([...kept, ...laid])].sort();
   }
@@ -170,8 +174,11 @@ export class LaidOver implements ImageFiles {
 
   /** Whether the image's own thing at a path is gone, by itself or with what it lies in. */
   #isGone(path: string): boolean {
-    if (this.#gone.size === 0) return false;
-    for (let at = path; at !== ''; at = parentOf(at)) if (this.#gone.has(at)) return true;
+    if (this.#gone.size === 0 && this.#replacedLinks.size === 0) return false;
+    if (this.#gone.has(path)) return true;
+    for (let at = parentOf(path); at !== ''; at = parentOf(at)) {
+      if (this.#gone.has(at) || this.#replacedLinks.has(at)) return true;
+    }
     return false;
   }
 }
