@@ -39,6 +39,7 @@ test('an identity is made once: what is on the persistent partition is found aga
   const state = join(mountPoint, 'bladeroot');
   assert.deepEqual(await keepIdentity(state, other), other);
   assert.deepEqual(await keepIdentity(state, fresh), other, 'the first one stays');
+  assert.equal((await stat(state)).mode & 0o777, 0o755, 'the boot services can enter it');
   assert.equal((await stat(join(state, 'identity'))).mode & 0o777, 0o700);
   assert.equal((await stat(join(state, 'identity/age.key'))).mode & 0o777, 0o600);
   await run('umount', [mountPoint]);

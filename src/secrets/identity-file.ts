@@ -26,6 +26,8 @@ export async function newIdentity(): Promise<Identity> {
 
 /** Writes it for its owner alone, whole or not at all. */
 export async function writeIdentity(path: string, { secret, recipient }: Identity): Promise<void> {
+  // The mode is for the last folder alone: a blade's state directory, above it, is for the boot services to enter.
+  await mkdir(dirname(dirname(path)), { recursive: true });
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await writeFileAtomic(path, `# public key: ${recipient}\n${secret}\n`, { mode: 0o600 });
 }
