@@ -290,7 +290,7 @@ describe('usage', () => {
       [['serve', '--nosuch'], /unknown option '--nosuch'/],
       [['serve', '--interface'], /argument missing/],
       [['blade', 'show'], /missing required argument 'blades'/],
-      [['blade', 'show', 'a', 'b'], /too many arguments/],
+      [['promote', 'a'], /too many arguments/],
       [['tree', 'create', 'x'], /required option '--from <source>'/],
       [[], /Usage: bladeroot/],
       [['tree'], /Usage: bladeroot tree/],
