@@ -88,7 +88,7 @@ async function deploy(
   const secrets = await fetchSecrets(source, blade, kept);
   await configure({
     directory: slot,
-    slot: 'a',
+    mounts: [],
     overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes),
     secrets,
     identity: kept,

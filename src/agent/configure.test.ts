@@ -29,6 +29,12 @@ async function makeTree(directory: string): Promise<void> {
 
 const noSecrets = { secrets: undefined, identity: { secret: '' } };
 
+const mounts = [
+  ['PARTUUID=b-b', '/', 'ext4', 'errors=remount-ro', '0 1'],
+  ['PARTUUID=e-5', '/boot/efi', 'vfat', 'umask=0077', '0 2'],
+  ['PARTUUID=d-a', '/srv/data', 'xfs', 'noatime', '0 0'],
+] as const;
+
 const overlay = encodeOverlay([fileEntry('etc/motd', 'this is web01\n', 'test')]);
 
 async function contentOf(directory: string, names: string[]): Promise<Record<string, string>> {
@@ -61,7 +67,7 @@ nfs:/home /home nfs defaults 0 0
     ...noSecrets,
     mac,
     directory,
-    slot: 'b',
+    mounts,
     overlay,
     identityDirectory: join(base, 'identity'),
   } as const;
@@ -69,10 +75,9 @@ nfs:/home /home nfs defaults 0 0
   const fstab = await readFile(join(directory, 'etc/fstab'), 'utf8');
   assert.equal(
     fstab,
-    `PARTLABEL=bladeroot-b / ext4 errors=remount-ro 0 1
-PARTLABEL=bladeroot-esp /boot/efi vfat umask=0077 0 2
-PARTLABEL=bladeroot-persist /persist ext4 defaults 0 2
-/persist/bladeroot /var/lib/bladeroot none bind 0 0
+    `PARTUUID=b-b / ext4 errors=remount-ro 0 1
+PARTUUID=e-5 /boot/efi vfat umask=0077 0 2
+PARTUUID=d-a /srv/data xfs noatime 0 0
 # / is what the installer made
 UUID=9abc none swap sw 0 0
 nfs:/home /home nfs defaults 0 0
@@ -94,7 +99,7 @@ test('a tree without fstab and ssh gets just the mounts and a machine-id', async
     ...noSecrets,
     mac: '52:54:00:77:00:11',
     directory,
-    slot: 'a',
+    mounts,
     overlay,
     identityDirectory: join(base, 'identity'),
   });
@@ -115,7 +120,14 @@ test('what a blade is known by is made at its first deployment, and is the same 
   for (const slot of slots) {
     const directory = join(base, slot);
     await makeTree(directory);
-    await configure({ ...noSecrets, mac: '52:54:00:77:00:11', directory, slot, overlay, identityDirectory });
+    await configure({
+      ...noSecrets,
+      mac: '52:54:00:77:00:11',
+      directory,
+      mounts,
+      overlay,
+      identityDirectory,
+    });
     assert.deepEqual(await readdir(join(directory, 'dev')), [], 'nothing stays mounted');
   }
   const keys = (await readdir(join(base, 'a/etc/ssh'))).sort();
@@ -147,7 +159,7 @@ test('two blades are known by different things', async (t) => {
       ...noSecrets,
       mac: '52:54:00:77:00:11',
       directory,
-      slot: 'a',
+      mounts,
       overlay,
       identityDirectory: join(base, `${blade}-identity`),
     });

@@ -14,23 +14,20 @@ import {
   type Identity,
 } from '../secrets/identity-file.ts';
 import { run } from '../system/run.ts';
-import { isLaidOut, PARTITIONS, type PartitionFacts } from './disk-layout.ts';
-import { fileSystemOn } from './disks.ts';
+import { isLaidOut } from '../disks/choose.ts';
+import { PARTITIONS } from '../fleet/layout.ts';
+import type { DiskFacts } from '../fleet/machine.ts';
 import { mountOnce } from './mounts.ts';
 
 /**
  * The identity on the disk that bladeroot has laid out before, or a new one where there is none yet.
- * @param disks the partitions of each
  * @param mountPoint where the persistent partition is mounted for as long as it is read
  * @throws BladerootError `BAD_IDENTITY`, `IDENTITY_EXPOSED`, `PROGRAM_FAILED`
  */
-export async function findIdentity(
-  disks: readonly { partitions: PartitionFacts[] }[],
-  mountPoint: string,
-): Promise<Identity> {
-  const persist = disks.find(isLaidOut)?.partitions.find(({ name }) => name === PARTITIONS.persist);
+export async function findIdentity(disks: readonly DiskFacts[], mountPoint: string): Promise<Identity> {
+  const persist = disks.find(isLaidOut)?.contents.partitions.find(({ name }) => name === PARTITIONS.persist);
   // Laying out may have been cut off before the file systems were made.
-  if (persist === undefined || (await fileSystemOn(persist.path)) === undefined) return await newIdentity();
+  if (persist?.fileSystem === undefined) return await newIdentity();
   await mountOnce(persist.path, mountPoint);
   try {
     return (await readBladeIdentity(join(mountPoint, 'bladeroot'))) ?? (await newIdentity());

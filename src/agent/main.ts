@@ -12,7 +12,8 @@ import { identityOf } from '../fleet/machine.ts';
 import { attempt } from './attempt.ts';
 import { parseCommandLine } from './command-line.ts';
 import { claim } from './claim.ts';
-import { findRelease, releaseOf, type FoundRelease } from './find-release.ts';
+import { findRelease, type FoundRelease } from './find-release.ts';
+import { awaitDisks } from './await-disks.ts';
 import { findIdentity } from './identity.ts';
 import { inspectDisks } from './disks.ts';
 import { install, PERSIST } from './install.ts';
@@ -37,17 +38,18 @@ async function main(): Promise<void> {
     const publicKey = createPublicKey(await readFile(PUBLIC_KEY));
     const { roots, bootMac, deploy } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
     reporter.started('release', `asking ${roots.join(', ')} for the release`);
-    const identity = await attempt('agent', reporter, async () =>
-      findIdentity(await inspectDisks(), PERSIST),
-    );
-    const machine = { ...(await inspectMachine(bootMac)), recipient: identity.recipient };
+    const disks = await attempt('agent', reporter, inspectDisks);
+    const identity = await attempt('agent', reporter, () => findIdentity(disks, PERSIST));
+    const machine = { ...(await inspectMachine(bootMac)), disks, recipient: identity.recipient };
     const asked = await attempt('release', reporter, () =>
       findRelease(roots, publicKey, identityOf(machine)),
     );
-    const found = await claim(asked, { machine, roots, publicKey, reporter, show });
+    const claimed = await claim(asked, { machine, roots, publicKey, reporter, show });
+    reporter.setTarget({ root: claimed.root, blade: claimed.blade.name });
+    const sourceOf = (root: string): HttpSource => new HttpSource(`${root}/store`);
+    const ready = await awaitDisks({ found: claimed, machine, roots, publicKey, reporter, sourceOf });
+    const { found, toRun, source, plan } = ready;
     reporter.setTarget({ root: found.root, blade: found.blade.name });
-    const source = new HttpSource(`${found.root}/store`);
-    const toRun = await attempt('release', reporter, () => releaseOf(found, source, publicKey));
     reporter.done('release', describeTask(found, toRun));
 
     const device = await install({
@@ -58,6 +60,7 @@ async function main(): Promise<void> {
       source,
       machine,
       identity,
+      plan,
       reporter,
     });
     await mkdir(SWITCH_ROOT, { recursive: true });

@@ -14,7 +14,7 @@ defaults:
   services: { start: [ssh], stop: [nginx] }
   kernelArgs: [quiet, console=ttyS0]
   vars: { role: none, motto: hello }
-  disk: { slot: 2GiB }
+  disks: { slot: 2GiB }
 profiles:
   server: { overlays: [server], vars: { role: server } }
   web: { extends: server, overlays: [web], services: { start: [nginx] } }
@@ -27,7 +27,7 @@ blades:
     overlays: [base]
     services: { stop: [ssh] }
     vars: { motto: hi }
-    disk: { slot: 3GiB }
+    disks: { slot: 3GiB }
   bare: { mac: "52:54:00:77:00:12", address: 10.77.1.12 }
 `,
   ['base', 'server', 'web'],
@@ -48,7 +48,7 @@ test('a blade has what defaults, its profiles from the furthest ancestor, and it
     services: { start: ['nginx'], stop: ['ssh'] },
     kernelArgs: ['console=ttyS0', 'quiet'],
     vars: { role: 'server', motto: 'hi' },
-    disk: { slot: 3 * 1024 ** 3 },
+    disks: { slot: '3GiB', use: {}, partitions: {} },
     boot: {},
     ssh: { authorizedKeys: [] },
   });
@@ -78,7 +78,24 @@ const layer: fc.Arbitrary<Settings> = fc.record(
     kernelArgs: names,
     pin: fc.oneof(fc.integer({ min: 1 }), fc.constant('latest' as const)),
     vars: fc.dictionary(fc.constantFrom('x', 'y', 'z'), fc.string(), { noNullPrototype: true }),
-    disk: fc.record({ slot: fc.nat() }, { requiredKeys: [], noNullPrototype: true }),
+    disks: fc.record(
+      {
+        slot: fc.constantFrom('1GiB', '20%'),
+        use: fc.record(
+          { serial: fc.constantFrom('X1', 'X2'), rotational: fc.boolean() },
+          { requiredKeys: [], noNullPrototype: true },
+        ),
+        partitions: fc.dictionary(
+          fc.constantFrom('data', 'logs'),
+          fc.record(
+            { size: fc.constantFrom('1GiB', 'rest'), fs: fc.constantFrom('xfs', 'swap'), keep: fc.boolean() },
+            { requiredKeys: [], noNullPrototype: true },
+          ),
+          { noNullPrototype: true },
+        ),
+      },
+      { requiredKeys: ['use', 'partitions'], noNullPrototype: true },
+    ),
     boot: fc.record(
       { default: fc.constantFrom(...BOOT_CHOICES), timeout: fc.nat() },
       { requiredKeys: [], noNullPrototype: true },
@@ -88,7 +105,7 @@ const layer: fc.Arbitrary<Settings> = fc.record(
     rootPassword: fc.string(),
   },
   {
-    requiredKeys: ['overlays', 'services', 'kernelArgs', 'vars', 'disk', 'boot', 'ssh'],
+    requiredKeys: ['overlays', 'services', 'kernelArgs', 'vars', 'disks', 'boot', 'ssh'],
     noNullPrototype: true,
   },
 );
@@ -114,7 +131,7 @@ test('the nearest layer wins: all that it says is so', () => {
       for (const service of nearest.services.start) assert.ok(merged.services.start.includes(service));
       for (const service of nearest.services.stop) assert.ok(merged.services.stop.includes(service));
       for (const [name, value] of Object.entries(nearest.vars)) assert.deepEqual(merged.vars[name], value);
-      assert.equal(merged.disk.slot, nearest.disk.slot ?? merged.disk.slot);
+      assert.equal(merged.disks.slot, nearest.disks.slot ?? merged.disks.slot);
       assert.deepEqual(merged.boot, { ...merged.boot, ...nearest.boot });
       assert.equal(merged.timezone, nearest.timezone ?? merged.timezone);
       assert.equal(merged.rootPassword, nearest.rootPassword ?? merged.rootPassword);
