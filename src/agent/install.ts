@@ -5,12 +5,11 @@ import {
   freeSlot,
   readBladeState,
   requireNotOlder,
+  slotWith,
   writeBladeState,
   type BladeState,
   type Slot,
 } from '../blade/state.ts';
-import { withdrawSlot } from '../blade/grub/esp.ts';
-import { agentStart, forgiven, goodSlot } from '../blade/trial.ts';
 import { describeError } from '../errors.ts';
 import type { Machine } from '../fleet/machine.ts';
 import { writePublicKey } from '../release/keys.ts';
@@ -30,7 +29,7 @@ import { BLADE_LAYERS, fetchImage } from './fetch-image.ts';
 import type { FoundRelease } from './find-release.ts';
 import { describeIdentity, keepIdentity } from './identity.ts';
 import { fetchSecrets } from './lay-secrets.ts';
-import { mountOnce, unmountIfMounted, withEsp } from './mounts.ts';
+import { mountOnce, unmountIfMounted } from './mounts.ts';
 import type { Reporter } from './reporter.ts';
 
 /** Where the persistent partition is mounted. */
@@ -68,27 +67,22 @@ export async function install(request: InstallRequest): Promise<string> {
   const state = await readBladeState(STATE);
   requireNotOlder(state, request.release.statement.sequence, request.root);
   const { sequence } = request.toRun.statement;
-  const now = (): string => new Date().toISOString();
-  const start = request.deploy ? undefined : agentStart(state, sequence, now());
-  if (start !== undefined) {
-    const { slot, bad } = start;
-    const held = `slot ${slot} holds release ${start.state.slots[slot]?.release}`;
-    const why = bad && `release ${sequence} was bad here (${bad.reason}), and that one is good`;
-    reporter.done('fetch', why === undefined ? `${held} already` : `${held}: ${why}`);
-    await record(request, start.state, {});
+  const ready = request.deploy ? undefined : slotWith(state, sequence);
+  if (ready !== undefined) {
+    reporter.done('fetch', `slot ${ready} holds release ${sequence} already`);
+    await record(request, state, {});
     await run('umount', [PERSIST]);
-    return disk[slot];
+    return disk[ready];
   }
   const slot = freeSlot(state);
-  await withEsp(disk.esp, (esp) => withdrawSlot(esp, slot, goodSlot(state, slot)));
   await forget(state, slot);
   await attempt('fetch', reporter, () => fillSlot(request, disk, slot));
   await attempt('configure', reporter, () => configureSlot(request, slot, identity));
   reporter.started('switch-root', `writing slot ${slot} to the disk`);
   // What is in blade.json is on the disk: the slot is flushed by being unmounted before it is written down.
   await run('umount', [SLOT_MOUNT]);
-  const installed = { release: sequence, installed: now(), good: false, starts: 1 };
-  await record(request, state && forgiven(state, sequence), { [slot]: installed });
+  const installed = new Date().toISOString();
+  await record(request, state, { [slot]: { release: sequence, installed, good: false } });
   await run('umount', [PERSIST]);
   return disk[slot];
 }
@@ -174,6 +168,5 @@ async function record(
     roots: [root, ...(state?.roots ?? []).filter((known) => known !== root)].slice(0, 8),
     newest: release.statement.sequence,
     slots: { ...state?.slots, ...installed },
-    ...(state?.bad === undefined ? {} : { bad: state.bad }),
   });
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rmdir } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { run } from '../system/run.ts';
 
 /** Mounts an ext4 file system, anew where something is mounted there: a step that is tried again may find its last try. */
@@ -11,16 +11,4 @@ export async function mountOnce(device: string, directory: string): Promise<void
 export async function unmountIfMounted(directory: string): Promise<void> {
   const mounts = await readFile('/proc/mounts', 'utf8');
   if (mounts.split('\n').some((line) => line.split(' ')[1] === directory)) await run('umount', [directory]);
-}
-
-/** Does something with an ESP that is mounted for it; what was written is on the disk afterwards. */
-export async function withEsp<T>(device: string, work: (directory: string) => Promise<T>): Promise<T> {
-  const directory = await mkdtemp('/run/bladeroot-esp-');
-  await run('mount', ['-t', 'vfat', device, directory]);
-  try {
-    return await work(directory);
-  } finally {
-    await run('umount', [directory]);
-    await rmdir(directory);
-  }
 }
