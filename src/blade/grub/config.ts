@@ -28,7 +28,6 @@ const PANIC_SECONDS = 10;
  * firmware's next device. Nobody is waited for.
  */
 export function grubConfig(): string {
-  const there = (slot: string): string => `-s "/bladeroot/${slot}/boot.cfg"`;
   return `# Written by bladeroot; changes are lost.
 set timeout=0
 if [ -s /${GOOD_FILE} ]; then load_env --file /${GOOD_FILE} good; fi
@@ -60,6 +59,11 @@ menuentry "the firmware's next device" {
   exit
 }
 `;
+}
+
+/** @param slot a, b or a variable of GRUB's */
+function there(slot: string): string {
+  return `-s "/bladeroot/${slot}/boot.cfg"`;
 }
 
 function menuEntry(slot: Slot): string {
