@@ -10,7 +10,9 @@ import { bootsCommand } from './blade/boots.ts';
 import { disksCommand } from './blade/disks.ts';
 import { editCommand } from './blade/edit.ts';
 import { exportCommand, importCommand } from './blade/table.ts';
+import { rollbackCommand } from './blade/rollback.ts';
 import { showCommand } from './blade/show.ts';
+import { statusCommand } from './blade/status.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
 import { removeCommand, setCommand, unsetCommand } from './fleet/entries.ts';
 import { table } from './output.ts';
@@ -19,6 +21,7 @@ export function bladeCommands(signal: AbortSignal): Command {
   return noun('blade', 'the servers of the fleet', [
     list(signal),
     showCommand(signal),
+    statusCommand(signal),
     addCommand(signal),
     setCommand('blade', signal),
     unsetCommand('blade', signal),
@@ -28,6 +31,7 @@ export function bladeCommands(signal: AbortSignal): Command {
     editCommand(signal),
     bootsCommand(signal),
     disksCommand(signal),
+    rollbackCommand(signal),
     adoptCommand(signal),
     approveCommand(signal),
   ]);

@@ -43,13 +43,13 @@ const WRONG: [what: string, disks: string, finding: string][] = [
   ],
   [
     'two labels alike',
-    'partitions:\n{ x: { size: 1GiB, label: one }, y: { size: 1GiB, label: one } }',
-    '7: profiles.web.disks.partitions.y.label: one is the label of x already',
+    'partitions: { x: { size: 1GiB, label: one }, y: { size: 1GiB, label: one } }',
+    '6: profiles.web.disks.partitions.y.label: one is the label of x already',
   ],
   [
     'a mount point twice',
-    'partitions:\n{ x: { size: 1GiB, mount: /srv }, y: { size: 1GiB, mount: /srv } }',
-    '7: profiles.web.disks.partitions.y.mount: /srv is where x is mounted already',
+    'partitions: { x: { size: 1GiB, mount: /srv }, y: { size: 1GiB, mount: /srv } }',
+    '6: profiles.web.disks.partitions.y.mount: /srv is where x is mounted already',
   ],
   [
     "bladeroot's own mount point",
@@ -68,8 +68,8 @@ const WRONG: [what: string, disks: string, finding: string][] = [
   ],
   [
     'no size',
-    'partitions:\n{ x: { fs: xfs } }',
-    '7: profiles.web.disks.partitions.x: size is missing; write one such as 20GiB, 25% or rest',
+    'partitions: { x: { fs: xfs } }',
+    '6: profiles.web.disks.partitions.x: size is missing; write one such as 20GiB, 25% or rest',
   ],
   [
     'a size that is none',

@@ -89,6 +89,18 @@ const edits = fc
     selector: ([, name]) => name,
   })
   .map((items) => items.map(([sign, name]) => sign + name));
+function partitionAt(mount: string): fc.Arbitrary<object> {
+  return fc.record(
+    {
+      size: fc.constantFrom('1GiB', '10%'),
+      mount: fc.constant(mount),
+      fs: fc.constantFrom('xfs', 'ext4'),
+      options: fc.constantFrom([], ['noatime'], ['noatime', 'discard']),
+    },
+    { requiredKeys: ['size', 'mount'], noNullPrototype: true },
+  );
+}
+
 const layer = fc.record(
   {
     kernelArgs: edits,
@@ -101,17 +113,9 @@ const layer = fc.record(
           { serial: fc.constantFrom('X1', 'X2'), rotational: fc.boolean() },
           { requiredKeys: [], noNullPrototype: true },
         ),
-        partitions: fc.dictionary(
-          fc.constantFrom('data', 'logs'),
-          fc.record(
-            {
-              size: fc.constantFrom('1GiB', '10%'),
-              fs: fc.constantFrom('xfs', 'ext4'),
-              options: fc.constantFrom([], ['noatime'], ['noatime', 'discard']),
-            },
-            { requiredKeys: ['size'], noNullPrototype: true },
-          ),
-          { noNullPrototype: true },
+        partitions: fc.record(
+          { data: partitionAt('/srv'), logs: partitionAt('/var/log') },
+          { requiredKeys: [], noNullPrototype: true },
         ),
       },
       { requiredKeys: [], noNullPrototype: true },

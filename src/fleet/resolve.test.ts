@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { z } from 'zod';
 import { parseFleet } from './load.ts';
 import { mergeSettings, NO_SETTINGS, profileChain, resolveBlade, resolveFleet } from './resolve.ts';
-import { BOOT_CHOICES, fleetSchema, type Profile, type Settings } from './schema.ts';
+import { BOOT_CHOICES, BOOT_ORDERS, fleetSchema, type Profile, type Settings } from './schema.ts';
 
 const FLEET = parseFleet(
   `name: lab
@@ -50,6 +50,7 @@ test('a blade has what defaults, its profiles from the furthest ancestor, and it
     vars: { role: 'server', motto: 'hi' },
     disks: { slot: '3GiB', use: {}, partitions: {} },
     boot: {},
+    health: { command: [], http: [], tcp: [], unit: [], mayFail: [] },
     ssh: { authorizedKeys: [] },
   });
   assert.deepEqual(
@@ -100,12 +101,28 @@ const layer: fc.Arbitrary<Settings> = fc.record(
       { default: fc.constantFrom(...BOOT_CHOICES), timeout: fc.nat() },
       { requiredKeys: [], noNullPrototype: true },
     ),
+    health: fc.record(
+      {
+        command: names,
+        http: names,
+        tcp: names,
+        unit: names,
+        mayFail: names,
+        timeout: fc.nat(),
+        period: fc.nat(),
+      },
+      {
+        requiredKeys: ['command', 'http', 'tcp', 'unit', 'mayFail'],
+        noNullPrototype: true,
+      },
+    ),
+    bootOrder: fc.constantFrom(...BOOT_ORDERS),
     ssh: fc.record({ authorizedKeys: names }, { noNullPrototype: true }),
     timezone: fc.string(),
     rootPassword: fc.string(),
   },
   {
-    requiredKeys: ['overlays', 'services', 'kernelArgs', 'vars', 'disks', 'boot', 'ssh'],
+    requiredKeys: ['overlays', 'services', 'kernelArgs', 'vars', 'disks', 'boot', 'health', 'ssh'],
     noNullPrototype: true,
   },
 );
@@ -261,7 +278,8 @@ test('every setting of the schema is merged: what a layer says is said of the bl
   const lists: string[][] = [];
   const scalars: string[][] = [];
   const walk = (schema: z.core.JSONSchema._JSONSchema, path: string[]): void => {
-    if (typeof schema === 'boolean' || path[0] === 'vars') return;
+    // Maps by names that people choose have tests of their own.
+    if (typeof schema === 'boolean' || path[0] === 'vars' || path.at(-1) === 'partitions') return;
     if (schema.type === 'array') lists.push(path);
     else if (schema.properties === undefined) scalars.push(path);
     for (const [name, field] of Object.entries(schema.properties ?? {})) walk(field, [...path, name]);
@@ -271,6 +289,19 @@ test('every setting of the schema is merged: what a layer says is said of the bl
   for (const path of lists)
     assert.deepEqual(mergedAt(path, ['a', 'b'], ['-a', 'c']), ['b', 'c'], path.join('.'));
   for (const path of scalars) assert.equal(mergedAt(path, 'far', 'near'), 'near', path.join('.'));
+});
+
+test('partitions are merged by name, and what a nearer layer says of one is laid over the rest of it', () => {
+  const below = {
+    swap: { size: '1GiB', fs: 'swap' },
+    data: { size: '10%', fs: 'xfs', options: ['noatime'] },
+  };
+  const layer = { data: { size: '20%', options: ['discard'] }, logs: { size: '5GiB' } };
+  assert.deepEqual(mergedAt(['disks', 'partitions'], below, layer), {
+    swap: { size: '1GiB', fs: 'swap' },
+    data: { size: '20%', fs: 'xfs', options: ['discard'] },
+    logs: { size: '5GiB' },
+  });
 });
 
 test('in a chain of profiles each stands once, after all that it extends', () => {

@@ -4,7 +4,7 @@ import { BladerootError } from '../errors.ts';
 import { didYouMean } from './nearest.ts';
 import { addedBy, layList, without } from './list-edit.ts';
 import type { Disks } from './disk-fields.ts';
-import type { Blade, Fleet, Network, Settings } from './schema.ts';
+import type { Blade, Fleet, Health, Network, Settings } from './schema.ts';
 import type { Path } from './source.ts';
 
 /** A blade with everything that it has from defaults, profiles and itself. */
@@ -140,6 +140,7 @@ export const NO_SETTINGS: Settings = {
   vars: {},
   disks: { use: {}, partitions: {} },
   boot: {},
+  health: { command: [], http: [], tcp: [], unit: [], mayFail: [] },
   ssh: { authorizedKeys: [] },
 };
 
@@ -150,7 +151,8 @@ export const NO_SETTINGS: Settings = {
  * @param below what the layers below come to; in it are no signs
  */
 export function mergeSettings(below: Settings, layer: Settings): Settings {
-  const { services, pin = below.pin, timezone = below.timezone, rootPassword = below.rootPassword } = layer;
+  const { services, pin = below.pin, bootOrder = below.bootOrder } = layer;
+  const { timezone = below.timezone, rootPassword = below.rootPassword } = layer;
   return {
     overlays: layList(below.overlays, layer.overlays),
     services: {
@@ -161,8 +163,10 @@ export function mergeSettings(below: Settings, layer: Settings): Settings {
     vars: mergeVars(below.vars, layer.vars),
     disks: mergeDisks(below.disks, layer.disks),
     boot: { ...below.boot, ...layer.boot },
+    health: mergeHealth(below.health, layer.health),
     ssh: { authorizedKeys: layList(below.ssh.authorizedKeys, layer.ssh.authorizedKeys) },
     ...(pin === undefined ? {} : { pin }),
+    ...(bootOrder === undefined ? {} : { bootOrder }),
     ...(timezone === undefined ? {} : { timezone }),
     ...(rootPassword === undefined ? {} : { rootPassword }),
   };
@@ -179,6 +183,18 @@ function mergeDisks(below: Disks, layer: Disks): Disks {
     ...layer,
     use: { ...below.use, ...layer.use },
     partitions: { ...below.partitions, ...Object.fromEntries(partitions) },
+  };
+}
+
+function mergeHealth(below: Health, layer: Health): Health {
+  return {
+    ...below,
+    ...layer,
+    command: layList(below.command, layer.command),
+    http: layList(below.http, layer.http),
+    tcp: layList(below.tcp, layer.tcp),
+    unit: layList(below.unit, layer.unit),
+    mayFail: layList(below.mayFail, layer.mayFail),
   };
 }
 

@@ -1,11 +1,12 @@
 /** Whether a fleet goes with an image: what can only be told when the overlays are laid over it. */
 import { BladerootError } from '../errors.ts';
 import { FleetErrors, type Finding } from '../fleet/findings.ts';
+import type { FileSystem } from '../fleet/disk-fields.ts';
 import { faultPlace, type LoadedFleet } from '../fleet/load.ts';
 import { originsOf } from '../fleet/origins.ts';
 import { resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
 import { CachedFiles } from '../image/cached-files.ts';
-import type { ImageFiles } from '../image/files.ts';
+import { followLinks, type ImageFiles } from '../image/files.ts';
 import { detectServiceManager } from '../tree/services/detect.ts';
 import { LaidOver } from './laid-over.ts';
 import { OverlayRenderer } from './render.ts';
@@ -53,6 +54,15 @@ async function checkBlade(check: ImageCheck, { blade, renderer, image }: BladeCh
   const services = await detectServiceManager(root);
   const findings: Finding[] = [];
   for (const { path, from } of originsOf(check.fleet, blade.name)) {
+    const lacks = path.at(-1) === 'fs' ? await missingMaker(root, blade, String(path[2])) : undefined;
+    if (path[0] === 'disks' && lacks !== undefined) {
+      const message = `the agent cannot make it: the image has no ${lacks}`;
+      findings.push(faultPlace(check.source, { path: from, message }));
+    }
+    if (path[0] === 'bootOrder' && !(await hasProgram(root, 'efibootmgr'))) {
+      const message = `the blade cannot set it: its image has no efibootmgr; install ${EFIBOOTMGR} in the tree`;
+      findings.push(faultPlace(check.source, { path: from, message }));
+    }
     if (path[0] !== 'services') continue;
     const { start, stop } = blade.services;
     const isStarted = path[1] === 'start';
@@ -66,6 +76,33 @@ async function checkBlade(check: ImageCheck, { blade, renderer, image }: BladeCh
     }
   }
   return findings;
+}
+
+/** The package, of Debian and of Gentoo. */
+const EFIBOOTMGR = 'efibootmgr (sys-boot/efibootmgr)';
+
+async function hasProgram(root: ImageFiles, name: string): Promise<boolean> {
+  for (const directory of ['usr/sbin', 'usr/bin', 'sbin', 'bin']) {
+    if ((await followLinks(root, `${directory}/${name}`)) !== undefined) return true;
+  }
+  return false;
+}
+
+/** What makes the file systems that not every image can make, and its package of Debian and of Gentoo. */
+const MAKERS: Partial<Record<FileSystem, [program: string, from: string]>> = {
+  xfs: ['mkfs.xfs', 'xfsprogs (sys-fs/xfsprogs)'],
+  btrfs: ['mkfs.btrfs', 'btrfs-progs (sys-fs/btrfs-progs)'],
+};
+
+/** What the initrd, which has the image's programs, lacks for a partition of a blade; and what to do about it. */
+async function missingMaker(
+  root: ImageFiles,
+  { disks }: ResolvedBlade,
+  name: string,
+): Promise<string | undefined> {
+  const [program, from] = MAKERS[disks.partitions[name]?.fs ?? 'ext4'] ?? [];
+  if (program === undefined || (await hasProgram(root, program))) return undefined;
+  return `${program}; install ${from} in the tree`;
 }
 
 /** What is wrong with the image itself is no finding about the fleet. */

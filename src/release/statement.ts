@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { disksSchema } from '../fleet/disk-fields.ts';
 import { layoutOf, type Layout } from '../fleet/layout.ts';
-import { BOOT_CHOICES } from '../fleet/schema.ts';
+import { BOOT_CHOICES, BOOT_ORDERS } from '../fleet/schema.ts';
 import { subnetOf } from '../net/ipv4.ts';
 import { digestSchema } from '../store/digest-schema.ts';
 
@@ -22,6 +22,16 @@ const pinSchema = z.strictObject({
   snapshot: snapshotSchema,
   kernel: kernelSchema,
   initrd: blobSchema,
+});
+
+const healthSchema = z.strictObject({
+  command: z.array(z.string()),
+  http: z.array(z.string()),
+  tcp: z.array(z.string()),
+  unit: z.array(z.string()),
+  mayFail: z.array(z.string()),
+  timeout: z.int().positive().optional(),
+  period: z.int().positive().optional(),
 });
 
 const releaseBladeSchema = z.strictObject({
@@ -44,6 +54,10 @@ const releaseBladeSchema = z.strictObject({
   disks: disksSchema.optional(),
   /** Bytes of a slot: what releases said before there was `disks`. */
   slotBytes: z.number().int().positive().optional(),
+  /** What must be so before it takes a release for good, times in seconds; absent: that no service has failed. */
+  health: healthSchema.optional(),
+  /** What its firmware is kept told, on UEFI; absent: nothing. */
+  bootOrder: z.enum(BOOT_ORDERS).optional(),
   /** The blade's own configuration: a tar archive, as overlay/archive.ts writes it. */
   overlay: blobSchema,
   /** Absent: it runs this release. All else that stands here of a pinned blade is as in that release, but for its machine. */
@@ -95,6 +109,7 @@ export const releaseSchema = z.strictObject({
 });
 
 export type Blob = z.infer<typeof blobSchema>;
+export type BladeHealth = z.infer<typeof healthSchema>;
 export type Pin = z.infer<typeof pinSchema>;
 export type ReleaseBlade = z.infer<typeof releaseBladeSchema>;
 export type ReleaseNetwork = z.infer<typeof releaseNetworkSchema>;
