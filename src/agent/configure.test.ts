@@ -83,7 +83,7 @@ UUID=9abc none swap sw 0 0
 nfs:/home /home nfs defaults 0 0
 `,
   );
-  for (const place of ['boot/efi', 'persist', 'var/lib/bladeroot']) {
+  for (const place of ['boot/efi', 'srv/data']) {
     assert.ok((await lstat(join(directory, place))).isDirectory());
   }
   await configure(request);
@@ -103,7 +103,7 @@ test('a tree without fstab and ssh gets just the mounts and a machine-id', async
     overlay,
     identityDirectory: join(base, 'identity'),
   });
-  assert.equal((await readFile(join(directory, 'etc/fstab'), 'utf8')).split('\n').length, 5);
+  assert.equal((await readFile(join(directory, 'etc/fstab'), 'utf8')).split('\n').length, 4);
   assert.match(await readFile(join(directory, 'etc/machine-id'), 'utf8'), /^[0-9a-f]{32}\n$/);
   assert.deepEqual(await readdir(join(base, 'identity')), ['machine-id']);
 });

@@ -26,9 +26,10 @@ test("all missing tools are named at once, each with this distribution's package
 });
 
 test('programs of file systems that only some layouts have come along where the image has them', async () => {
-  assert.equal((await findTools((await sampleImage(wholeImage())))).programs.has('mkfs.xfs'), false);
-  const image = sampleImage({ ...wholeImage(), 'usr/sbin/mkfs.xfs': sampleElf({}) });
-  assert.equal((await findTools(image)).programs.get('mkfs.xfs'), 'usr/sbin/mkfs.xfs');
+  await using without = await sampleImage(wholeImage());
+  assert.equal((await findTools(without.files)).programs.has('mkfs.xfs'), false);
+  await using image = await sampleImage({ ...wholeImage(), 'usr/sbin/mkfs.xfs': sampleElf({}) });
+  assert.equal((await findTools(image.files)).programs.get('mkfs.xfs'), 'sbin/mkfs.xfs');
 });
 
 test("a busybox under a tool's name is not the tool", async () => {
