@@ -65,7 +65,11 @@ test('a disk that carries anything waits for `blade adopt --wipe`, and then is w
   reporter.setTarget({ root: url, blade: 'web01' });
   let waits = 0;
   const ready = awaitDisks({
-    ...{ found: asked, machine, roots: [url], publicKey, reporter },
+    found: asked,
+    machine,
+    roots: [url],
+    publicKey,
+    reporter,
     sourceOf: (root) => new HttpSource(`${root}/store`),
     inspect: async () => [await inspectLoop(disk)],
     wait: async () => {

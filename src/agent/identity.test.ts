@@ -29,16 +29,14 @@ async function laidOut(t: TestContext, base: string): Promise<string> {
 
 function diskOf(device: string, fileSystem?: string): DiskFacts {
   const partitions = Object.values(PARTITIONS).map((name, number) => ({
-    ...{
-      number,
-      name,
-      path: device,
-      uuid: '',
-      type: '',
-      start: 0,
-      bytes: 0,
-      blank: fileSystem === undefined,
-    },
+    number,
+    name,
+    path: device,
+    uuid: '',
+    type: '',
+    start: 0,
+    bytes: 0,
+    blank: fileSystem === undefined,
     ...(fileSystem === undefined ? {} : { fileSystem }),
   }));
   return usedDisk('/dev/sda', 0, partitions);

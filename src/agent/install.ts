@@ -26,6 +26,7 @@ import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
 import { sayHello } from './await-adoption.ts';
 import { configure } from './configure.ts';
+import { inspectDisks } from './disks.ts';
 import { fetchImage } from './fetch-image.ts';
 import { makeFileSystem } from './file-systems.ts';
 import type { FoundRelease } from './find-release.ts';
@@ -143,7 +144,9 @@ async function introduce(
 ): Promise<void> {
   const { recipient } = identity;
   reporter.say(describeIdentity(blade, recipient));
-  await sayHello(root, { ...machine, recipient }).catch((error: unknown) =>
+  // As they are now, for `blade disks`.
+  const disks = await inspectDisks();
+  await sayHello(root, { ...machine, disks, recipient }).catch((error: unknown) =>
     // It can be installed all the same.
     reporter.say(`the root did not hear who this is: ${describeError(error)}`),
   );

@@ -50,6 +50,17 @@ async function mounted<T>(
   }
 }
 
+async function digest(device = ''): Promise<string> {
+  return (await run('sha256sum', [device])).stdout.slice(0, 64);
+}
+
+/** The UUIDs of the file systems in `data` and `persist`. */
+async function ids(devices: Record<string, string>): Promise<(string | undefined)[]> {
+  return await Promise.all(
+    ['data', 'persist'].map(async (name) => (await probe(devices[name] ?? ''))['UUID']),
+  );
+}
+
 test('the table is the one that was planned, as sfdisk reads it, and the next plan is to keep it', async (t) => {
   const disk = await loopDisk(t, 3 * GiB);
   const plan = await planLoop(disk, SMALL);
@@ -140,8 +151,6 @@ test('a disk that has grown: the last file system grows with its partition and k
     await writeFile(join(directory, 'file'), 'what users keep');
     return (await statfs(directory)).blocks;
   });
-  const digest = async (device = ''): Promise<string> =>
-    (await run('sha256sum', [device])).stdout.slice(0, 64);
   const kept = await digest(first['data']);
   const uuids = (await inspectContents(disk.device)).partitions.map(({ uuid }) => uuid);
   await hidePartitions(disk);
@@ -171,8 +180,6 @@ test('a partition more is made beside what is there; a wipe that is allowed leav
   const data = { size: '200MiB', keep: true };
   const persist = { size: '1GiB' };
   const first = await layOut(disk, await planLoop(disk, { ...SMALL, partitions: { data, persist } }));
-  const ids = async (devices: Record<string, string>): Promise<(string | undefined)[]> =>
-    await Promise.all(['data', 'persist'].map(async (name) => (await probe(devices[name] ?? ''))['UUID']));
   const before = await ids(first);
   const logs = { size: '300MiB' };
   const more = await planLoop(disk, { ...SMALL, partitions: { data, persist, logs } });

@@ -31,6 +31,8 @@ function describeTask({ blade, release }: FoundRelease, toRun: SignedRelease): s
   return `this is ${blade.name} of ${fleet}, to run release ${toRun.statement.sequence}${pinned}`;
 }
 
+const sourceOf = (root: string): HttpSource => new HttpSource(`${root}/store`);
+
 async function main(): Promise<void> {
   const reporter = new Reporter(await bootId(), (line) => void process.stdout.write(`bladeroot: ${line}\n`));
   try {
@@ -46,7 +48,6 @@ async function main(): Promise<void> {
     );
     const claimed = await claim(asked, { machine, roots, publicKey, reporter, show });
     reporter.setTarget({ root: claimed.root, blade: claimed.blade.name });
-    const sourceOf = (root: string): HttpSource => new HttpSource(`${root}/store`);
     const ready = await awaitDisks({ found: claimed, machine, roots, publicKey, reporter, sourceOf });
     const { found, toRun, source, plan } = ready;
     reporter.setTarget({ root: found.root, blade: found.blade.name });

@@ -62,8 +62,12 @@ test('a blank disk is laid out: boot areas, two slots of the same size, and the 
   ]);
 });
 
+/** In MiB. */
+function slotOf(bytes: number): number | undefined {
+  return shown(plan([blankDisk('/dev/vda', bytes)]))[2]?.[2];
+}
+
 test('without a size of its own a slot is a third of the disk in whole MiB, and 32 GiB at the most', () => {
-  const slotOf = (bytes: number): number | undefined => shown(plan([blankDisk('/dev/vda', bytes)]))[2]?.[2];
   assert.equal(slotOf(20 * GiB + 12345), Math.floor((20 * 1024 - 2 - 514) / 3));
   assert.equal(slotOf(4000 * GiB), 32 * 1024);
 });
@@ -282,13 +286,15 @@ test('a disk of bladeroot with a partition of somebody else is kept, and not cha
   ]);
 });
 
+function changes(made: DiskPlan): unknown {
+  return made.partitions.filter(({ change }) => change !== 'keep').map(({ name, change }) => [name, change]);
+}
+
 test('file systems that an interrupted run did not make are made; swap needs no permission to be another', () => {
   const swap = { ...WITH_DATA.partitions, data: { size: '4GiB', fs: 'swap' } };
   const before = afterwards(
     plan([blankDisk('/dev/vda', 20 * GiB)], layout({ ...WITH_DATA, partitions: swap })),
   );
-  const changes = (made: DiskPlan): unknown =>
-    made.partitions.filter(({ change }) => change !== 'keep').map(({ name, change }) => [name, change]);
   assert.deepEqual(changes(plan([before], layout(WITH_DATA))), [['bladeroot-data', 'format']]);
   const cut = before.contents.partitions.map(({ fileSystem: _lost, ...one }) => ({ ...one, blank: true }));
   const made = plan([{ ...before, contents: { ...before.contents, partitions: cut } }], layout(WITH_DATA));
