@@ -79,7 +79,7 @@ export async function standBy(options: StandbyOptions): Promise<void> {
 }
 
 /** Every blade may be the root: those that have deployed this one first, then all others. */
-function rootsOf(state: BladeState, release: ReleaseStatement, port: number): string[] {
+export function rootsOf(state: BladeState, release: ReleaseStatement, port: number): string[] {
   const others = release.blades
     .filter(({ name }) => name !== state.name)
     .map(({ address }) => `http://${address}:${port}`);
@@ -93,7 +93,7 @@ async function tellAnyRoot(roots: string[], report: Report): Promise<void> {
 }
 
 /** Tells it until a root has heard it: one may be down for a long time, and must know afterwards. */
-async function tellSomeRoot(roots: string[], report: Report, options: StandbyOptions): Promise<void> {
+export async function tellSomeRoot(roots: string[], report: Report, options: StandbyOptions): Promise<void> {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
     try {
       await tellAnyRoot(roots, report);

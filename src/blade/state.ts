@@ -28,6 +28,8 @@ const bladeStateSchema = z.strictObject({
   newest: z.int().positive().optional(),
   /** Only slots that were installed whole. */
   slots: z.partialRecord(z.enum(SLOTS), slotSchema),
+  /** The release that was last unpacked into memory, of a blade that has its root filesystem there. */
+  inMemory: z.int().positive().optional(),
 });
 
 export type BladeState = z.infer<typeof bladeStateSchema>;

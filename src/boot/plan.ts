@@ -41,8 +41,13 @@ export type BootPlan = { kind: 'local-disk' } | { kind: 'agent' };
 
 /**
  * A blade that last came up with the release that it is to run boots from its own disk; any other runs the agent, which
- * looks at the disk and decides what is to be done.
+ * looks at the disk and decides what is to be done. One that runs from memory has nothing to boot from.
+ * @param root where the blade has its root filesystem; on its disk where it does not say
  */
-export function planBoot(toRun: number, lastUp: { release: number } | undefined): BootPlan {
-  return lastUp?.release === toRun ? { kind: 'local-disk' } : { kind: 'agent' };
+export function planBoot(
+  toRun: number,
+  lastUp: { release: number } | undefined,
+  root?: 'ram' | undefined,
+): BootPlan {
+  return root !== 'ram' && lastUp?.release === toRun ? { kind: 'local-disk' } : { kind: 'agent' };
 }

@@ -144,7 +144,8 @@ export const NO_SETTINGS: Settings = {
  * @param below what the layers below come to; in it are no signs
  */
 export function mergeSettings(below: Settings, layer: Settings): Settings {
-  const { services, pin = below.pin, timezone = below.timezone, rootPassword = below.rootPassword } = layer;
+  const { services, pin = below.pin, root = below.root } = layer;
+  const { timezone = below.timezone, rootPassword = below.rootPassword } = layer;
   return {
     overlays: layList(below.overlays, layer.overlays),
     services: {
@@ -157,6 +158,7 @@ export function mergeSettings(below: Settings, layer: Settings): Settings {
     boot: { ...below.boot, ...layer.boot },
     ssh: { authorizedKeys: layList(below.ssh.authorizedKeys, layer.ssh.authorizedKeys) },
     ...(pin === undefined ? {} : { pin }),
+    ...(root === undefined ? {} : { root }),
     ...(timezone === undefined ? {} : { timezone }),
     ...(rootPassword === undefined ? {} : { rootPassword }),
   };

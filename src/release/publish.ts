@@ -167,6 +167,7 @@ function releaseBlade(blade: ResolvedBlade, overlay: Blob, secrets: Blob | undef
     kernelArgs,
     services: blade.services,
     ...(Object.keys(boot).length === 0 ? {} : { boot: bootMenu(boot) }),
+    ...(blade.root === 'ram' ? { root: blade.root } : {}),
     ...(disk.slot === undefined ? {} : { slotBytes: disk.slot }),
     overlay,
     ...(blade.recipient === undefined ? {} : { recipient: blade.recipient }),
