@@ -11,6 +11,7 @@ import { fetchBlob } from '../store/fetch.ts';
 import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
 import { configure, memoryMounts } from './configure.ts';
+import type { PartitionFacts } from './disk-layout.ts';
 import { inspectDisks } from './disks.ts';
 import { BLADE_LAYERS } from './fetch-image.ts';
 import { findPersist, keepIdentity } from './identity.ts';
@@ -19,9 +20,20 @@ import { fetchSecrets } from './lay-secrets.ts';
 import { memoryRoom } from './memory-room.ts';
 import { mountOnce, unmountIfMounted } from './mounts.ts';
 
+/** Where things are mounted meanwhile, and the disks that there are. */
+interface Surroundings {
+  root: string;
+  persist: string;
+  inspectDisks(): Promise<readonly { partitions: PartitionFacts[] }[]>;
+}
+
+const MACHINE: Surroundings = { root: SLOT_MOUNT, persist: PERSIST, inspectDisks };
+
 /** What the blade has as its state directory: on the persistent partition, or else in memory as all the rest. */
 interface Home {
-  persist: string | undefined;
+  root: string;
+  /** The persistent partition, and where it is mounted. */
+  persist: { device: string; directory: string } | undefined;
   stateDirectory: string;
 }
 
@@ -31,21 +43,21 @@ interface Home {
  * @returns what stands for a device where the system is started
  * @throws BladerootError `NOT_ENOUGH_MEMORY`, `RELEASE_OLDER`, and what unpacking and configuring throw
  */
-export async function runInMemory(request: InstallRequest): Promise<string> {
+export async function runInMemory(request: InstallRequest, around = MACHINE): Promise<string> {
   const { reporter } = request;
   const bytes = await attempt('disk', reporter, () => measureRoom(request));
-  const home = await attempt('disk', reporter, () => findHome(request));
+  const home = await attempt('disk', reporter, () => findHome(request, around));
   if (home.persist !== undefined) {
     const state = await readBladeState(home.stateDirectory);
     requireNotOlder(state, request.release.statement.sequence, request.root);
   }
   const identity = await attempt('disk', reporter, () => identityAt(home, request.identity));
   await introduce(request, identity);
-  await attempt('fetch', reporter, () => unpack(request, bytes));
+  await attempt('fetch', reporter, () => unpack(request, home.root, bytes));
   await attempt('configure', reporter, () => makeItThisBlade(request, home, identity));
   reporter.started('switch-root', 'what the blade runs is in memory');
   await record(request, home);
-  if (home.persist !== undefined) await run('umount', [PERSIST]);
+  if (home.persist !== undefined) await run('umount', [home.persist.directory]);
   return 'tmpfs';
 }
 
@@ -61,31 +73,36 @@ async function measureRoom({ toRun, source, publicKey, reporter }: InstallReques
   });
 }
 
-async function findHome({ reporter }: InstallRequest): Promise<Home> {
-  const persist = await findPersist(await inspectDisks());
-  if (persist === undefined) {
+async function findHome({ reporter }: InstallRequest, around: Surroundings): Promise<Home> {
+  const { root, persist: directory } = around;
+  const device = await findPersist(await around.inspectDisks());
+  if (device === undefined) {
     reporter.done('disk', 'the image fits into memory');
     reporter.say(
       'there is no persistent partition: identity, host keys and machine id are new at every boot, and so are secrets out of reach',
     );
-    return { persist, stateDirectory: join(SLOT_MOUNT, 'var/lib/bladeroot') };
+    return { root, persist: undefined, stateDirectory: join(root, 'var/lib/bladeroot') };
   }
-  await mountOnce(persist, PERSIST);
-  reporter.done('disk', `the image fits into memory; who this blade is stays on ${persist}`);
-  return { persist, stateDirectory: join(PERSIST, 'bladeroot') };
+  await mountOnce(device, directory);
+  reporter.done('disk', `the image fits into memory; who this blade is stays on ${device}`);
+  return { root, persist: { device, directory }, stateDirectory: join(directory, 'bladeroot') };
 }
 
-async function unpack({ toRun, publicKey, source, reporter }: InstallRequest, bytes: number): Promise<void> {
+async function unpack(
+  { toRun, publicKey, source, reporter }: InstallRequest,
+  directory: string,
+  bytes: number,
+): Promise<void> {
   reporter.started('fetch', `unpacking release ${toRun.statement.sequence} into memory`);
-  await unmountIfMounted(SLOT_MOUNT);
-  await mkdir(SLOT_MOUNT, { recursive: true });
-  await run('mount', ['-t', 'tmpfs', '-o', `mode=0755,size=${bytes}`, 'tmpfs', SLOT_MOUNT]);
+  await unmountIfMounted(directory);
+  await mkdir(directory, { recursive: true });
+  await run('mount', ['-t', 'tmpfs', '-o', `mode=0755,size=${bytes}`, 'tmpfs', directory]);
   const { statement } = await fetchSnapshot(source, toRun.statement.snapshot.id, publicKey);
   const begun = performance.now();
   await unpackSnapshot({
     statement,
     source,
-    directory: SLOT_MOUNT,
+    directory,
     layers: BLADE_LAYERS,
     onProgress: ({ bytesDone, bytesTotal }) => {
       const seconds = (performance.now() - begun) / 1000;
@@ -107,7 +124,7 @@ async function makeItThisBlade(request: InstallRequest, home: Home, identity: Id
   const secrets = await fetchSecrets(source, blade, identity);
   reporter.started('configure', `making it ${blade.name}`);
   await configure({
-    directory: SLOT_MOUNT,
+    directory: home.root,
     mounts: memoryMounts(home.persist !== undefined),
     overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes),
     secrets,
