@@ -32,7 +32,11 @@ interface Scene {
 
 async function scene(t: TestContext): Promise<Scene> {
   const base = await mkdtemp(join(tmpdir(), 'bladeroot-memory-'));
-  t.after(async () => await rm(base, { recursive: true, force: true }));
+  const [root, persist] = [join(base, 'root'), join(base, 'persist')];
+  t.after(async () => {
+    await unmountIfMounted(root);
+    await rm(base, { recursive: true, force: true });
+  });
   const { store, release: made } = await makeRelease(base);
   const archive = encodeOverlay([fileEntry('etc/motd', 'this is web01\n', 'test')]);
   const overlay = { digest: await store.putBlob(archive), bytes: archive.length };
@@ -40,8 +44,6 @@ async function scene(t: TestContext): Promise<Scene> {
   const envelope = signRelease({ ...made.statement, blades: [blade] });
   const release = openRelease(envelope, keys.publicKey);
   const url = await serveRelease(t, store, release);
-  const [root, persist] = [join(base, 'root'), join(base, 'persist')];
-  t.after(async () => await unmountIfMounted(root));
   const boot: Scene['boot'] = async (disks = []) => {
     await unmountIfMounted(root);
     const said: string[] = [];

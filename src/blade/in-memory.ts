@@ -5,9 +5,10 @@ import type { UpReport } from '../events/catalogue.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { run } from '../system/run.ts';
+import { DEFAULT_HEALTH, untilHealthy } from './health.ts';
 import { bootId } from './report.ts';
 import { runningServices } from './running-services.ts';
-import { rootsOf, tellSomeRoot, type StandbyOptions } from './standby.ts';
+import { rootsOf, servicesText, tellSomeRoot, type StandbyOptions } from './standby.ts';
 import { readBladeState } from './state.ts';
 
 /** Whether the root filesystem is the one that the agent has unpacked into memory. */
@@ -31,15 +32,18 @@ export async function standByInMemory(options: StandbyOptions): Promise<void> {
   }
   const releases = new ReleaseRepository(stateDirectory, await readPublicKey(stateDirectory));
   const { statement: release } = await releases.read(state.inMemory);
-  const services = await (await runningServices()).settled(options.signal);
+  const services = await runningServices();
+  const health = release.blades.find(({ name }) => name === state.name)?.health ?? DEFAULT_HEALTH;
+  // There is nothing to fall back to: what is wrong is told, and that is all.
+  const wrong = await untilHealthy({ health, services, forEver: false, signal: options.signal });
   const up: UpReport = {
     type: 'blade.up',
     blade: state.name,
     boot: await bootId(),
     release: release.sequence,
     from: 'network',
-    services,
+    services: await servicesText(services, wrong),
   };
-  onStep(`up with release ${release.sequence} in memory, services: ${services}`);
+  onStep(`up with release ${release.sequence} in memory, services: ${up.services}`);
   await tellSomeRoot(rootsOf(state, release, options.port), up, options);
 }

@@ -16,8 +16,16 @@ const slotSchema = z.strictObject({
   /** Sequence number of the release in it. */
   release: z.int().positive(),
   installed: z.iso.datetime(),
-  /** Whether the blade came up with it. */
+  /** Whether the blade came up with it, and was healthy. */
   good: z.boolean(),
+  /** How often the agent has started it while it was not good. */
+  starts: z.int().nonnegative().optional(),
+});
+
+const badReleaseSchema = z.strictObject({
+  release: z.int().positive(),
+  reason: z.string(),
+  at: z.iso.datetime(),
 });
 
 const bladeStateSchema = z.strictObject({
@@ -30,9 +38,12 @@ const bladeStateSchema = z.strictObject({
   slots: z.partialRecord(z.enum(SLOTS), slotSchema),
   /** The release that was last unpacked into memory, of a blade that has its root filesystem there. */
   inMemory: z.int().positive().optional(),
+  /** Releases with which this blade did not become healthy: it does not install them again by itself. */
+  bad: z.array(badReleaseSchema).optional(),
 });
 
 export type BladeState = z.infer<typeof bladeStateSchema>;
+export type BadRelease = z.infer<typeof badReleaseSchema>;
 
 const FILE = 'blade.json';
 
