@@ -108,6 +108,7 @@ test('a disk that carries anything waits for `blade adopt --wipe`, and then is w
   assert.deepEqual([unasked.status, /no terminal/.test(unasked.stderr)], [1, true], unasked.stderr);
   await succeeds(where, 'blade', 'adopt', 'web01', '--wipe', '--yes');
   const { plan: allowed, found } = await ready;
+  assert.ok(allowed !== undefined);
   assert.equal(found.release.statement.message, `web01 may wipe ${disk.device}`);
   assert.deepEqual([allowed.action, allowed.loses], ['lay-out', [carries]]);
   assert.equal(releaseLayout(found.blade).wipe, plan.ifWiped?.fingerprint);

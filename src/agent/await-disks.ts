@@ -36,7 +36,8 @@ export interface ReadyDisks {
   /** What the blade is to run: that release, or the older one to which it pins it. */
   toRun: SignedRelease;
   source: Source;
-  plan: DiskPlan;
+  /** Undefined for a blade that has its root filesystem in memory. */
+  plan: DiskPlan | undefined;
 }
 
 /**
@@ -50,6 +51,7 @@ export async function awaitDisks(options: AwaitDisksOptions): Promise<ReadyDisks
   for (;;) {
     const source = sourceOf(found.root);
     const toRun = await attempt('release', reporter, () => releaseOf(found, source, publicKey));
+    if (found.blade.root === 'ram') return { found, toRun, source, plan: undefined };
     const disks = await attempt('disk', reporter, inspect);
     const { statement } = await attempt('disk', reporter, () =>
       fetchSnapshot(source, toRun.statement.snapshot.id, publicKey),

@@ -6,6 +6,7 @@ import { test, type TestContext } from 'node:test';
 import { encodeOverlay } from '../overlay/archive.ts';
 import { fileEntry } from '../overlay/entry.ts';
 import { run } from '../system/run.ts';
+import { memoryMounts } from '../disks/fstab.ts';
 import { configure } from './configure.ts';
 
 async function scratch(t: TestContext): Promise<string> {
@@ -106,6 +107,30 @@ test('a tree without fstab and ssh gets just the mounts and a machine-id', async
   assert.equal((await readFile(join(directory, 'etc/fstab'), 'utf8')).split('\n').length, 4);
   assert.match(await readFile(join(directory, 'etc/machine-id'), 'utf8'), /^[0-9a-f]{32}\n$/);
   assert.deepEqual(await readdir(join(base, 'identity')), ['machine-id']);
+});
+
+test('in memory, only the persistent partition is mounted, where there is one', async (t) => {
+  const base = await scratch(t);
+  const fstabOf = async (name: string, hasPersist: boolean): Promise<string> => {
+    const directory = join(base, name);
+    await mkdir(join(directory, 'etc'), { recursive: true });
+    await configure({
+      ...noSecrets,
+      mac: '52:54:00:77:00:11',
+      directory,
+      mounts: memoryMounts(hasPersist),
+      overlay,
+      identityDirectory: join(directory, 'var/lib/bladeroot/identity'),
+    });
+    return await readFile(join(directory, 'etc/fstab'), 'utf8');
+  };
+  assert.equal((await fstabOf('without', false)).trim(), '');
+  assert.equal(
+    await fstabOf('with', true),
+    `PARTLABEL=bladeroot-persist /persist ext4 defaults 0 2
+/persist/bladeroot /var/lib/bladeroot none bind 0 0
+`,
+  );
 });
 
 test('what a blade is known by is made at its first deployment, and is the same at every later one', async (t) => {

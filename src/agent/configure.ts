@@ -12,7 +12,7 @@ import { laySecrets } from './lay-secrets.ts';
 import { exists } from '../system/read-file.ts';
 
 export interface ConfigureRequest {
-  /** The mounted slot. */
+  /** The mounted slot, or what is in memory instead. */
   directory: string;
   /** What the blade mounts by itself (disks/fstab.ts). */
   mounts: readonly FstabLine[];
@@ -23,7 +23,7 @@ export interface ConfigureRequest {
   identity: Pick<Identity, 'secret'>;
   /** Of the card that it booted from. */
   mac: string;
-  /** On the persistent partition: what the blade is known by, over all deployments. */
+  /** On the persistent partition, where there is one: what the blade is known by, over all deployments. */
   identityDirectory: string;
 }
 

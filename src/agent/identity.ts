@@ -14,7 +14,6 @@ import {
   type Identity,
 } from '../secrets/identity-file.ts';
 import { run } from '../system/run.ts';
-import { isLaidOut } from '../disks/choose.ts';
 import { PARTITIONS } from '../fleet/layout.ts';
 import type { DiskFacts } from '../fleet/machine.ts';
 import { mountOnce } from './mounts.ts';
@@ -25,15 +24,21 @@ import { mountOnce } from './mounts.ts';
  * @throws BladerootError `BAD_IDENTITY`, `IDENTITY_EXPOSED`, `PROGRAM_FAILED`
  */
 export async function findIdentity(disks: readonly DiskFacts[], mountPoint: string): Promise<Identity> {
-  const persist = disks.find(isLaidOut)?.contents.partitions.find(({ name }) => name === PARTITIONS.persist);
-  // Laying out may have been cut off before the file systems were made.
-  if (persist?.fileSystem === undefined) return await newIdentity();
-  await mountOnce(persist.path, mountPoint);
+  const persist = findPersist(disks);
+  if (persist === undefined) return await newIdentity();
+  await mountOnce(persist, mountPoint);
   try {
     return (await readBladeIdentity(join(mountPoint, 'bladeroot'))) ?? (await newIdentity());
   } finally {
     await run('umount', [mountPoint]);
   }
+}
+
+/** The device of the persistent partition, once it has its file system: laying out may have been cut off. */
+export function findPersist(disks: readonly DiskFacts[]): string | undefined {
+  const partitions = disks.flatMap(({ contents }) => contents.partitions);
+  return partitions.find(({ name, fileSystem }) => name === PARTITIONS.persist && fileSystem !== undefined)
+    ?.path;
 }
 
 /**

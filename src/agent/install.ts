@@ -38,11 +38,12 @@ import type { Reporter } from './reporter.ts';
 
 /** Where the persistent partition is mounted. */
 export const PERSIST = '/persist';
-const SLOT_MOUNT = '/sysroot';
+/** Where `/init` expects the root filesystem to switch to. */
+export const SLOT_MOUNT = '/sysroot';
 /** What the blade has as /var/lib/bladeroot once it runs. */
 const STATE = join(PERSIST, 'bladeroot');
 
-export interface InstallRequest extends FoundRelease {
+export interface BootRequest extends FoundRelease {
   /** The release that the blade is to run: `release`, or the older one to which that pins it. */
   toRun: SignedRelease;
   /** Install even where a slot holds the release already: somebody does not trust what is in it. */
@@ -53,6 +54,9 @@ export interface InstallRequest extends FoundRelease {
   machine: Machine;
   /** What the machine was found to have, or has made, before its disk was laid out. */
   identity: Identity;
+}
+
+export interface InstallRequest extends BootRequest {
   /** What becomes of the disks. */
   plan: DiskPlan;
 }
@@ -133,13 +137,22 @@ async function configureSlot(
     mac: request.machine.mac,
     identityDirectory: join(STATE, 'identity'),
   });
+  tellConfigured(request, identity, secrets);
+}
+
+/** @param secrets what it has got of those that there are for the blade */
+export function tellConfigured(
+  { blade, reporter }: Pick<BootRequest, 'blade' | 'reporter'>,
+  { recipient }: Pick<Identity, 'recipient'>,
+  secrets: Uint8Array | undefined,
+): void {
   if ((secrets === undefined) === (blade.secrets === undefined)) reporter.done('configure');
-  else reporter.done('configure', `without secrets: ${describeIdentity(blade, identity.recipient)}`);
+  else reporter.done('configure', `without secrets: ${describeIdentity(blade, recipient)}`);
 }
 
 /** Shows who this machine is, and tells the root, which may have to accept it: once the identity is on the disk. */
-async function introduce(
-  { root, blade, machine, reporter }: InstallRequest,
+export async function introduce(
+  { root, blade, machine, reporter }: BootRequest,
   identity: Identity,
 ): Promise<void> {
   const { recipient } = identity;

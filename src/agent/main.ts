@@ -16,9 +16,10 @@ import { findRelease, type FoundRelease } from './find-release.ts';
 import { awaitDisks } from './await-disks.ts';
 import { findIdentity } from './identity.ts';
 import { inspectDisks } from './disks.ts';
-import { install, PERSIST } from './install.ts';
+import { install, PERSIST, type BootRequest } from './install.ts';
 import { inspectMachine } from './machine.ts';
 import { Reporter } from './reporter.ts';
+import { runInMemory } from './run-in-memory.ts';
 
 const PUBLIC_KEY = '/etc/bladeroot/release.pub';
 const SWITCH_ROOT = '/run/bladeroot';
@@ -53,7 +54,7 @@ async function main(): Promise<void> {
     reporter.setTarget({ root: found.root, blade: found.blade.name });
     reporter.done('release', describeTask(found, toRun));
 
-    const device = await install({
+    const request: BootRequest = {
       ...found,
       deploy,
       publicKey,
@@ -61,9 +62,9 @@ async function main(): Promise<void> {
       source,
       machine,
       identity,
-      plan,
       reporter,
-    });
+    };
+    const device = plan === undefined ? await runInMemory(request) : await install({ ...request, plan });
     await mkdir(SWITCH_ROOT, { recursive: true });
     await writeFile(`${SWITCH_ROOT}/switch-root`, `DEVICE=${device}\nINIT=/sbin/init\n`);
     reporter.done('switch-root', `starting the system on ${device}`);

@@ -5,6 +5,14 @@ import type { PartitionFacts } from '../fleet/machine.ts';
 /** What is mounted, where, with which file system and options, and fstab's last two numbers. */
 export type FstabLine = readonly [what: string, where: string, fs: string, options: string, numbers: string];
 
+/** Of a blade in memory, which `/init` has mounted already. */
+export function memoryMounts(hasPersist: boolean): FstabLine[] {
+  return hasPersist ? [[`PARTLABEL=${PARTITIONS.persist}`, '/persist', 'ext4', 'defaults', '0 2'], HOME] : [];
+}
+
+/** Where a blade keeps what it must not forget. */
+const HOME: FstabLine = ['/persist/bladeroot', '/var/lib/bladeroot', 'none', 'bind', '0 0'];
+
 /**
  * By PARTUUID: the names of partitions stand a second time on a disk that came out of another blade.
  * @param partitions of the disk that has the slot
@@ -32,7 +40,7 @@ export function fstabOf(
     [device(PARTITIONS[slot]), '/', 'ext4', 'errors=remount-ro', '0 1'],
     [device(PARTITIONS.esp), '/boot/efi', 'vfat', 'umask=0077', '0 2'],
     [device(PARTITIONS.persist), '/persist', 'ext4', persist || 'defaults', '0 2'],
-    ['/persist/bladeroot', '/var/lib/bladeroot', 'none', 'bind', '0 0'],
+    HOME,
     // What is mounted within another comes after it.
     ...further.toSorted(([, a], [, b]) => a.split('/').length - b.split('/').length),
   ];

@@ -79,24 +79,8 @@ const layer: fc.Arbitrary<Settings> = fc.record(
     kernelArgs: names,
     pin: fc.oneof(fc.integer({ min: 1 }), fc.constant('latest' as const)),
     vars: fc.dictionary(fc.constantFrom('x', 'y', 'z'), fc.string(), { noNullPrototype: true }),
-    disks: fc.record(
-      {
-        slot: fc.constantFrom('1GiB', '20%'),
-        use: fc.record(
-          { serial: fc.constantFrom('X1', 'X2'), rotational: fc.boolean() },
-          { requiredKeys: [], noNullPrototype: true },
-        ),
-        partitions: fc.dictionary(
-          fc.constantFrom('data', 'logs'),
-          fc.record(
-            { size: fc.constantFrom('1GiB', 'rest'), fs: fc.constantFrom('xfs', 'swap'), keep: fc.boolean() },
-            { requiredKeys: [], noNullPrototype: true },
-          ),
-          { noNullPrototype: true },
-        ),
-      },
-      { requiredKeys: ['use', 'partitions'], noNullPrototype: true },
-    ),
+    root: fc.constantFrom('disk', 'ram'),
+    disk: fc.record({ slot: fc.nat() }, { requiredKeys: [], noNullPrototype: true }),
     boot: fc.record(
       { default: fc.constantFrom(...BOOT_CHOICES), timeout: fc.nat() },
       { requiredKeys: [], noNullPrototype: true },
@@ -150,6 +134,7 @@ test('the nearest layer wins: all that it says is so', () => {
       for (const [name, value] of Object.entries(nearest.vars)) assert.deepEqual(merged.vars[name], value);
       assert.equal(merged.disks.slot, nearest.disks.slot ?? merged.disks.slot);
       assert.deepEqual(merged.boot, { ...merged.boot, ...nearest.boot });
+      assert.equal(merged.root, nearest.root ?? merged.root);
       assert.equal(merged.timezone, nearest.timezone ?? merged.timezone);
       assert.equal(merged.rootPassword, nearest.rootPassword ?? merged.rootPassword);
       for (const key of nearest.ssh.authorizedKeys) assert.ok(merged.ssh.authorizedKeys.includes(key));

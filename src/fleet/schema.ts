@@ -81,6 +81,9 @@ const authorizedKey = edited(
 export const BOOT_CHOICES = ['boot', 'local-disk', 'deploy', 'rescue'] as const;
 export type BootChoice = (typeof BOOT_CHOICES)[number];
 
+/** Where a blade has its root filesystem. */
+const ROOTS = ['disk', 'ram'] as const;
+
 /** A menu that is to be seen at all, up to an hour. */
 const MAX_BOOT_TIMEOUT_S = 3600;
 
@@ -165,6 +168,12 @@ const settings = {
     })
     .optional()
     .describe('The release that is run whatever is published: its number, or latest, as without a pin'),
+  root: z
+    .enum(ROOTS, { error: expects('where the root filesystem lies', 'disk or ram') })
+    .optional()
+    .describe(
+      'Where the root filesystem lies: disk, the default, or ram, unpacked into memory anew at every boot, without a disk',
+    ),
   disks: disksSchema.prefault({}).describe('Which disk a blade has its slots on, and how it is divided'),
   boot: strict({
     default: z
@@ -173,7 +182,7 @@ const settings = {
       })
       .optional()
       .describe(
-        'What happens by itself: boot (what the root says, the default), local-disk, deploy or rescue',
+        'What happens by itself: boot (what the root says, the default), local-disk (as boot, where root is ram), deploy or rescue',
       ),
     timeout: z
       .int({ error: expects('a number of seconds', 'a whole number such as 5') })

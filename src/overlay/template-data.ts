@@ -48,7 +48,14 @@ export class FleetData {
 
 function bladeData(blade: ResolvedBlade): Record<string, unknown> {
   const identity = { mac: null, serial: null, guid: null, recipient: null };
-  return { gateway: null, domain: null, ...identity, ...blade, disks: { slot: null, ...blade.disks } };
+  return {
+    gateway: null,
+    domain: null,
+    ...identity,
+    root: 'disk',
+    ...blade,
+    disks: { slot: null, ...blade.disks },
+  };
 }
 
 function networkData(network: Network): Record<string, unknown> {

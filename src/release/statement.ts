@@ -50,6 +50,8 @@ const releaseBladeSchema = z.strictObject({
   services: z.strictObject({ start: z.array(z.string()), stop: z.array(z.string()) }).optional(),
   /** Its boot menu, `timeout` in seconds; absent: none. */
   boot: z.strictObject({ default: z.enum(BOOT_CHOICES), timeout: z.int().nonnegative() }).optional(),
+  /** `ram`: it has its root filesystem in memory, unpacked anew at every boot; absent: on its disk. */
+  root: z.literal('ram').optional(),
   /** Which disk it is, and how it is divided; absent: as fleet/layout.ts has it for a blade that says nothing. */
   disks: disksSchema.optional(),
   /** Bytes of a slot: what releases said before there was `disks`. */
