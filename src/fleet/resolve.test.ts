@@ -80,7 +80,24 @@ const layer: fc.Arbitrary<Settings> = fc.record(
     pin: fc.oneof(fc.integer({ min: 1 }), fc.constant('latest' as const)),
     vars: fc.dictionary(fc.constantFrom('x', 'y', 'z'), fc.string(), { noNullPrototype: true }),
     root: fc.constantFrom('disk', 'ram'),
-    disk: fc.record({ slot: fc.nat() }, { requiredKeys: [], noNullPrototype: true }),
+    disks: fc.record(
+      {
+        slot: fc.constantFrom('1GiB', '20%'),
+        use: fc.record(
+          { serial: fc.constantFrom('X1', 'X2'), rotational: fc.boolean() },
+          { requiredKeys: [], noNullPrototype: true },
+        ),
+        partitions: fc.dictionary(
+          fc.constantFrom('data', 'logs'),
+          fc.record(
+            { size: fc.constantFrom('1GiB', 'rest'), fs: fc.constantFrom('xfs', 'swap'), keep: fc.boolean() },
+            { requiredKeys: [], noNullPrototype: true },
+          ),
+          { noNullPrototype: true },
+        ),
+      },
+      { requiredKeys: ['use', 'partitions'], noNullPrototype: true },
+    ),
     boot: fc.record(
       { default: fc.constantFrom(...BOOT_CHOICES), timeout: fc.nat() },
       { requiredKeys: [], noNullPrototype: true },
