@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { errorCode } from '../errors.ts';
-import { isLaidOut, PARTITIONS, planDisk, type DiskFacts } from './disk-layout.ts';
+import { PARTITIONS } from '../slot/partitions.ts';
+import { isLaidOut, planDisk, type DiskFacts } from './disk-layout.ts';
 
 const MiB = 1024 ** 2;
 const GiB = 1024 ** 3;

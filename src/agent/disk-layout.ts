@@ -1,5 +1,6 @@
 /** Which disk becomes a blade's, and how it is divided. Pure: facts in, plan out. */
 import { BladerootError } from '../errors.ts';
+import { PARTITIONS } from '../slot/partitions.ts';
 
 /** What the agent knows of a disk before it touches it. */
 export interface DiskFacts {
@@ -22,15 +23,6 @@ export interface PartitionFacts {
   /** The partition's name in the GPT; empty without one. */
   name: string;
 }
-
-/** GPT names of the partitions of a blade's disk: the agent, /init and the fstab find them by these. */
-export const PARTITIONS = {
-  biosBoot: 'bladeroot-bios',
-  esp: 'bladeroot-esp',
-  a: 'bladeroot-a',
-  b: 'bladeroot-b',
-  persist: 'bladeroot-persist',
-} as const;
 
 export interface DiskPlan {
   disk: DiskFacts;

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { z } from 'zod';
 import { ProgramFailed, run } from '../system/run.ts';
-import { PARTITIONS, planDisk, type DiskPlan, type PartitionFacts } from './disk-layout.ts';
+import { PARTITIONS } from '../slot/partitions.ts';
+import { planDisk, type DiskPlan, type PartitionFacts } from './disk-layout.ts';
 import { inspectDisks, layOutDisk, makeFileSystems, writeTable } from './disks.ts';
 
 const GiB = 1024 ** 3;

@@ -4,8 +4,10 @@ import { basename, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { z } from 'zod';
 import { BladerootError, describeError } from '../errors.ts';
+import { makeExt4 } from '../slot/file-system.ts';
+import { PARTITIONS } from '../slot/partitions.ts';
 import { ProgramFailed, run } from '../system/run.ts';
-import { isLaidOut, PARTITIONS, type DiskFacts, type DiskPlan, type PartitionFacts } from './disk-layout.ts';
+import { isLaidOut, type DiskFacts, type DiskPlan, type PartitionFacts } from './disk-layout.ts';
 
 /** How much of a disk's start is looked at for data of an unknown kind. */
 const LOOKED_AT = 1024 * 1024;
@@ -126,11 +128,6 @@ export async function makeFileSystems(disk: string, partitions: PartitionFacts[]
     b: find(PARTITIONS.b).path,
     persist: persist.path,
   };
-}
-
-export async function makeExt4(device: string, label: string): Promise<void> {
-  const lazy = 'lazy_itable_init=1,lazy_journal_init=1';
-  await run('mkfs.ext4', ['-q', '-F', '-m', '1', '-L', label, '-E', lazy, device]);
 }
 
 /** The kernel makes the devices of new partitions a moment after sfdisk has ended. */

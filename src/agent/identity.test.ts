@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { newIdentity } from '../secrets/identity-file.ts';
 import { run } from '../system/run.ts';
-import { PARTITIONS } from './disk-layout.ts';
-import { makeExt4 } from './disks.ts';
+import { makeExt4 } from '../slot/file-system.ts';
+import { PARTITIONS } from '../slot/partitions.ts';
 import { describeIdentity, findIdentity, keepIdentity } from './identity.ts';
 
 async function scratch(t: TestContext): Promise<string> {

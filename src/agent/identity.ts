@@ -14,9 +14,10 @@ import {
   type Identity,
 } from '../secrets/identity-file.ts';
 import { run } from '../system/run.ts';
-import { isLaidOut, PARTITIONS, type PartitionFacts } from './disk-layout.ts';
+import { mountOnce } from '../slot/mounts.ts';
+import { PARTITIONS } from '../slot/partitions.ts';
+import { isLaidOut, type PartitionFacts } from './disk-layout.ts';
 import { fileSystemOn } from './disks.ts';
-import { mountOnce } from './mounts.ts';
 
 /**
  * The identity on the disk that bladeroot has laid out before, or a new one where there is none yet.

@@ -16,20 +16,22 @@ import { writePublicKey } from '../release/keys.ts';
 import { ReleaseRepository, type SignedRelease } from '../release/repository.ts';
 import { fetchSnapshot } from '../release/snapshots.ts';
 import type { Identity } from '../secrets/identity-file.ts';
+import { configure } from '../slot/configure.ts';
+import { BLADE_LAYERS, fetchRest } from '../slot/fetch-image.ts';
+import { fillSlot } from '../slot/fill.ts';
+import { fetchSecrets } from '../slot/lay-secrets.ts';
+import { mountOnce } from '../slot/mounts.ts';
+import { PARTITIONS } from '../slot/partitions.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import type { Source } from '../store/source.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
 import { sayHello } from './await-adoption.ts';
-import { configure } from './configure.ts';
-import { planDisk, PARTITIONS } from './disk-layout.ts';
-import { inspectDisks, layOutDisk, makeExt4, type BladeDisk } from './disks.ts';
-import { BLADE_LAYERS, fetchImage } from './fetch-image.ts';
+import { planDisk } from './disk-layout.ts';
+import { inspectDisks, layOutDisk, type BladeDisk } from './disks.ts';
 import type { FoundRelease } from './find-release.ts';
 import { describeIdentity, keepIdentity } from './identity.ts';
-import { fetchSecrets } from './lay-secrets.ts';
-import { mountOnce, unmountIfMounted } from './mounts.ts';
 import type { Reporter } from './reporter.ts';
 
 /** Where the persistent partition is mounted. */
@@ -56,7 +58,7 @@ export interface InstallRequest extends FoundRelease {
 
 /**
  * Lays out the disk if it has to be, and brings the release into the free slot if no slot holds it yet, or when it is
- * to be deployed again: the slot is made and unpacked from nothing, each object checked by its SHA-256.
+ * to be deployed again: then the slot is made and unpacked from nothing, else what is right in it stays.
  * @returns the device of the slot that is to be started
  */
 export async function install(request: InstallRequest): Promise<string> {
@@ -76,7 +78,7 @@ export async function install(request: InstallRequest): Promise<string> {
   }
   const slot = freeSlot(state);
   await forget(state, slot);
-  await attempt('fetch', reporter, () => fillSlot(request, disk, slot));
+  await attempt('fetch', reporter, () => fetchIntoSlot(request, disk, slot));
   await attempt('configure', reporter, () => configureSlot(request, slot, identity));
   reporter.started('switch-root', `writing slot ${slot} to the disk`);
   // What is in blade.json is on the disk: the slot is flushed by being unmounted before it is written down.
@@ -101,17 +103,27 @@ async function prepareDisk(request: InstallRequest): Promise<BladeDisk> {
   return disk;
 }
 
-async function fillSlot(request: InstallRequest, disk: BladeDisk, slot: Slot): Promise<void> {
+async function fetchIntoSlot(request: InstallRequest, disk: BladeDisk, slot: Slot): Promise<void> {
   const { release, toRun, publicKey, source, reporter } = request;
   reporter.started(
     'fetch',
     `unpacking release ${toRun.statement.sequence} into slot ${slot} (${disk[slot]})`,
   );
-  await unmountIfMounted(SLOT_MOUNT);
-  await makeExt4(disk[slot], PARTITIONS[slot]);
-  await mountOnce(disk[slot], SLOT_MOUNT);
-  const mirror = await Store.open(join(STATE, 'store'));
-  await fetchImage({ release, toRun, publicKey, source, mirror, directory: SLOT_MOUNT, reporter });
+  const fill = {
+    release,
+    toRun,
+    publicKey,
+    source,
+    mirror: await Store.open(join(STATE, 'store')),
+    device: disk[slot],
+    label: PARTITIONS[slot],
+    directory: SLOT_MOUNT,
+    fresh: request.deploy,
+    say: (what: string) => reporter.say(what),
+    onProgress: (done: number, total: number, rate: number) => reporter.progress('fetch', done, total, rate),
+  };
+  await fillSlot(fill);
+  await fetchRest(fill);
   reporter.done('fetch', 'the image is unpacked');
 }
 

@@ -37,12 +37,20 @@ export function planBootFile(client: BootClient): BootFile {
 }
 
 /** What a blade does once it has its script. */
-export type BootPlan = { kind: 'local-disk' } | { kind: 'agent' };
+export type BootPlan = { kind: 'local-disk' } | { kind: 'agent' } | { kind: AskedBoot };
+
+/** What somebody has asked of a blade's next boot. */
+export type AskedBoot = 'deploy' | 'rescue';
 
 /**
  * A blade that last came up with the release that it is to run boots from its own disk; any other runs the agent, which
- * looks at the disk and decides what is to be done.
+ * looks at the disk and decides what is to be done. What somebody has asked for comes first.
  */
-export function planBoot(toRun: number, lastUp: { release: number } | undefined): BootPlan {
+export function planBoot(
+  toRun: number,
+  lastUp: { release: number } | undefined,
+  asked?: AskedBoot,
+): BootPlan {
+  if (asked !== undefined) return { kind: asked };
   return lastUp?.release === toRun ? { kind: 'local-disk' } : { kind: 'agent' };
 }

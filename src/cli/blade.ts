@@ -5,11 +5,13 @@ import { resolveBlade, resolveFleet } from '../fleet/resolve.ts';
 import { addCommand } from './blade/add.ts';
 import { adoptCommand } from './blade/adopt.ts';
 import { approveCommand } from './blade/approve.ts';
+import { reinstallCommand, rescueCommand } from './blade/next-boot.ts';
 import { listPending } from './blade/pending.ts';
 import { bootsCommand } from './blade/boots.ts';
 import { editCommand } from './blade/edit.ts';
 import { exportCommand, importCommand } from './blade/table.ts';
 import { showCommand } from './blade/show.ts';
+import { updateCommand } from './blade/update.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
 import { removeCommand, setCommand, unsetCommand } from './fleet/entries.ts';
 import { table } from './output.ts';
@@ -28,6 +30,9 @@ export function bladeCommands(signal: AbortSignal): Command {
     bootsCommand(signal),
     adoptCommand(signal),
     approveCommand(signal),
+    updateCommand(signal),
+    reinstallCommand(signal),
+    rescueCommand(signal),
   ]);
 }
 

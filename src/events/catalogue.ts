@@ -43,8 +43,22 @@ export const upReportSchema = z.strictObject({
   services: z.string().max(2000),
 });
 
+/** A running blade brings its other slot to a release: `ready` when its next start tries it. */
+const updateReportSchema = z.strictObject({
+  type: z.literal('blade.update'),
+  blade: z.string(),
+  state: z.enum(['started', 'ready', 'failed']),
+  release: z.number().int().positive(),
+  slot: z.enum(['a', 'b']),
+  message: z.string().max(2000),
+});
+
 /** What a blade may report to the root. */
-export const reportSchema = z.discriminatedUnion('type', [stepReportSchema, upReportSchema]);
+export const reportSchema = z.discriminatedUnion('type', [
+  stepReportSchema,
+  upReportSchema,
+  updateReportSchema,
+]);
 
 const dhcpSchema = z.strictObject({
   type: z.enum([
@@ -114,6 +128,7 @@ const rootSchema = z.discriminatedUnion('type', [
 export const eventSchema = z.discriminatedUnion('type', [
   stepReportSchema,
   upReportSchema,
+  updateReportSchema,
   dhcpSchema,
   servedSchema,
   machineSchema,
@@ -123,6 +138,7 @@ export const eventSchema = z.discriminatedUnion('type', [
 export type Report = z.infer<typeof reportSchema>;
 export type StepReport = z.infer<typeof stepReportSchema>;
 export type UpReport = z.infer<typeof upReportSchema>;
+export type UpdateReport = z.infer<typeof updateReportSchema>;
 export type BladerootEvent = z.infer<typeof eventSchema>;
 
 /**

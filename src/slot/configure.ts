@@ -7,15 +7,14 @@ import { nameBootCard } from '../overlay/network.ts';
 import type { Identity } from '../secrets/identity-file.ts';
 import { run } from '../system/run.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
-import { PARTITIONS } from './disk-layout.ts';
 import { laySecrets } from './lay-secrets.ts';
-import type { Slot } from '../blade/state.ts';
+import { PARTITIONS } from './partitions.ts';
 import { exists } from '../system/read-file.ts';
 
 export interface ConfigureRequest {
   /** The mounted slot. */
   directory: string;
-  slot: Slot;
+  slot: 'a' | 'b';
   /** The blade's overlay archive. */
   overlay: Uint8Array;
   /** The archive of its secrets, where there are any for it. */
@@ -37,7 +36,7 @@ export async function configure(request: ConfigureRequest): Promise<void> {
 }
 
 /** bladeroot's own mounts come first; what the tree or an overlay mounts beside them stays. */
-async function writeFstab(directory: string, slot: Slot): Promise<void> {
+async function writeFstab(directory: string, slot: 'a' | 'b'): Promise<void> {
   const mounts = [
     [`PARTLABEL=${PARTITIONS[slot]}`, '/', 'ext4', 'errors=remount-ro', '0 1'],
     [`PARTLABEL=${PARTITIONS.esp}`, '/boot/efi', 'vfat', 'umask=0077', '0 2'],

@@ -1,0 +1,34 @@
+/** Whether a running blade brings its other slot to a release. Pure. */
+import type { BladeState, Slot } from './state.ts';
+
+export type UpdatePlan =
+  { action: 'prepare'; slot: Slot } | { action: 'nothing' | 'wait'; why: string };
+
+export interface UpdateFacts {
+  state: Pick<BladeState, 'slots'>;
+  running: Slot;
+  /** The number of the release that the blade is to run. */
+  release: number;
+  /** Somebody wants it deployed again, whatever holds it. */
+  deploy: boolean;
+}
+
+/**
+ * The running slot is never written, and the other one only once the running slot has proved good: until then the other
+ * may be the last good one. A release that was tried and has failed is not tried again by itself.
+ */
+export function planUpdate({ state, running, release, deploy }: UpdateFacts): UpdatePlan {
+  const slot = running === 'a' ? 'b' : 'a';
+  if (!deploy && state.slots[running]?.release === release) {
+    return { action: 'nothing', why: `release ${release} is running, in slot ${running}` };
+  }
+  const other = state.slots[slot];
+  if (!deploy && other?.release === release) {
+    return { action: 'nothing', why: `slot ${slot} holds release ${release} already` };
+  }
+  if (state.slots[running]?.good !== true) {
+    const why = `slot ${running}, which is running, has not proved good yet: slot ${slot} stays as it is until then`;
+    return { action: 'wait', why };
+  }
+  return { action: 'prepare', slot };
+}
