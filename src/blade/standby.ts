@@ -13,6 +13,8 @@ import type { ReleaseStatement } from '../release/statement.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { installBootLoader } from './boot-loader.ts';
+import { slotPartition } from './disk-of.ts';
+import { ESP, markGood, placeKernel } from './grub/esp.ts';
 import { bootId, sendReport } from './report.ts';
 import { runningServices } from './running-services.ts';
 import { readBladeState, SLOTS, writeBladeState, type BladeState, type Slot } from './state.ts';
@@ -58,7 +60,17 @@ export async function standBy(options: StandbyOptions): Promise<void> {
   report('boot-loader', 'started', 'making the disk bootable');
   const kernelArgs = release.blades.find(({ name }) => name === state.name)?.kernelArgs ?? [];
   const store = await Store.open(join(stateDirectory, 'store'));
-  const fresh = await installBootLoader({ store, release, kernelArgs, slot });
+  // Before GRUB's configuration, which starts what is there.
+  await placeKernel({
+    esp: ESP,
+    store,
+    slot,
+    release,
+    kernelArgs,
+    partition: await slotPartition(slot, ESP),
+  });
+  const fresh = await installBootLoader(ESP);
+  await markGood(ESP, slot);
   report('boot-loader', 'done', fresh ? 'GRUB is installed' : 'the boot loader is as it should be');
 
   if (!installed.good) {

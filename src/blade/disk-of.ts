@@ -1,0 +1,37 @@
+/** Which disk a mounted file system lies on, and what else is on it: as udev has it, on a running blade. */
+import { z } from 'zod';
+import { run } from '../system/run.ts';
+import type { Slot } from './state.ts';
+
+const lsblkSchema = z.object({
+  blockdevices: z.array(
+    z.object({
+      path: z.string(),
+      type: z.string(),
+      partlabel: z.string().nullish(),
+      partuuid: z.string().nullish(),
+    }),
+  ),
+});
+
+type Device = z.infer<typeof lsblkSchema>['blockdevices'][number];
+
+async function devices(path: string, ...options: string[]): Promise<Device[]> {
+  const columns = 'PATH,TYPE,PARTLABEL,PARTUUID';
+  const { stdout } = await run('lsblk', ['--json', '--list', '--output', columns, ...options, path]);
+  return lsblkSchema.parse(JSON.parse(stdout)).blockdevices;
+}
+
+/** The disk that a mounted file system lies on. */
+export async function diskOf(mountPoint: string): Promise<string> {
+  const { stdout } = await run('findmnt', ['--noheadings', '--output', 'SOURCE', mountPoint]);
+  const disk = (await devices(stdout.trim(), '--inverse')).find(({ type }) => type === 'disk');
+  if (disk === undefined) throw new Error(`${stdout.trim()} lies on no disk`);
+  return disk.path;
+}
+
+/** The PARTUUID of a slot on the disk that a mounted file system lies on. */
+export async function slotPartition(slot: Slot, mountPoint: string): Promise<string | undefined> {
+  const parts = await devices(await diskOf(mountPoint));
+  return parts.find(({ partlabel }) => partlabel === `bladeroot-${slot}`)?.partuuid ?? undefined;
+}
