@@ -1,5 +1,6 @@
 /** Which disk a mounted file system lies on, and what else is on it: as udev has it, on a running blade. */
 import { z } from 'zod';
+import { BladerootError } from '../errors.ts';
 import { run } from '../system/run.ts';
 import type { Slot } from './state.ts';
 
@@ -34,4 +35,16 @@ export async function diskOf(mountPoint: string): Promise<string> {
 export async function slotPartition(slot: Slot, mountPoint: string): Promise<string | undefined> {
   const parts = await devices(await diskOf(mountPoint));
   return parts.find(({ partlabel }) => partlabel === `bladeroot-${slot}`)?.partuuid ?? undefined;
+}
+
+/** The partitions of both slots, on the disk that a mounted file system lies on. @throws BladerootError `NO_PARTITION` */
+export async function slotDevices(mountPoint: string): Promise<Record<Slot, string>> {
+  const disk = await diskOf(mountPoint);
+  const parts = await devices(disk);
+  const find = (slot: Slot): string => {
+    const found = parts.find(({ partlabel }) => partlabel === `bladeroot-${slot}`);
+    if (found !== undefined) return found.path;
+    throw new BladerootError('NO_PARTITION', `${disk} has no partition bladeroot-${slot}`);
+  };
+  return { a: find('a'), b: find('b') };
 }

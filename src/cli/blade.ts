@@ -12,6 +12,7 @@ import { editCommand } from './blade/edit.ts';
 import { exportCommand, importCommand } from './blade/table.ts';
 import { showCommand } from './blade/show.ts';
 import { updateCommand } from './blade/update.ts';
+import { verifyCommand } from './blade/verify.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
 import { removeCommand, setCommand, unsetCommand } from './fleet/entries.ts';
 import { table } from './output.ts';
@@ -33,6 +34,7 @@ export function bladeCommands(signal: AbortSignal): Command {
     updateCommand(signal),
     reinstallCommand(signal),
     rescueCommand(signal),
+    verifyCommand(signal),
   ]);
 }
 
