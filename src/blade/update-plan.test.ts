@@ -42,3 +42,14 @@ test('a release that a slot holds is not prepared again, unless somebody wants t
     }),
   );
 });
+
+test('a release that was bad here is not prepared again by itself', () => {
+  const state = {
+    slots: { a: { release: 1, installed, good: true } },
+    bad: [{ release: 2, reason: 'nginx failed', at: installed }],
+  };
+  const plan = (release: number, deploy: boolean) => planUpdate({ state, running: 'a', release, deploy });
+  assert.deepEqual(plan(2, false), { action: 'nothing', why: 'release 2 was bad here: nginx failed' });
+  assert.deepEqual(plan(2, true), { action: 'prepare', slot: 'b' });
+  assert.deepEqual(plan(3, false), { action: 'prepare', slot: 'b' });
+});

@@ -5,7 +5,7 @@ export type UpdatePlan =
   { action: 'prepare'; slot: Slot } | { action: 'nothing' | 'wait'; why: string };
 
 export interface UpdateFacts {
-  state: Pick<BladeState, 'slots'>;
+  state: Pick<BladeState, 'slots' | 'bad'>;
   running: Slot;
   /** The number of the release that the blade is to run. */
   release: number;
@@ -15,7 +15,7 @@ export interface UpdateFacts {
 
 /**
  * The running slot is never written, and the other one only once the running slot has proved good: until then the other
- * may be the last good one. A release that was tried and has failed is not tried again by itself.
+ * may be the last good one. A release with which this blade did not become healthy is not tried again by itself.
  */
 export function planUpdate({ state, running, release, deploy }: UpdateFacts): UpdatePlan {
   const slot = running === 'a' ? 'b' : 'a';
@@ -25,6 +25,10 @@ export function planUpdate({ state, running, release, deploy }: UpdateFacts): Up
   const other = state.slots[slot];
   if (!deploy && other?.release === release) {
     return { action: 'nothing', why: `slot ${slot} holds release ${release} already` };
+  }
+  const bad = state.bad?.find((each) => each.release === release);
+  if (!deploy && bad !== undefined) {
+    return { action: 'nothing', why: `release ${release} was bad here: ${bad.reason}` };
   }
   if (state.slots[running]?.good !== true) {
     const why = `slot ${running}, which is running, has not proved good yet: slot ${slot} stays as it is until then`;

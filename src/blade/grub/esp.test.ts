@@ -6,13 +6,13 @@ import { test, type TestContext } from 'node:test';
 import { Store } from '../../store/store.ts';
 import { decodeEnvironment } from './environment.ts';
 import {
-  endTrial,
   markGood,
   placeKernel,
   readChoice,
   startableSlots,
   tryNext,
   withdrawSlot,
+  writeChoice,
   type SlotKernel,
 } from './esp.ts';
 
@@ -61,7 +61,7 @@ test('a slot is tried after its kernel is placed, is good when it is marked, and
   const block = await readFile(join(esp, 'grub/grubenv'));
   assert.deepEqual(decodeEnvironment(block), { good: 'a', try: 'b', tries: '2' });
 
-  await endTrial(esp);
+  await writeChoice(esp, { good: 'a', trial: undefined });
   assert.deepEqual(await readChoice(esp), { good: 'a', trial: undefined });
   await markGood(esp, 'b');
   assert.deepEqual(await readChoice(esp), { good: 'b', trial: undefined });
@@ -99,7 +99,7 @@ test('a block that is damaged or gone: what was good last is known from the othe
     assert.deepEqual(await readChoice(esp), { good: 'b', trial: undefined });
     await tryNext(esp, 'b');
     assert.deepEqual(await readChoice(esp), { good: 'b', trial: { slot: 'b', tries: 2 } });
-    await endTrial(esp);
+    await markGood(esp, 'b');
   }
 });
 

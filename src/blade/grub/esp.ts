@@ -8,6 +8,7 @@
  */
 import { copyFile, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { BladerootError, errorCode } from '../../errors.ts';
 import type { Blob, ReleaseStatement } from '../../release/statement.ts';
 import { sha256 } from '../../store/digest.ts';
@@ -43,26 +44,12 @@ export async function tryNext(esp: string, slot: Slot): Promise<void> {
   if (!(await startableSlots(esp)).includes(slot)) {
     throw new BladerootError('SLOT_NOT_STARTABLE', `slot ${slot} has no kernel on ${esp}`);
   }
-  await writeBlock(join(esp, ENVIRONMENT_FILE), trying(await readChoice(esp), slot));
+  await writeChoice(esp, trying(await readChoice(esp), slot));
 }
 
 /** From now on this slot is started. To be written down in blade.json afterwards, not before. */
 export async function markGood(esp: string, slot: Slot): Promise<void> {
-  const choice = await readChoice(esp);
-  if (
-    choice.good === slot &&
-    choice.trial === undefined &&
-    (await readBlock(join(esp, GOOD_FILE)))?.good === slot
-  )
-    return;
-  await writeBlock(join(esp, GOOD_FILE), proven(slot));
-  await writeBlock(join(esp, ENVIRONMENT_FILE), proven(slot));
-}
-
-/** A trial is over: what GRUB last knew to be good is started again. */
-export async function endTrial(esp: string): Promise<void> {
-  const { good } = await readChoice(esp);
-  await writeBlock(join(esp, ENVIRONMENT_FILE), { good, trial: undefined });
+  await writeChoice(esp, proven(slot));
 }
 
 /**
@@ -70,13 +57,20 @@ export async function endTrial(esp: string): Promise<void> {
  * @param other the slot that is started instead, where it holds a release that has proved good
  */
 export async function withdrawSlot(esp: string, slot: Slot, other: Slot | undefined): Promise<void> {
-  const { good, trial } = withdrawn(await readChoice(esp), slot);
-  const choice = { good: good ?? other, trial };
-  await mkdir(join(esp, dirname(ENVIRONMENT_FILE)), { recursive: true });
-  if ((await readBlock(join(esp, GOOD_FILE)))?.good === slot) await writeBlock(join(esp, GOOD_FILE), choice);
-  await writeBlock(join(esp, ENVIRONMENT_FILE), choice);
+  const { good = other, trial } = withdrawn(await readChoice(esp), slot);
+  await writeChoice(esp, { good, trial });
   await rm(join(esp, slotConfigFile(slot)), { force: true });
   await syncAll(esp);
+}
+
+/** What GRUB finds at its next start; what stands there already is not written again. */
+export async function writeChoice(esp: string, choice: BootChoice): Promise<void> {
+  const kept = await readBlock(join(esp, GOOD_FILE));
+  if (kept === undefined || kept.good !== choice.good) {
+    await writeBlock(join(esp, GOOD_FILE), { good: choice.good, trial: undefined });
+  }
+  const there = await readBlock(join(esp, ENVIRONMENT_FILE));
+  if (!isDeepStrictEqual(there, choice)) await writeBlock(join(esp, ENVIRONMENT_FILE), choice);
 }
 
 export interface SlotKernel {
