@@ -1,6 +1,7 @@
 /** From a verified release to a slot that holds it. */
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
+import { withdrawSlot } from '../blade/grub/esp.ts';
 import {
   freeSlot,
   readBladeState,
@@ -10,7 +11,7 @@ import {
   type BladeState,
   type Slot,
 } from '../blade/state.ts';
-import { describeError } from '../errors.ts';
+import { describeError, errorCode } from '../errors.ts';
 import type { Machine } from '../fleet/machine.ts';
 import { writePublicKey } from '../release/keys.ts';
 import { ReleaseRepository, type SignedRelease } from '../release/repository.ts';
@@ -20,7 +21,7 @@ import { configure } from '../slot/configure.ts';
 import { BLADE_LAYERS, fetchRest } from '../slot/fetch-image.ts';
 import { fillSlot } from '../slot/fill.ts';
 import { fetchSecrets } from '../slot/lay-secrets.ts';
-import { mountOnce } from '../slot/mounts.ts';
+import { mountOnce, unmountIfMounted } from '../slot/mounts.ts';
 import { PARTITIONS } from '../slot/partitions.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import type { Source } from '../store/source.ts';
@@ -37,6 +38,9 @@ import type { Reporter } from './reporter.ts';
 /** Where the persistent partition is mounted. */
 export const PERSIST = '/persist';
 const SLOT_MOUNT = '/sysroot';
+const ESP_MOUNT = '/run/bladeroot/esp';
+/** Where the other slot is, read-only, while one is filled. */
+const BESIDE_MOUNT = '/run/bladeroot/beside';
 /** What the blade has as /var/lib/bladeroot once it runs. */
 const STATE = join(PERSIST, 'bladeroot');
 
@@ -77,7 +81,7 @@ export async function install(request: InstallRequest): Promise<string> {
     return disk[ready];
   }
   const slot = freeSlot(state);
-  await forget(state, slot);
+  await attempt('disk', reporter, () => withdraw(state, disk, slot));
   await attempt('fetch', reporter, () => fetchIntoSlot(request, disk, slot));
   await attempt('configure', reporter, () => configureSlot(request, slot, identity));
   reporter.started('switch-root', `writing slot ${slot} to the disk`);
@@ -109,6 +113,7 @@ async function fetchIntoSlot(request: InstallRequest, disk: BladeDisk, slot: Slo
     'fetch',
     `unpacking release ${toRun.statement.sequence} into slot ${slot} (${disk[slot]})`,
   );
+  const beside = await mountBeside(disk, slot);
   const fill = {
     release,
     toRun,
@@ -118,13 +123,26 @@ async function fetchIntoSlot(request: InstallRequest, disk: BladeDisk, slot: Slo
     device: disk[slot],
     label: PARTITIONS[slot],
     directory: SLOT_MOUNT,
+    beside,
     fresh: request.deploy,
     say: (what: string) => reporter.say(what),
     onProgress: (done: number, total: number, rate: number) => reporter.progress('fetch', done, total, rate),
   };
   await fillSlot(fill);
+  await unmountIfMounted(BESIDE_MOUNT);
   await fetchRest(fill);
   reporter.done('fetch', 'the image is unpacked');
+}
+
+/** The other slot, as it is on the disk: not even its journal is written. Undefined where it has no file system. */
+async function mountBeside(disk: BladeDisk, slot: Slot): Promise<string | undefined> {
+  try {
+    await mountOnce(disk[slot === 'a' ? 'b' : 'a'], BESIDE_MOUNT, { options: 'ro,noload' });
+    return BESIDE_MOUNT;
+  } catch (error) {
+    if (errorCode(error) !== 'PROGRAM_FAILED') throw error;
+    return undefined;
+  }
 }
 
 async function configureSlot(request: InstallRequest, slot: Slot, identity: Identity): Promise<void> {
@@ -157,9 +175,16 @@ async function introduce(
   );
 }
 
-/** A slot that is about to be written holds no release any more, should the power fail. */
-async function forget(state: BladeState | undefined, slot: Slot): Promise<void> {
-  if (state?.slots[slot] === undefined) return;
+/** A slot that is about to be written holds no release any more, should the power fail, and the disk does not start it. */
+async function withdraw(state: BladeState | undefined, disk: BladeDisk, slot: Slot): Promise<void> {
+  if (state === undefined) return;
+  const other = slot === 'a' ? 'b' : 'a';
+  await mountOnce(disk.esp, ESP_MOUNT, { type: 'vfat' });
+  try {
+    await withdrawSlot(ESP_MOUNT, slot, state.slots[other]?.good === true ? other : undefined);
+  } finally {
+    await run('umount', [ESP_MOUNT]);
+  }
   delete state.slots[slot];
   await writeBladeState(STATE, state);
 }

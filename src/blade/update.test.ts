@@ -21,7 +21,7 @@ import { makeBlade, type UpdatedBlade } from './updated-blade.fixture.ts';
 
 /** What the slot that is not running has, as it is on the disk. */
 async function filesIn({ places }: UpdatedBlade, slot: 'a' | 'b'): Promise<Map<string, string>> {
-  await mountOnce(places.devices[slot], places.mountPoint, slot === 'a' ? 'ro' : 'ro,noload');
+  await mountOnce(places.devices[slot], places.mountPoint, { options: 'ro,noload' });
   const found = new Map<string, string>();
   for (const path of ['etc/os-release', 'etc/motd', 'usr/share/notes/7', 'etc/fstab']) {
     found.set(path, await readFile(join(places.mountPoint, path), 'utf8'));

@@ -117,7 +117,7 @@ async function install(fleet: TestFleet, { stateDirectory, devices, esp, running
   });
   await unmountIfMounted(runningDirectory);
   // As it runs, but that nothing of the blade's own writes to it.
-  await mountOnce(devices.a, runningDirectory, 'ro');
+  await mountOnce(devices.a, runningDirectory, { options: 'ro' });
   await new ReleaseRepository(stateDirectory, publicKey).put(current);
   const kernelArgs = blade.kernelArgs;
   await placeKernel({ esp, store: mirror, slot: 'a', release: current.statement, kernelArgs, partition: undefined });
