@@ -18,6 +18,7 @@ import { inspectDisks } from './disks.ts';
 import { install, PERSIST } from './install.ts';
 import { inspectMachine } from './machine.ts';
 import { Reporter } from './reporter.ts';
+import { startRescue } from './rescue.ts';
 
 const PUBLIC_KEY = '/etc/bladeroot/release.pub';
 const SWITCH_ROOT = '/run/bladeroot';
@@ -30,12 +31,18 @@ function describeTask({ blade, release }: FoundRelease, toRun: SignedRelease): s
   return `this is ${blade.name} of ${fleet}, to run release ${toRun.statement.sequence}${pinned}`;
 }
 
-async function main(): Promise<void> {
+/** @param mode of its command line: `rescue`, or nothing */
+async function main(mode: string | undefined): Promise<void> {
   const reporter = new Reporter(await bootId(), (line) => void process.stdout.write(`bladeroot: ${line}\n`));
   try {
     reporter.done('agent', 'the agent runs');
     const publicKey = createPublicKey(await readFile(PUBLIC_KEY));
     const { roots, bootMac, deploy } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
+    if (mode === 'rescue') {
+      await startRescue({ roots, publicKey, machine: await inspectMachine(bootMac), reporter });
+      await reporter.flush();
+      return;
+    }
     reporter.started('release', `asking ${roots.join(', ')} for the release`);
     const identity = await attempt('agent', reporter, async () =>
       findIdentity(await inspectDisks(), PERSIST),
@@ -70,4 +77,4 @@ async function main(): Promise<void> {
   await reporter.flush();
 }
 
-await main();
+await main(process.argv[2]);

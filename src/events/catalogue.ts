@@ -12,6 +12,7 @@ export const AGENT_STEPS = [
   'boot-loader',
   'health',
   'up',
+  'rescue',
 ] as const;
 
 /** The stations of one boot, in the order in which a blade passes them. */
