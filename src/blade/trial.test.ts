@@ -5,16 +5,20 @@ import { nextStart, NO_CHOICE, proven, trying, withdrawn, type BootChoice } from
 import { freeSlot, slotWith, type BladeState, type Slot } from './state.ts';
 import {
   afterFailure,
+  agentStart,
   badRelease,
   choiceOfGood,
   condemned,
   failedTrial,
   forgiven,
+  goodSlot,
   newestBad,
   otherSlot,
 } from './trial.ts';
 
 const at = '2026-01-02T03:04:05.000Z';
+
+type Installed = NonNullable<BladeState['slots'][Slot]>;
 
 /** What a release does to its blade. */
 type Fate = 'good' | 'unhealthy' | 'hangs';
@@ -44,22 +48,15 @@ class Blade {
   /** From the network, as agent/install.ts. */
   *agent(release: number): Steps {
     this.running = undefined;
-    let slot = slotWith(this.state, release);
-    const good = this.#lastGood();
-    if (slot !== undefined && this.state.slots[slot]?.good !== true) {
-      const { starts = 0 } = this.state.slots[slot] ?? {};
-      if (starts >= 2) this.state = condemned(this.state, { release, reason: 'started twice', at });
+    const start = agentStart(this.state, release, at);
+    if (start === undefined) {
+      const slot = freeSlot(this.state);
+      yield* this.#write(slot, { release, installed: at, good: false, starts: 1 });
+      return yield* this.#run(slot);
     }
-    if (badRelease(this.state, release) !== undefined && good !== undefined) slot = good;
-    if (slot === undefined) {
-      slot = freeSlot(this.state);
-      yield* this.#write(slot, release);
-    }
-    const installed = this.state.slots[slot];
-    if (installed !== undefined && !installed.good)
-      this.#record(slot, { ...installed, starts: (installed.starts ?? 0) + 1 });
+    this.state = start.state;
     yield;
-    yield* this.#run(slot);
+    yield* this.#run(start.slot);
   }
 
   /** In the background, as blade/update.ts. */
@@ -68,7 +65,7 @@ class Blade {
     if (running === undefined || state.slots[running]?.good !== true) return;
     if (slotWith(state, release) !== undefined || badRelease(state, release) !== undefined) return;
     const slot = otherSlot(running);
-    yield* this.#write(slot, release);
+    yield* this.#write(slot, { release, installed: at, good: false });
     this.there.add(slot);
     yield;
     this.choice = trying(this.choice, slot);
@@ -83,13 +80,12 @@ class Blade {
     if (slot !== undefined) yield* this.#run(slot);
   }
 
-  *#write(slot: Slot, release: number): Steps {
+  *#write(slot: Slot, installed: Installed): Steps {
     assert.ok(
       this.state.slots[slot]?.good !== true || this.#isGood(otherSlot(slot)),
       'the last good slot is written',
     );
-    const other = this.state.slots[otherSlot(slot)]?.good === true ? otherSlot(slot) : undefined;
-    const { good = other, trial } = withdrawn(this.choice, slot);
+    const { good = goodSlot(this.state, slot), trial } = withdrawn(this.choice, slot);
     this.choice = { good, trial };
     yield;
     this.there.delete(slot);
@@ -99,9 +95,9 @@ class Blade {
     yield;
     this.content[slot] = undefined;
     yield;
-    this.content[slot] = release;
+    this.content[slot] = installed.release;
     yield;
-    this.#record(slot, { release, installed: at, good: false });
+    this.#record(slot, installed);
     yield;
   }
 
@@ -138,17 +134,13 @@ class Blade {
     yield* this.restart();
   }
 
-  #record(slot: Slot, installed: NonNullable<BladeState['slots'][Slot]>): void {
+  #record(slot: Slot, installed: Installed): void {
     this.state = { ...this.state, slots: { ...this.state.slots, [slot]: installed } };
   }
 
   #isGood(slot: Slot): boolean {
     const release = this.content[slot];
     return release !== undefined && this.fate(release) === 'good';
-  }
-
-  #lastGood(): Slot | undefined {
-    return (['a', 'b'] as const).find((slot) => this.state.slots[slot]?.good === true);
   }
 }
 

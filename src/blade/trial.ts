@@ -1,6 +1,6 @@
 /** What becomes of a slot that has to prove good: pure, so that every order of events can be tried out. */
 import { proven, TRIES, type BootChoice } from './grub/choice.ts';
-import type { BadRelease, BladeState, Slot } from './state.ts';
+import { SLOTS, slotWith, type BadRelease, type BladeState, type Slot } from './state.ts';
 
 export interface Running {
   state: BladeState;
@@ -21,9 +21,9 @@ export type AfterFailure =
 /** What a blade does that has not become healthy in its time. */
 export function afterFailure({ state, choice, there, slot }: Running): AfterFailure {
   const installed = state.slots[slot];
-  const good = otherSlot(slot);
-  const canFallBack = state.slots[good]?.good === true && there.includes(good);
-  if (installed === undefined || installed.good || !canFallBack) return { kind: 'stay' };
+  const good = goodSlot(state, slot);
+  if (installed === undefined || installed.good) return { kind: 'stay' };
+  if (good === undefined || !there.includes(good)) return { kind: 'stay' };
   const byGrub = choice.trial?.slot === slot ? TRIES - choice.trial.tries : 0;
   const left = TRIES - byGrub - (installed.starts ?? 0);
   // An agent from before starts were counted has started it without a note: this start counts all the same.
@@ -41,6 +41,45 @@ export function choiceOfGood({ choice, slot }: Pick<Running, 'choice' | 'slot'>)
 
 export function otherSlot(slot: Slot): Slot {
   return slot === 'a' ? 'b' : 'a';
+}
+
+/** The other slot, where it has proved good. */
+export function goodSlot(state: BladeState | undefined, slot: Slot): Slot | undefined {
+  const other = otherSlot(slot);
+  return state?.slots[other]?.good === true ? other : undefined;
+}
+
+export interface AgentStart {
+  slot: Slot;
+  /** As it is to be written before the slot is started. */
+  state: BladeState;
+  /** The release that is not started, as it was bad here; undefined when the slot holds what it is to hold. */
+  bad: BadRelease | undefined;
+}
+
+/**
+ * The slot that the agent starts as it is; undefined when the release has to be installed first. It counts how often it
+ * has started one that has not proved good, as GRUB does.
+ * @param now ISO 8601
+ */
+export function agentStart(
+  state: BladeState | undefined,
+  release: number,
+  now: string,
+): AgentStart | undefined {
+  if (state === undefined) return undefined;
+  const slot = slotWith(state, release);
+  const installed = slot === undefined ? undefined : state.slots[slot];
+  const isUsedUp = installed?.good === false && (installed.starts ?? 0) >= TRIES;
+  const reason = `it was started ${TRIES} times and did not come up`;
+  const known = isUsedUp ? condemned(state, { release, reason, at: now }) : state;
+  const bad = badRelease(known, release);
+  const good = SLOTS.find((one) => state.slots[one]?.good === true);
+  if (bad !== undefined && good !== undefined) return { slot: good, state: known, bad };
+  if (slot === undefined || installed === undefined) return undefined;
+  if (installed.good) return { slot, state: known, bad: undefined };
+  const counted = { ...installed, starts: (installed.starts ?? 0) + 1 };
+  return { slot, state: { ...known, slots: { ...known.slots, [slot]: counted } }, bad: undefined };
 }
 
 /** The release whose tries are used up, while another slot runs than the one that holds it. */
