@@ -27,8 +27,14 @@ async function seenPlace(t: Parameters<typeof place>[0]): Promise<Place> {
   const up = (blade: string, release: number, bad?: UpReport['bad']): number =>
     events.append(
       {
-        ...{ type: 'blade.up', blade, boot: `boot-${blade}-${release}`, release, slot: 'a', from: 'disk' },
-        ...{ services: 'running', ...(bad === undefined ? {} : { bad }) },
+        type: 'blade.up',
+        blade,
+        boot: `boot-${blade}-${release}`,
+        release,
+        slot: 'a',
+        from: 'disk',
+        services: 'running',
+        ...(bad === undefined ? {} : { bad }),
       },
       Date.parse('2026-11-23T03:04:05Z') + release,
     );

@@ -84,7 +84,9 @@ async function fail(request: ProofRequest, wrong: string): Promise<Proof> {
     await report('health', 'failed', `not healthy: ${wrong}; there is no other good slot to fall back to`);
     const later = becomeHealthy(request, true).then(
       () => undefined,
-      (error: unknown) => report('health', 'failed', describeError(error)),
+      async (error: unknown) => {
+        if (!request.signal.aborted) await report('health', 'failed', describeError(error));
+      },
     );
     return { kind: 'up', state, wrong, later };
   }

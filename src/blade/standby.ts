@@ -18,7 +18,7 @@ import { slotPartition } from './disk-of.ts';
 import { ESP, placeKernel } from './grub/esp.ts';
 import { proveSlot } from './prove-slot.ts';
 import { bootId, sendReport } from './report.ts';
-import { describeServices, runningServices } from './running-services.ts';
+import { describeServices, runningServices, type RunningServices } from './running-services.ts';
 import { readBladeState, SLOTS, type BladeState, type Slot } from './state.ts';
 import { newestBad } from './trial.ts';
 
@@ -72,12 +72,17 @@ export async function standBy(options: StandbyOptions): Promise<void> {
     release: release.sequence,
     slot,
     from: (await cameFromDisk()) ? 'disk' : 'network',
-    services: [describeServices(await services.failed()), proof.wrong ?? []].flat().join('; ').slice(0, 2000),
+    services: await servicesText(services, proof.wrong),
     ...(bad === undefined ? {} : { bad: { release: bad.release, reason: bad.reason } }),
   };
   onStep(`up with release ${release.sequence} in slot ${slot}, services: ${up.services}`);
   await tellSomeRoot(roots, up, options);
   await proof.later;
+}
+
+async function servicesText(services: RunningServices, wrong: string | undefined): Promise<string> {
+  const state = describeServices(await services.failed());
+  return (wrong === undefined ? state : `${state}; not healthy: ${wrong}`).slice(0, 2000);
 }
 
 interface Bootable {

@@ -20,10 +20,8 @@ function carryOut(found: BootEntries, call: readonly string[]): BootEntries {
     const free = [...Array(256).keys()]
       .map(hex)
       .find((one) => !entries.some((entry) => entry.number === one));
-    assert.deepEqual(call.slice(1), [
-      ...['--disk', ESP.disk, '--part', '2', '--label', LABEL],
-      ...['--loader', String.raw`\EFI\BOOT\BOOTX64.EFI`],
-    ]);
+    const place = ['--disk', ESP.disk, '--part', '2', '--label', LABEL];
+    assert.deepEqual(call.slice(1), [...place, '--loader', String.raw`\EFI\BOOT\BOOTX64.EFI`]);
     return { order, entries: [...entries, { number: free ?? '', isActive: true, label: LABEL, path: OWN }] };
   }
   assert.equal(first, '--bootnum');

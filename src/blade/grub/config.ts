@@ -25,12 +25,10 @@ const PANIC_SECONDS = 10;
 /**
  * `grub.cfg`. A slot on trial is started while it has tries left and GRUB could count this one; else the last good slot;
  * without knowledge of that, any that is there. What cannot be loaded makes way for the other slot, and that for the
- * firmware's next device. Escape shows the menu.
+ * firmware's next device. Nobody is waited for.
  */
 export function grubConfig(): string {
-  const there = (slot: string): string => `-s "/bladeroot/${slot}/boot.cfg"`;
   return `# Written by bladeroot; changes are lost.
-set timeout_style=hidden
 set timeout=0
 if [ -s /${GOOD_FILE} ]; then load_env --file /${GOOD_FILE} good; fi
 if [ -s /${ENVIRONMENT_FILE} ]; then load_env --file /${ENVIRONMENT_FILE} good try tries; fi
@@ -61,6 +59,11 @@ menuentry "the firmware's next device" {
   exit
 }
 `;
+}
+
+/** @param slot a, b or a variable of GRUB's */
+function there(slot: string): string {
+  return `-s "/bladeroot/${slot}/boot.cfg"`;
 }
 
 function menuEntry(slot: Slot): string {
