@@ -6,11 +6,11 @@ import {
   freeSlot,
   readBladeState,
   requireNotOlder,
-  slotWith,
   writeBladeState,
   type BladeState,
   type Slot,
 } from '../blade/state.ts';
+import { agentStart, forgiven, goodSlot, otherSlot } from '../blade/trial.ts';
 import { describeError, errorCode } from '../errors.ts';
 import type { Machine } from '../fleet/machine.ts';
 import { writePublicKey } from '../release/keys.ts';
@@ -73,12 +73,16 @@ export async function install(request: InstallRequest): Promise<string> {
   const state = await readBladeState(STATE);
   requireNotOlder(state, request.release.statement.sequence, request.root);
   const { sequence } = request.toRun.statement;
-  const ready = request.deploy ? undefined : slotWith(state, sequence);
-  if (ready !== undefined) {
-    reporter.done('fetch', `slot ${ready} holds release ${sequence} already`);
-    await record(request, state, {});
+  const now = (): string => new Date().toISOString();
+  const start = request.deploy ? undefined : agentStart(state, sequence, now());
+  if (start !== undefined) {
+    const { slot, bad } = start;
+    const held = `slot ${slot} holds release ${start.state.slots[slot]?.release}`;
+    const why = bad && `release ${sequence} was bad here (${bad.reason}), and that one is good`;
+    reporter.done('fetch', why === undefined ? `${held} already` : `${held}: ${why}`);
+    await record(request, start.state, {});
     await run('umount', [PERSIST]);
-    return disk[ready];
+    return disk[slot];
   }
   const slot = freeSlot(state);
   await attempt('disk', reporter, () => withdraw(state, disk, slot));
@@ -87,8 +91,8 @@ export async function install(request: InstallRequest): Promise<string> {
   reporter.started('switch-root', `writing slot ${slot} to the disk`);
   // What is in blade.json is on the disk: the slot is flushed by being unmounted before it is written down.
   await run('umount', [SLOT_MOUNT]);
-  const installed = new Date().toISOString();
-  await record(request, state, { [slot]: { release: sequence, installed, good: false } });
+  const installed = { release: sequence, installed: now(), good: false, starts: 1 };
+  await record(request, state && forgiven(state, sequence), { [slot]: installed });
   await run('umount', [PERSIST]);
   return disk[slot];
 }
@@ -137,7 +141,7 @@ async function fetchIntoSlot(request: InstallRequest, disk: BladeDisk, slot: Slo
 /** The other slot, as it is on the disk: not even its journal is written. Undefined where it has no file system. */
 async function mountBeside(disk: BladeDisk, slot: Slot): Promise<string | undefined> {
   try {
-    await mountOnce(disk[slot === 'a' ? 'b' : 'a'], BESIDE_MOUNT, { options: 'ro,noload' });
+    await mountOnce(disk[otherSlot(slot)], BESIDE_MOUNT, { options: 'ro,noload' });
     return BESIDE_MOUNT;
   } catch (error) {
     if (errorCode(error) !== 'PROGRAM_FAILED') throw error;
@@ -178,10 +182,9 @@ async function introduce(
 /** A slot that is about to be written holds no release any more, should the power fail, and the disk does not start it. */
 async function withdraw(state: BladeState | undefined, disk: BladeDisk, slot: Slot): Promise<void> {
   if (state === undefined) return;
-  const other = slot === 'a' ? 'b' : 'a';
   await mountOnce(disk.esp, ESP_MOUNT, { type: 'vfat' });
   try {
-    await withdrawSlot(ESP_MOUNT, slot, state.slots[other]?.good === true ? other : undefined);
+    await withdrawSlot(ESP_MOUNT, slot, goodSlot(state, slot));
   } finally {
     await run('umount', [ESP_MOUNT]);
   }
@@ -205,5 +208,6 @@ async function record(
     roots: [root, ...(state?.roots ?? []).filter((known) => known !== root)].slice(0, 8),
     newest: release.statement.sequence,
     slots: { ...state?.slots, ...installed },
+    ...(state?.bad === undefined ? {} : { bad: state.bad }),
   });
 }

@@ -1,5 +1,6 @@
 /** Whether a running blade brings its other slot to a release. Pure. */
 import type { BladeState, Slot } from './state.ts';
+import { badRelease, otherSlot } from './trial.ts';
 
 export type UpdatePlan =
   { action: 'prepare'; slot: Slot } | { action: 'nothing' | 'wait'; why: string };
@@ -18,7 +19,7 @@ export interface UpdateFacts {
  * may be the last good one. A release with which this blade did not become healthy is not tried again by itself.
  */
 export function planUpdate({ state, running, release, deploy }: UpdateFacts): UpdatePlan {
-  const slot = running === 'a' ? 'b' : 'a';
+  const slot = otherSlot(running);
   if (!deploy && state.slots[running]?.release === release) {
     return { action: 'nothing', why: `release ${release} is running, in slot ${running}` };
   }
@@ -26,7 +27,7 @@ export function planUpdate({ state, running, release, deploy }: UpdateFacts): Up
   if (!deploy && other?.release === release) {
     return { action: 'nothing', why: `slot ${slot} holds release ${release} already` };
   }
-  const bad = state.bad?.find((each) => each.release === release);
+  const bad = badRelease(state, release);
   if (!deploy && bad !== undefined) {
     return { action: 'nothing', why: `release ${release} was bad here: ${bad.reason}` };
   }

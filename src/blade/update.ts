@@ -27,6 +27,7 @@ import { dropOld } from './drop-old.ts';
 import { lookForUpdate, type FoundUpdate, type LookOptions } from './look-for-update.ts';
 import { requireRoom } from './room.ts';
 import { readBladeState, writeBladeState, type BladeState, type Slot } from './state.ts';
+import { forgiven } from './trial.ts';
 
 /** What of the boot loader an update needs. */
 export interface BootLoader {
@@ -163,7 +164,10 @@ class Update {
     const { stateDirectory, running, runningDirectory, devices, mountPoint, bootLoader, deploy, signal, onStep } =
       this.#options;
     await bootLoader.withdraw(slot, running);
-    await this.#changeState((state) => delete state.slots[slot]);
+    await this.#changeState((state) => {
+      const { [slot]: _withdrawn, ...slots } = state.slots;
+      return { ...state, slots };
+    });
     const request: FillRequest = {
       release,
       toRun,
@@ -199,20 +203,22 @@ class Update {
     const { sequence } = toRun.statement;
     await bootLoader.place(slot, toRun.statement, blade.kernelArgs);
     for (const one of new Set([toRun, release])) await this.#releases.put(one);
-    await this.#changeState((state) => {
-      state.slots[slot] = { release: sequence, installed: new Date().toISOString(), good: false };
-      state.newest = release.statement.sequence;
-      state.roots = [...new Set([...roots, ...state.roots])].slice(0, 8);
-    });
+    const installed = { release: sequence, installed: new Date().toISOString(), good: false };
+    await this.#changeState((state) => ({
+      // Somebody has asked for it, if it was bad before.
+      ...forgiven(state, sequence),
+      newest: release.statement.sequence,
+      roots: [...new Set([...roots, ...state.roots])].slice(0, 8),
+      slots: { ...state.slots, [slot]: installed },
+    }));
     await bootLoader.tryNext(slot);
   }
 
   /** As it is now: others write there, too. */
-  async #changeState(change: (state: BladeState) => void): Promise<void> {
+  async #changeState(change: (state: BladeState) => BladeState): Promise<void> {
     const { stateDirectory } = this.#options;
     const state = (await readBladeState(stateDirectory)) ?? this.#found.state;
-    change(state);
-    await writeBladeState(stateDirectory, state);
+    await writeBladeState(stateDirectory, change(state));
   }
 
   async #dropOld(what: Pick<Parameters<typeof dropOld>[0], 'store' | 'coming'>): Promise<void> {

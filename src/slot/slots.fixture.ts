@@ -17,13 +17,19 @@ import { listSnapshot } from '../release/snapshots.ts';
 import { RELEASE_TYPE, type Blob, type ReleaseStatement } from '../release/statement.ts';
 import { answerBootRequest } from '../serve/boot-http.ts';
 import { Store } from '../store/store.ts';
+import { mountPointsBelow } from '../system/mounts.ts';
 import { run } from '../system/run.ts';
 
 const MiB = 1024 ** 2;
 
 export async function scratch(t: TestContext): Promise<string> {
   const base = await mkdtemp(join(tmpdir(), 'bladeroot-slots-'));
-  t.after(async () => await rm(base, { recursive: true, force: true }));
+  t.after(async () => {
+    // A test that has failed may have left something mounted; what is mounted last goes first.
+    const mounted = [...(await mountPointsBelow(base))].sort().reverse();
+    for (const point of mounted) await run('umount', [join(base, point)]);
+    await rm(base, { recursive: true, force: true });
+  });
   return base;
 }
 
@@ -32,11 +38,7 @@ export async function loopDevice(t: TestContext, path: string, bytes: number): P
   await writeFile(path, '');
   await truncate(path, bytes);
   const device = (await run('losetup', ['--find', '--show', path])).stdout.trim();
-  t.after(async () => {
-    // A test that has failed may have left it mounted.
-    await run('umount', ['--all-targets', '--quiet', device]).catch(() => undefined);
-    await run('losetup', ['--detach', device]);
-  });
+  t.after(async () => await run('losetup', ['--detach', device]));
   return device;
 }
 
