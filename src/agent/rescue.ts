@@ -68,9 +68,13 @@ export async function startRescue({ roots, publicKey, machine, reporter }: Rescu
     authorizedKeysIn(await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes)),
   );
   if (keys === undefined) {
-    throw new BladerootError('NO_SSH_KEYS', `release ${release.statement.sequence} lets nobody log in as root`, {
-      hint: 'write `ssh: { authorizedKeys: [...] }` in fleet.yaml and publish; the console has a shell',
-    });
+    throw new BladerootError(
+      'NO_SSH_KEYS',
+      `release ${release.statement.sequence} lets nobody log in as root`,
+      {
+        hint: 'write `ssh: { authorizedKeys: [...] }` in fleet.yaml and publish; the console has a shell',
+      },
+    );
   }
   await prepareServer('/', keys);
   const isKnown = await attempt('disk', reporter, takeHostKeys);

@@ -7,7 +7,11 @@ import { planUpdate } from './update-plan.ts';
 const installed = '2026-01-02T03:04:05.000Z';
 
 const slot = fc.option(
-  fc.record({ release: fc.integer({ min: 1, max: 4 }), installed: fc.constant(installed), good: fc.boolean() }),
+  fc.record({
+    release: fc.integer({ min: 1, max: 4 }),
+    installed: fc.constant(installed),
+    good: fc.boolean(),
+  }),
   { nil: undefined },
 );
 const facts = fc.record({

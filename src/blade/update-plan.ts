@@ -2,8 +2,7 @@
 import type { BladeState, Slot } from './state.ts';
 import { badRelease, otherSlot } from './trial.ts';
 
-export type UpdatePlan =
-  { action: 'prepare'; slot: Slot } | { action: 'nothing' | 'wait'; why: string };
+export type UpdatePlan = { action: 'prepare'; slot: Slot } | { action: 'nothing' | 'wait'; why: string };
 
 export interface UpdateFacts {
   state: Pick<BladeState, 'slots' | 'bad'>;

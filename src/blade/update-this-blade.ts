@@ -5,10 +5,16 @@ import type { UpdateReport } from '../events/catalogue.ts';
 import { Store } from '../store/store.ts';
 import { ESP, placeKernel, tryNext, withdrawSlot } from './grub/esp.ts';
 import { slotDevices, slotPartition } from './disk-of.ts';
-import { sendReport } from './report.ts';
+import { bootId, sendReport } from './report.ts';
 import { runningSlot } from './standby.ts';
 import { readBladeState } from './state.ts';
-import { updateBlade, type BootLoader, type UpdateOptions, type UpdateResult, type UpdateState } from './update.ts';
+import {
+  updateBlade,
+  type BootLoader,
+  type UpdateOptions,
+  type UpdateResult,
+  type UpdateState,
+} from './update.ts';
 
 const MOUNT_POINT = '/run/bladeroot/slot';
 
@@ -47,7 +53,15 @@ async function grub(stateDirectory: string): Promise<BootLoader> {
 
 /** Whoever of the roots hears it first. */
 async function tell(blade: string, { state, release, slot, roots, message }: UpdateState): Promise<void> {
-  const said: UpdateReport = { type: 'blade.update', blade, state, release, slot, message: message.slice(0, 2000) };
+  const said: UpdateReport = {
+    type: 'blade.update',
+    blade,
+    boot: await bootId(),
+    state,
+    release,
+    slot,
+    message: message.slice(0, 2000),
+  };
   await Promise.any(roots.map(async (root) => await sendReport(root, said))).catch((error: unknown) => {
     throw error instanceof AggregateError ? error.errors[0] : error;
   });

@@ -2,10 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdir, readFile, rm, statfs, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { test, type TestContext } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { describeTree } from '../image/testing/describe-tree.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { verifyStore } from '../release/verify.ts';
@@ -219,7 +218,14 @@ test('what no slot and no release needs is removed from the store, but not where
 
 test('what is deployed again is written into a new file system, though the slots hold the release', async (t) => {
   const blade = await makeBlade(t);
-  assert.deepEqual(await updateBlade(blade.options()), { updated: false, why: 'release 1 is running, in slot a' });
-  assert.deepEqual(await updateBlade(blade.options({ deploy: true })), { updated: true, release: 1, slot: 'b' });
+  assert.deepEqual(await updateBlade(blade.options()), {
+    updated: false,
+    why: 'release 1 is running, in slot a',
+  });
+  assert.deepEqual(await updateBlade(blade.options({ deploy: true })), {
+    updated: true,
+    release: 1,
+    slot: 'b',
+  });
   await requireUpdated(blade, 1);
 });

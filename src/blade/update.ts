@@ -118,8 +118,7 @@ class Update {
     }
     const source = openSources(roots.map((root) => `${root}/store`));
     try {
-      const toRun =
-        blade.pin === undefined ? release : await fetchPinned(source, blade.pin, publicKey);
+      const toRun = blade.pin === undefined ? release : await fetchPinned(source, blade.pin, publicKey);
       await this.#prepare({ slot: plan.slot, blade, release, toRun, roots, source, store });
       return { updated: true, release: toRun.statement.sequence, slot: plan.slot };
     } finally {
@@ -161,8 +160,17 @@ class Update {
 
   async #fill(task: Task): Promise<void> {
     const { slot, blade, release, toRun, source, store } = task;
-    const { stateDirectory, running, runningDirectory, devices, mountPoint, bootLoader, deploy, signal, onStep } =
-      this.#options;
+    const {
+      stateDirectory,
+      running,
+      runningDirectory,
+      devices,
+      mountPoint,
+      bootLoader,
+      deploy,
+      signal,
+      onStep,
+    } = this.#options;
     await bootLoader.withdraw(slot, running);
     await this.#changeState((state) => {
       const { [slot]: _withdrawn, ...slots } = state.slots;
@@ -225,7 +233,13 @@ class Update {
     const { stateDirectory, signal, onStep } = this.#options;
     const { newest, slots } = (await readBladeState(stateDirectory)) ?? this.#found.state;
     const needed = [newest ?? 0, ...Object.values(slots).map(({ release }) => release)];
-    const options = { ...what, stateDirectory, releases: this.#releases, publicKey: this.#found.publicKey, signal };
+    const options = {
+      ...what,
+      stateDirectory,
+      releases: this.#releases,
+      publicKey: this.#found.publicKey,
+      signal,
+    };
     try {
       await dropOld({ ...options, needed });
     } catch (error) {

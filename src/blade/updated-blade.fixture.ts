@@ -67,7 +67,10 @@ export async function makeBlade(t: TestContext, stateDirectory?: string): Promis
   await install(fleet, places);
   const state = { name: 'web01', roots: [url], newest: release.statement.sequence };
   const installed = '2026-01-02T03:04:05.000Z';
-  await writeBladeState(places.stateDirectory, { ...state, slots: { a: { release: 1, installed, good: true } } });
+  await writeBladeState(places.stateDirectory, {
+    ...state,
+    slots: { a: { release: 1, installed, good: true } },
+  });
   const told: UpdateState[] = [];
   const bootLoader = await bootLoaderAt(places.esp, places.stateDirectory);
   return {
@@ -91,7 +94,10 @@ export async function makeBlade(t: TestContext, stateDirectory?: string): Promis
 }
 
 /** What the agent and the running blade leave of release 1 in slot a. */
-async function install(fleet: TestFleet, { stateDirectory, devices, esp, runningDirectory }: BladePlaces): Promise<void> {
+async function install(
+  fleet: TestFleet,
+  { stateDirectory, devices, esp, runningDirectory }: BladePlaces,
+): Promise<void> {
   const { current, store, keys } = fleet;
   assert.ok(current !== undefined);
   const blade = current.statement.blades[0];
@@ -102,7 +108,14 @@ async function install(fleet: TestFleet, { stateDirectory, devices, esp, running
   const mirror = await Store.open(join(stateDirectory, 'store'));
   const source = new DirectorySource(store.directory);
   const { publicKey } = keys;
-  const request = { release: current, toRun: current, publicKey, source, mirror, directory: runningDirectory };
+  const request = {
+    release: current,
+    toRun: current,
+    publicKey,
+    source,
+    mirror,
+    directory: runningDirectory,
+  };
   const device = { device: devices.a, label: PARTITIONS.a, fresh: true, say: () => undefined };
   await fillSlot({ ...request, ...device });
   await fetchRest(request);
@@ -120,6 +133,13 @@ async function install(fleet: TestFleet, { stateDirectory, devices, esp, running
   await mountOnce(devices.a, runningDirectory, { options: 'ro' });
   await new ReleaseRepository(stateDirectory, publicKey).put(current);
   const kernelArgs = blade.kernelArgs;
-  await placeKernel({ esp, store: mirror, slot: 'a', release: current.statement, kernelArgs, partition: undefined });
+  await placeKernel({
+    esp,
+    store: mirror,
+    slot: 'a',
+    release: current.statement,
+    kernelArgs,
+    partition: undefined,
+  });
   await markGood(esp, 'a');
 }

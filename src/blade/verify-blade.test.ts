@@ -32,7 +32,10 @@ test('what has drifted is found, by content where size and time say nothing, and
   const note = join(directory, 'usr/share/notes/5');
   const content = await readFile(note, 'utf8');
   await run('touch', ['--reference', note, join(base, 'time')]);
-  await writeFile(note, content.replace(/^./, (first) => (first === '0' ? '1' : '0')));
+  await writeFile(
+    note,
+    content.replace(/^./, (first) => (first === '0' ? '1' : '0')),
+  );
   await run('touch', ['--reference', join(base, 'time'), note]);
   await writeFile(join(directory, 'etc/motd'), 'release 2\n');
   await chmod(join(directory, 'etc/os-release'), 0o4644);
@@ -57,8 +60,8 @@ test('what has drifted is found, by content where size and time say nothing, and
     'usr/share/notes/7: content',
   ];
   assert.deepEqual(await drift(), found);
-  assert.deepEqual(
-    await drift(['/opt/', '/usr/cache', '/usr/share/notes/']),
-    ['etc/motd: content', 'etc/os-release: mode'],
-  );
+  assert.deepEqual(await drift(['/opt/', '/usr/cache', '/usr/share/notes/']), [
+    'etc/motd: content',
+    'etc/os-release: mode',
+  ]);
 });

@@ -22,7 +22,7 @@ export interface WatchOptions extends Omit<LookOptions, 'deploy'> {
 export async function watchReleases(options: WatchOptions): Promise<never> {
   const { signal, onStep, wait = pause } = options;
   let last = '';
-  for (let every = EVERY_MS; ; ) {
+  for (let every = EVERY_MS; ;) {
     await wait(every * (0.5 + Math.random()), signal);
     try {
       const { plan } = await lookForUpdate({ ...options, deploy: false });

@@ -138,7 +138,10 @@ test('what was asked of a blade is done by itself, whatever its menu does else, 
       const straight = ipxeScript({ kind }, { ...facts, menu: { default: preset, timeout: 0 } });
       assert.match(straight, new RegExp(`^kernel .* bladeroot\\.${kind} console=ttyS0`, 'm'));
       const script = ipxeScript({ kind }, { ...facts, menu: { default: preset, timeout: 5 } });
-      assert.match(script, new RegExp(`^choose --default boot --timeout 5000 chosen \\|\\| goto ${kind}$`, 'm'));
+      assert.match(
+        script,
+        new RegExp(`^choose --default boot --timeout 5000 chosen \\|\\| goto ${kind}$`, 'm'),
+      );
       assert.deepEqual(sectionOf(script, 'boot'), [`goto ${kind}`]);
       assert.match(script, /^item local-disk /m);
     }

@@ -19,6 +19,10 @@ export function standbyCommand(signal: AbortSignal): Command {
     // As this process was started, with the options of Node that its launcher gives.
     const [node, program = ''] = process.argv;
     const update = [node ?? process.execPath, ...process.execArgv, program, 'blade', 'update'];
-    await watchReleases({ ...options, running: await runningSlot(), update: [...update, '--state', stateDirectory] });
+    await watchReleases({
+      ...options,
+      running: await runningSlot(),
+      update: [...update, '--state', stateDirectory],
+    });
   });
 }

@@ -51,6 +51,7 @@ export const upReportSchema = z.strictObject({
 const updateReportSchema = z.strictObject({
   type: z.literal('blade.update'),
   blade: z.string(),
+  boot: z.string().max(64),
   state: z.enum(['started', 'ready', 'failed']),
   release: z.number().int().positive(),
   slot: z.enum(['a', 'b']),

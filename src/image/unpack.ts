@@ -205,7 +205,9 @@ class Unpacking {
       return fileTarget(this.#root, file, number === undefined ? undefined : `.bladeroot-new-${number}`);
     };
     const plan = new FramePlan(this.#options.source.name);
-    const files = missing.flatMap((entry) => (entry.type === 'file' && entry.objects.length > 0 ? entry : []));
+    const files = missing.flatMap((entry) =>
+      entry.type === 'file' && entry.objects.length > 0 ? entry : [],
+    );
     for (const file of await this.#notBeside(files, packs, targetOf)) plan.add(file);
     this.#advance({ bytesTotal: plan.bytes });
     const queue = new TaskQueue(this.#pool, (written) =>

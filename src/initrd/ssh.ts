@@ -7,10 +7,9 @@ const SERVER = 'usr/sbin/sshd';
 /** What the server starts: from OpenSSH 9.8 on it is several programs (Debian's places, and upstream's). */
 const PARTS = [
   'usr/bin/ssh-keygen',
-  ...['usr/lib/openssh', 'usr/lib/misc', 'usr/lib64/misc', 'usr/libexec', 'usr/libexec/openssh'].flatMap((folder) => [
-    `${folder}/sshd-session`,
-    `${folder}/sshd-auth`,
-  ]),
+  ...['usr/lib/openssh', 'usr/lib/misc', 'usr/lib64/misc', 'usr/libexec', 'usr/libexec/openssh'].flatMap(
+    (folder) => [`${folder}/sshd-session`, `${folder}/sshd-auth`],
+  ),
 ];
 
 /** Its programs, by their paths in the image; none where the image has no SSH server. */

@@ -60,7 +60,8 @@ export class TestFleet {
   /** With a tree of some two hundred small files, and one of 6 MiB that nothing compresses. */
   static async make(base: string): Promise<TestFleet> {
     const tree = join(base, 'tree');
-    for (const folder of ['boot', 'etc', 'usr/share/notes', 'var/lib']) await mkdir(join(tree, folder), { recursive: true });
+    for (const folder of ['boot', 'etc', 'usr/share/notes', 'var/lib'])
+      await mkdir(join(tree, folder), { recursive: true });
     await writeFile(join(tree, 'etc/os-release'), 'ID=test\n');
     await writeFile(join(tree, 'usr/noise'), randomBytes(6 * MiB));
     for (let i = 0; i < 200; i++) {

@@ -31,7 +31,10 @@ class Events {
   }
 
   /** The first after so many that is what is waited for. */
-  async next<T extends RecordedEvent>(is: (event: RecordedEvent) => event is T, signal: AbortSignal): Promise<T> {
+  async next<T extends RecordedEvent>(
+    is: (event: RecordedEvent) => event is T,
+    signal: AbortSignal,
+  ): Promise<T> {
     return await new Promise((resolve, reject) => {
       signal.addEventListener('abort', () => reject(new Error('it took too long')), { once: true });
       this.#look = () => {

@@ -26,7 +26,8 @@ export function reinstallCommand(signal: AbortSignal): Command {
     .action(async (hosts: string[], options: { cancel?: true; local?: true }, command: Command) => {
       const context = contextOf(command, signal);
       if (options.local !== true) await askBlades(context, 'deploy', hosts, options.cancel === true);
-      else if (hosts.length > 0) command.error('--local is for the machine that this runs on: name no blades');
+      else if (hosts.length > 0)
+        command.error('--local is for the machine that this runs on: name no blades');
       else await updateHere(context, true);
     });
 }

@@ -14,7 +14,10 @@ export function updateCommand(signal: AbortSignal): Command {
 }
 
 /** @param deploy into a new file system, though a slot has the release */
-export async function updateHere({ stateDirectory, output, signal }: Context, deploy: boolean): Promise<void> {
+export async function updateHere(
+  { stateDirectory, output, signal }: Context,
+  deploy: boolean,
+): Promise<void> {
   const onStep = (step: string): void => output.step(step);
   const result = await updateThisBlade({ stateDirectory, port: HTTP_PORT, deploy, signal, onStep });
   const text = result.updated

@@ -28,7 +28,12 @@ export function verifyCommand(signal: AbortSignal): Command {
   )
     .argument('[blade]', 'the name of a blade')
     .option('--local', 'the machine that this runs on')
-    .option('--ignore <pattern>', 'what may change, as in .gitignore; can be given again and again', collect, [])
+    .option(
+      '--ignore <pattern>',
+      'what may change, as in .gitignore; can be given again and again',
+      collect,
+      [],
+    )
     .action(async (name: string | undefined, options: Options, command: Command) => {
       const context = contextOf(command, signal);
       if (options.local === true && name === undefined) await verifyHere(context, options.ignore);
@@ -43,7 +48,8 @@ async function verifyHere({ stateDirectory, output, signal }: Context, ignore: s
   const { difference, ...verified } = await verifyBlade(request);
   const lines = linesOf(difference);
   const is = `${verified.blade} is release ${verified.release}, in slot ${slot}`;
-  const text = lines.length === 0 ? `${is}; nothing has drifted` : [...lines, `${is}; ${summaryOf(difference)}`];
+  const text =
+    lines.length === 0 ? `${is}; nothing has drifted` : [...lines, `${is}; ${summaryOf(difference)}`];
   output.result({ ...verified, ...differenceAsJson(difference) }, [text].flat().join('\n'));
   if (lines.length > 0) process.exitCode = 1;
 }
@@ -58,6 +64,6 @@ async function verifyThere({ fleetDirectory, json }: Context, name: string, igno
   process.exitCode = await runInteractive('ssh', [`root@${address}`, words.join(' ')]);
   if (process.exitCode !== NO_CONNECTION) return;
   throw new BladerootError('NO_SSH', `${name} cannot be reached by SSH at ${address}`, {
-    hint: "its `ssh.authorizedKeys` has to have a key of yours; or run it on the blade, with --local",
+    hint: 'its `ssh.authorizedKeys` has to have a key of yours; or run it on the blade, with --local',
   });
 }
