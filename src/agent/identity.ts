@@ -16,7 +16,7 @@ import {
 import { run } from '../system/run.ts';
 import { mountOnce } from '../slot/mounts.ts';
 import { PARTITIONS } from '../slot/partitions.ts';
-import { isLaidOut, type PartitionFacts } from './disk-layout.ts';
+import type { PartitionFacts } from './disk-layout.ts';
 import { fileSystemOn } from './disks.ts';
 
 /**
@@ -29,15 +29,23 @@ export async function findIdentity(
   disks: readonly { partitions: PartitionFacts[] }[],
   mountPoint: string,
 ): Promise<Identity> {
-  const persist = disks.find(isLaidOut)?.partitions.find(({ name }) => name === PARTITIONS.persist);
-  // Laying out may have been cut off before the file systems were made.
-  if (persist === undefined || (await fileSystemOn(persist.path)) === undefined) return await newIdentity();
-  await mountOnce(persist.path, mountPoint);
+  const persist = await findPersist(disks);
+  if (persist === undefined) return await newIdentity();
+  await mountOnce(persist, mountPoint);
   try {
     return (await readBladeIdentity(join(mountPoint, 'bladeroot'))) ?? (await newIdentity());
   } finally {
     await run('umount', [mountPoint]);
   }
+}
+
+/** The device of the persistent partition, once it has its file system: laying out may have been cut off. */
+export async function findPersist(
+  disks: readonly { partitions: PartitionFacts[] }[],
+): Promise<string | undefined> {
+  const partitions = disks.flatMap((disk) => disk.partitions);
+  const persist = partitions.find(({ name }) => name === PARTITIONS.persist);
+  return persist !== undefined && (await fileSystemOn(persist.path)) !== undefined ? persist.path : undefined;
 }
 
 /**

@@ -17,7 +17,7 @@ import { writePublicKey } from '../release/keys.ts';
 import { ReleaseRepository, type SignedRelease } from '../release/repository.ts';
 import { fetchSnapshot } from '../release/snapshots.ts';
 import type { Identity } from '../secrets/identity-file.ts';
-import { configure } from '../slot/configure.ts';
+import { configure, slotMounts } from '../slot/configure.ts';
 import { BLADE_LAYERS, fetchRest } from '../slot/fetch-image.ts';
 import { fillSlot } from '../slot/fill.ts';
 import { fetchSecrets } from '../slot/lay-secrets.ts';
@@ -37,7 +37,8 @@ import type { Reporter } from './reporter.ts';
 
 /** Where the persistent partition is mounted. */
 export const PERSIST = '/persist';
-const SLOT_MOUNT = '/sysroot';
+/** Where `/init` expects the root filesystem to switch to. */
+export const SLOT_MOUNT = '/sysroot';
 const ESP_MOUNT = '/run/bladeroot/esp';
 /** Where the other slot is, read-only, while one is filled. */
 const BESIDE_MOUNT = '/run/bladeroot/beside';
@@ -155,19 +156,28 @@ async function configureSlot(request: InstallRequest, slot: Slot, identity: Iden
   reporter.started('configure', `making it ${blade.name}`);
   await configure({
     directory: SLOT_MOUNT,
-    slot,
+    mounts: slotMounts(slot),
     overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes),
     secrets,
     identity,
     mac: request.machine.mac,
     identityDirectory: join(STATE, 'identity'),
   });
+  tellConfigured(request, identity, secrets);
+}
+
+/** @param secrets what it has got of those that there are for the blade */
+export function tellConfigured(
+  { blade, reporter }: Pick<InstallRequest, 'blade' | 'reporter'>,
+  { recipient }: Pick<Identity, 'recipient'>,
+  secrets: Uint8Array | undefined,
+): void {
   if ((secrets === undefined) === (blade.secrets === undefined)) reporter.done('configure');
-  else reporter.done('configure', `without secrets: ${describeIdentity(blade, identity.recipient)}`);
+  else reporter.done('configure', `without secrets: ${describeIdentity(blade, recipient)}`);
 }
 
 /** Shows who this machine is, and tells the root, which may have to accept it: once the identity is on the disk. */
-async function introduce(
+export async function introduce(
   { root, blade, machine, reporter }: InstallRequest,
   identity: Identity,
 ): Promise<void> {

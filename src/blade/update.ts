@@ -12,7 +12,7 @@ import { ReleaseRepository, type SignedRelease } from '../release/repository.ts'
 import { fetchSnapshot } from '../release/snapshots.ts';
 import { releaseSnapshots, type ReleaseBlade, type ReleaseStatement } from '../release/statement.ts';
 import { readBladeIdentity } from '../secrets/identity-file.ts';
-import { configure } from '../slot/configure.ts';
+import { configure, slotMounts } from '../slot/configure.ts';
 import { fetchRest } from '../slot/fetch-image.ts';
 import { fillSlot, type FillRequest } from '../slot/fill.ts';
 import { fetchSecrets } from '../slot/lay-secrets.ts';
@@ -195,7 +195,7 @@ class Update {
     const identity = await readBladeIdentity(stateDirectory);
     await configure({
       directory: mountPoint,
-      slot,
+      mounts: slotMounts(slot),
       overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes, { signal }),
       secrets: identity && (await fetchSecrets(source, blade, identity)),
       identity: identity ?? { secret: '' },

@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { writePublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { newIdentity, writeIdentity, BLADE_IDENTITY } from '../secrets/identity-file.ts';
-import { configure } from '../slot/configure.ts';
+import { configure, slotMounts } from '../slot/configure.ts';
 import { fetchRest } from '../slot/fetch-image.ts';
 import { fillSlot } from '../slot/fill.ts';
 import { mountOnce, unmountIfMounted } from '../slot/mounts.ts';
@@ -121,7 +121,7 @@ async function install(
   await fetchRest(request);
   await configure({
     directory: runningDirectory,
-    slot: 'a',
+    mounts: slotMounts('a'),
     overlay: await readFile(store.blobPath(blade.overlay.digest)),
     secrets: undefined,
     identity: { secret: '' },

@@ -89,12 +89,13 @@ test('a blade that came up with the current release boots its own disk, any othe
   assert.deepEqual(planBoot(4, { release: 4 }), { kind: 'local-disk' });
   assert.deepEqual(planBoot(4, { release: 3 }), { kind: 'agent' });
   assert.deepEqual(planBoot(4, undefined), { kind: 'agent' });
+  assert.deepEqual(planBoot(4, { release: 4 }, 'ram'), { kind: 'agent' });
 });
 
 test('what somebody has asked of a blade comes before what its release says', () => {
   for (const asked of ['deploy', 'rescue'] as const) {
-    for (const lastUp of [undefined, { release: 3 }, { release: 4 }]) {
-      assert.deepEqual(planBoot(4, lastUp, asked), { kind: asked });
+    for (const [lastUp, root] of [[undefined, 'ram'], [{ release: 3 }], [{ release: 4 }]] as const) {
+      assert.deepEqual(planBoot(4, lastUp, root, asked), { kind: asked });
     }
   }
 });

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { runsFromMemory, standByInMemory } from '../blade/in-memory.ts';
 import { runningSlot, standBy } from '../blade/standby.ts';
 import { watchReleases } from '../blade/watch-releases.ts';
 import { HTTP_PORT } from '../daemon/root.ts';
@@ -15,6 +16,10 @@ export function standbyCommand(signal: AbortSignal): Command {
   ).action(async (_options, command: Command) => {
     const { stateDirectory, output } = contextOf(command, signal);
     const options = { stateDirectory, port: HTTP_PORT, signal, onStep: (step: string) => output.step(step) };
+    if (await runsFromMemory()) {
+      await standByInMemory(options);
+      return;
+    }
     await standBy(options);
     // As this process was started, with the options of Node that its launcher gives.
     const [node, program = ''] = process.argv;

@@ -103,8 +103,10 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         storeDirectory,
         url: urlAt(address),
         current: () => current.get(),
-        plan: (blade) =>
-          planBoot(releaseToRun(release(), blade), events.lastUp(blade.name), nextBoots.get(blade.name)),
+        plan: (blade) => {
+          const { name, root } = blade;
+          return planBoot(releaseToRun(release(), blade), events.lastUp(name), root, nextBoots.get(name));
+        },
         bladeAt,
         onEvent: emit,
       };
