@@ -12,7 +12,7 @@ const ROOT = dirname(import.meta.dirname);
 const LEVELS = [
   ['cli', 'daemon'],
   ['api', 'serve', 'agent', 'blade', 'rollout'],
-  ['release', 'boot', 'disks', 'image', 'initrd', 'overlay', 'tree', 'power', 'state'],
+  ['release', 'boot', 'disks', 'image', 'initrd', 'overlay', 'tree', 'slot', 'power', 'state'],
   ['fleet', 'store', 'net', 'events', 'secrets'],
   ['errors.ts', 'system'],
 ];

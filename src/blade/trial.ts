@@ -106,7 +106,10 @@ export function forgiven(state: BladeState, release: number): BladeState {
   return bad.length === 0 ? rest : { ...rest, bad };
 }
 
-export function badRelease(state: BladeState | undefined, release: number): BadRelease | undefined {
+export function badRelease(
+  state: Pick<BladeState, 'bad'> | undefined,
+  release: number,
+): BadRelease | undefined {
   return state?.bad?.find((one) => one.release === release);
 }
 

@@ -191,6 +191,7 @@ const STOPS: Record<Stage, Stop> = {
     'it has restarted into the last good slot, and will say so when it is up',
   ]),
   up: agentStop('it is up', Infinity, []),
+  rescue: agentStop('it runs its rescue system', Infinity, []),
 };
 
 function agentStop(where: string, within: number, causes: string[]): Stop {

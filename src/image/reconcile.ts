@@ -254,7 +254,7 @@ function hasAttributes(
   );
 }
 
-function sameXattrs(one: Metadata['xattrs'], other: Metadata['xattrs']): boolean {
+export function sameXattrs(one: Metadata['xattrs'], other: Metadata['xattrs']): boolean {
   if (one.size !== other.size) return false;
   for (const [name, value] of one) if (other.get(name)?.equals(value) !== true) return false;
   return true;

@@ -11,6 +11,7 @@ import {
   openSync,
   renameSync,
   symlinkSync,
+  unlinkSync,
   writeSync,
 } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
@@ -77,11 +78,20 @@ export type UnpackTask =
   | { kind: 'finish'; files: readonly FileTarget[] }
   | { kind: 'make'; things: readonly SmallThing[] }
   /** Whether the data of files that are there is what it is to be: digests of parts, of these lengths. */
-  | { kind: 'compare'; files: readonly ComparedFile[] };
+  | { kind: 'compare'; files: readonly ComparedFile[] }
+  /** As a comparison, of files elsewhere: those whose data is what it is to be are copied. */
+  | { kind: 'copy'; files: readonly CopiedFile[] };
 
 export interface ComparedFile {
   file: SeenFile;
   extents: readonly Extent[] | undefined;
+  objects: readonly { digest: Digest; size: number }[];
+}
+
+export interface CopiedFile {
+  /** For system calls, one character a byte. */
+  from: string;
+  file: FileTarget;
   objects: readonly { digest: Digest; size: number }[];
 }
 
@@ -102,6 +112,8 @@ serveTasks<UnpackTask, UnpackResult>((task) => {
       return { result: { kind: 'done', written: 0 } };
     case 'compare':
       return { result: { kind: 'compared', same: task.files.map(isSame) } };
+    case 'copy':
+      return { result: { kind: 'compared', same: task.files.map(copy) } };
   }
 });
 
@@ -237,6 +249,51 @@ function isSame({ file, extents, objects }: ComparedFile): boolean {
     same = sha256(content) === digest;
   }
   return opened.close() && same;
+}
+
+/** Returns whether there was what is wanted; nothing is left behind where there was not. */
+function copy({ from, file, objects }: CopiedFile): boolean {
+  const source = openIfFile(from, file.size);
+  if (source === undefined) return false;
+  try {
+    return naming(file.path, () => {
+      const fd = openNew(file.path);
+      let at = 0;
+      try {
+        for (const { digest, size } of objects) {
+          const content = Buffer.allocUnsafe(size);
+          source.read(content, file.extents, at);
+          if (sha256(content) !== digest) {
+            unlinkSync(bytesOf(file.path));
+            return false;
+          }
+          writeData(fd, content, file.extents, at);
+          at += size;
+          letGo(size);
+        }
+        describe(file, fd);
+      } finally {
+        closeSync(fd);
+      }
+      rename(file);
+      return true;
+    });
+  } finally {
+    source.close();
+  }
+}
+
+/** What is read of it is hashed: that it may be another file by now does not matter. */
+function openIfFile(path: string, size: number): OpenedFile | undefined {
+  try {
+    const opened = new OpenedFile({ path, size, stamp: '' });
+    if (opened.isFile) return opened;
+    opened.close();
+    return undefined;
+  } catch {
+    // Nothing of that name, or nothing that can be read: then it comes from elsewhere.
+    return undefined;
+  }
 }
 
 function bytesOf(path: string): Buffer {

@@ -13,6 +13,7 @@ import { endPhase } from '../system/collect-garbage.ts';
 import { readXattrs, removeXattr } from '../system/posix.ts';
 import { WorkerPool } from '../system/workers.ts';
 import { parentOf, type BytePath } from './byte-path.ts';
+import { copyFrom } from './copy-from.ts';
 import { FramePlan } from './frame-plan.ts';
 import { fetchSnapshotManifest } from './manifest-files.ts';
 import { parseManifest, type FileEntry, type ManifestEntry } from './manifest.ts';
@@ -41,6 +42,13 @@ export interface UnpackOptions {
   source: Source;
   /** Keeps manifest and packs too, so that this machine can hand them out, and an interrupted fetch resumes. */
   mirror?: Store | undefined;
+  /** The mirror gets just the pieces of packs that have to be fetched: who wants the packs calls `mirrorAll` of each. */
+  partly?: boolean | undefined;
+  /**
+   * A directory with something like the snapshot in it: files that have to be written are copied from there, where the
+   * mirror has not all packs, and what is there hashes to what it is to be.
+   */
+  beside?: string | undefined;
   /** Made where it is not there; one with something in it is brought to what the snapshot is. */
   directory: string;
   /** All, where it is not given. */
@@ -53,6 +61,16 @@ export interface UnpackOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** What had to be done. */
+export interface Unpacked {
+  /** Things that were made, files that were written anew among them. */
+  made: number;
+  /** Things that got other attributes than they had. */
+  changed: number;
+  /** Directories from which something was removed. */
+  removedFrom: number;
+}
+
 type UnpackPool = WorkerPool<UnpackTask, UnpackResult>;
 
 /**
@@ -61,7 +79,7 @@ type UnpackPool = WorkerPool<UnpackTask, UnpackResult>;
  * `OBJECT_DAMAGED`, `SNAPSHOT_INCOMPLETE` when what came is not what was signed; `UNPACK_FAILED` when it cannot be
  * written; and what the source throws. The directory is not the snapshot then; unpacking again finishes it.
  */
-export async function unpackSnapshot(options: UnpackOptions): Promise<void> {
+export async function unpackSnapshot(options: UnpackOptions): Promise<Unpacked> {
   const pool: UnpackPool = new WorkerPool('image/unpack-worker');
   const abort = (): void => void pool.close();
   options.signal?.addEventListener('abort', abort, { once: true });
@@ -70,7 +88,7 @@ export async function unpackSnapshot(options: UnpackOptions): Promise<void> {
     await mkdir(options.directory, { recursive: true });
     // There will be something to write.
     if (await isEmpty(options.directory)) pool.start();
-    await new Unpacking(options, pool).run();
+    return await new Unpacking(options, pool).run();
   } catch (error) {
     // Threads that were ended on request have not failed.
     options.signal?.throwIfAborted();
@@ -103,7 +121,7 @@ class Unpacking {
     this.#root = new TreeRoot(options.directory);
   }
 
-  async run(): Promise<void> {
+  async run(): Promise<Unpacked> {
     try {
       const { layers = LAYERS } = this.#options;
       const entries = selectLayers(await this.#manifest(), layers);
@@ -116,6 +134,8 @@ class Unpacking {
       });
       await this.#write(entries, differences, packs);
       this.#advance({ phase: 'done' });
+      const { missing, attributes, removedFrom } = differences;
+      return { made: missing.length, changed: attributes.length, removedFrom: removedFrom.size };
     } finally {
       this.#root.close();
     }
@@ -130,11 +150,10 @@ class Unpacking {
   }
 
   async #openPacks(layers: readonly Layer[]): Promise<PackReader[]> {
-    const { statement, source, mirror, signal } = this.#options;
+    const { statement, source, mirror, partly, signal } = this.#options;
+    const options = { mirror, partly, signal, onBytes: this.#onBytes };
     const packs: PackReader[] = [];
-    for (const layer of layersFor(layers)) {
-      packs.push(...(await openWay(source, statement, layer, { mirror, signal, onBytes: this.#onBytes })));
-    }
+    for (const layer of layersFor(layers)) packs.push(...(await openWay(source, statement, layer, options)));
     return packs;
   }
 
@@ -180,13 +199,16 @@ class Unpacking {
     replaced: ReadonlySet<BytePath>,
     packs: readonly PackReader[],
   ): Promise<void> {
-    const plan = new FramePlan(this.#options.source.name);
-    for (const entry of missing) if (entry.type === 'file' && entry.objects.length > 0) plan.add(entry);
     const numbers = new Map([...replaced].map((path, i) => [path, i]));
     const targetOf = (file: FileEntry): FileTarget => {
       const number = numbers.get(file.path);
       return fileTarget(this.#root, file, number === undefined ? undefined : `.bladeroot-new-${number}`);
     };
+    const plan = new FramePlan(this.#options.source.name);
+    const files = missing.flatMap((entry) =>
+      entry.type === 'file' && entry.objects.length > 0 ? entry : [],
+    );
+    for (const file of await this.#notBeside(files, packs, targetOf)) plan.add(file);
     this.#advance({ bytesTotal: plan.bytes });
     const queue = new TaskQueue(this.#pool, (written) =>
       this.#advance({ bytesDone: this.#progress.bytesDone + written }),
@@ -209,11 +231,24 @@ class Unpacking {
     await this.#finish(plan.inParts.map(targetOf));
   }
 
+  /** Copies what can be had beside. @returns the files that are still to be written */
+  async #notBeside(
+    files: readonly FileEntry[],
+    packs: readonly PackReader[],
+    targetOf: (file: FileEntry) => FileTarget,
+  ): Promise<readonly FileEntry[]> {
+    const { beside, mirror } = this.#options;
+    const held = await Promise.all(packs.map(async ({ id }) => await mirror?.hasPack(id)));
+    if (beside === undefined || !held.includes(false)) return files;
+    return await copyFrom(beside, files, targetOf, async (task) => await this.#pool.run(task));
+  }
+
   /** Where patches find what they are based on: packs before theirs, which a mirror holds by then. */
   #baseReader(packs: readonly PackReader[]): ObjectReader {
-    const { source, mirror } = this.#options;
-    const from = mirror === undefined ? source : new DirectorySource(mirror.directory);
-    return new ObjectReader(packs.map((pack) => pack.from(from)));
+    const { mirror, partly } = this.#options;
+    // A mirror that has but parts of the packs gets what it lacks of them.
+    if (mirror === undefined || partly === true) return new ObjectReader(packs);
+    return new ObjectReader(packs.map((pack) => pack.from(new DirectorySource(mirror.directory))));
   }
 
   async #finish(files: readonly FileTarget[]): Promise<void> {

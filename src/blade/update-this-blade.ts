@@ -1,0 +1,69 @@
+/** The update of the blade that this runs on: its own disk, boot loader and roots. */
+import { join } from 'node:path';
+import { describeError } from '../errors.ts';
+import type { UpdateReport } from '../events/catalogue.ts';
+import { Store } from '../store/store.ts';
+import { ESP, placeKernel, tryNext, withdrawSlot } from './grub/esp.ts';
+import { partitionsBeside, slotDevices, slotPartition } from './disk-of.ts';
+import { bootId, sendReport } from './report.ts';
+import { runningSlot } from './standby.ts';
+import { readBladeState } from './state.ts';
+import {
+  updateBlade,
+  type BootLoader,
+  type UpdateOptions,
+  type UpdateResult,
+  type UpdateState,
+} from './update.ts';
+
+const MOUNT_POINT = '/run/bladeroot/slot';
+
+type Request = Pick<UpdateOptions, 'stateDirectory' | 'port' | 'deploy' | 'signal' | 'onStep'>;
+
+/** @throws as updateBlade, and BladerootError `NOT_A_BLADE` */
+export async function updateThisBlade(request: Request): Promise<UpdateResult> {
+  const running = await runningSlot();
+  const { stateDirectory, onStep } = request;
+  const blade = (await readBladeState(stateDirectory))?.name ?? '';
+  return await updateBlade({
+    ...request,
+    running,
+    runningDirectory: '/',
+    devices: await slotDevices('/'),
+    partitions: await partitionsBeside('/'),
+    mountPoint: MOUNT_POINT,
+    bootLoader: await grub(stateDirectory),
+    onState: async (state) => {
+      onStep(state.message);
+      await tell(blade, state).catch((error: unknown) => onStep(`not told: ${describeError(error)}`));
+    },
+  });
+}
+
+async function grub(stateDirectory: string): Promise<BootLoader> {
+  const store = await Store.open(join(stateDirectory, 'store'));
+  return {
+    withdraw: async (slot, other) => await withdrawSlot(ESP, slot, other),
+    place: async (slot, release, kernelArgs) => {
+      const partition = await slotPartition(slot, ESP);
+      await placeKernel({ esp: ESP, store, slot, release, kernelArgs, partition });
+    },
+    tryNext: async (slot) => await tryNext(ESP, slot),
+  };
+}
+
+/** Whoever of the roots hears it first. */
+async function tell(blade: string, { state, release, slot, roots, message }: UpdateState): Promise<void> {
+  const said: UpdateReport = {
+    type: 'blade.update',
+    blade,
+    boot: await bootId(),
+    state,
+    release,
+    slot,
+    message: message.slice(0, 2000),
+  };
+  await Promise.any(roots.map(async (root) => await sendReport(root, said))).catch((error: unknown) => {
+    throw error instanceof AggregateError ? error.errors[0] : error;
+  });
+}
