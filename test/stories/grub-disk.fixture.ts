@@ -31,18 +31,7 @@ const ESP_START = 8192;
 const ESP_BYTES = 128 * MiB;
 const DISK_BYTES = ESP_START * SECTOR + ESP_BYTES + 2 * MiB;
 /** What grub-install would choose for such a disk. */
-const MODULES = [
-  'part_gpt',
-  'fat',
-  'normal',
-  'linux',
-  'loadenv',
-  'test',
-  'configfile',
-  'echo',
-  'sleep',
-  'halt',
-];
+const MODULES = ['part_gpt', 'fat', 'normal', 'linux', 'loadenv', 'test', 'configfile', 'minicmd'];
 const START_TIMEOUT_MS = 180_000;
 
 /** Of the ESP; the same in every disk that is made of it. */
