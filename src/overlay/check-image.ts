@@ -4,7 +4,8 @@ import { FleetErrors, findingText, type Finding } from '../fleet/findings.ts';
 import { faultPlace, type LoadedFleet } from '../fleet/load.ts';
 import { originsOf } from '../fleet/origins.ts';
 import { resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
-import type { ImageFiles } from '../image/files.ts';
+import { CachedFiles } from '../image/cached-files.ts';
+import { followLinks, type ImageFiles } from '../image/files.ts';
 import { detectServiceManager } from '../tree/services/detect.ts';
 import type { LaidOver } from './laid-over.ts';
 import { OverlayRenderer } from './render.ts';
@@ -27,7 +28,8 @@ export interface ImageFindings {
  * @throws BladerootError `NO_SERVICE_MANAGER`, `NO_NETWORK_CONFIG` for an image that no blade can run
  */
 export async function checkAgainstImage(check: ImageCheck): Promise<ImageFindings> {
-  const { fleet, fleetDir, image } = check;
+  const { fleet, fleetDir } = check;
+  const image = new CachedFiles(check.image);
   const blades = resolveFleet(fleet);
   const renderer = new OverlayRenderer({ fleet, blades, fleetDir, image });
   const errors = new Map<string, Finding>();
@@ -38,6 +40,8 @@ export async function checkAgainstImage(check: ImageCheck): Promise<ImageFinding
       const { startedAnyway } = await renderer.render(blade);
       for (const finding of startedAnywayFindings(check, blade, startedAnyway))
         warnings.set(findingText(finding), finding);
+      for (const finding of await bootOrderFindings(check, blade, { renderer, image }))
+        errors.set(findingText(finding), finding);
     } catch (error) {
       for (const finding of await findingsOf(check, blade, renderer, error))
         errors.set(findingText(finding), finding);
@@ -62,6 +66,10 @@ async function findingsOf(
   const services = await detectServiceManager(root);
   const findings: Finding[] = [];
   for (const { path, from } of originsOf(check.fleet, blade.name)) {
+    if (path[0] === 'bootOrder' && !(await hasEfibootmgr(root))) {
+      const message = `the blade cannot set it: its image has no efibootmgr; install ${EFIBOOTMGR} in the tree`;
+      findings.push(faultPlace(check.source, { path: from, message }));
+    }
     if (path[0] !== 'services') continue;
     const { start, stop } = blade.services;
     const isStarted = path[1] === 'start';
@@ -75,6 +83,29 @@ async function findingsOf(
     }
   }
   return findings.length > 0 ? findings : findingsIn(error, check, blade);
+}
+
+/** The package, of Debian and of Gentoo. */
+const EFIBOOTMGR = 'efibootmgr (sys-boot/efibootmgr)';
+
+/** Whether the blade can set the boot order that is written for it. */
+async function bootOrderFindings(
+  check: ImageCheck,
+  blade: ResolvedBlade,
+  { renderer, image }: { renderer: OverlayRenderer; image: ImageFiles },
+): Promise<Finding[]> {
+  if (blade.bootOrder === undefined || (await hasEfibootmgr(image))) return [];
+  if (await hasEfibootmgr(await renderer.rootOf(blade))) return [];
+  const origin = originsOf(check.fleet, blade.name).find(({ path }) => path[0] === 'bootOrder');
+  const message = `the blade cannot set it: its image has no efibootmgr; install ${EFIBOOTMGR} in the tree`;
+  return [faultPlace(check.source, { path: origin?.from ?? ['blades', blade.name], message })];
+}
+
+async function hasEfibootmgr(root: ImageFiles): Promise<boolean> {
+  for (const directory of ['usr/sbin', 'usr/bin', 'sbin', 'bin']) {
+    if ((await followLinks(root, `${directory}/efibootmgr`)) !== undefined) return true;
+  }
+  return false;
 }
 
 /** What is wrong with the image itself is no finding about the fleet. */
