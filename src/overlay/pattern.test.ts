@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { folderOf } from '../fleet/folder.fixture.ts';
 import { parseFleet } from '../fleet/load.ts';
 import { resolveFleet } from '../fleet/resolve.ts';

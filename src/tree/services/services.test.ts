@@ -313,15 +313,18 @@ test('systemd: what starts a service that is stopped, at boot or when something 
   assert.deepEqual(await found('db'), [], 'a mask keeps it from being started by anything');
 });
 
+/** An init script with these lines in its depend(). */
+function scriptThat(depend: string): string {
+  return `#!/sbin/openrc-run\n\ndepend() {\n${depend}}\n\nstart() {\n\tneed nothing\n}\n`;
+}
+
 test('OpenRC: what needs or wants a service that is stopped, and starts itself', async (t) => {
-  const script = (depend: string): string =>
-    `#!/sbin/openrc-run\n\ndepend() {\n${depend}}\n\nstart() {\n\tneed nothing\n}\n`;
   const root = await folderOf(t, {
-    'etc/init.d/app': script('\tneed net db\n\tuse logger\n'),
-    'etc/init.d/web': script('\tafter db\n\twant app\n'),
-    'etc/init.d/idle': script('\tneed db\n'),
-    'etc/init.d/db': script(''),
-    'etc/init.d/logger': script(''),
+    'etc/init.d/app': scriptThat('\tneed net db\n\tuse logger\n'),
+    'etc/init.d/web': scriptThat('\tafter db\n\twant app\n'),
+    'etc/init.d/idle': scriptThat('\tneed db\n'),
+    'etc/init.d/db': scriptThat(''),
+    'etc/init.d/logger': scriptThat(''),
     'etc/runlevels/default/web': '->/etc/init.d/web',
   });
   const openrc = new OpenRc(new DirectoryFiles(root));
