@@ -7,8 +7,8 @@ import type { TreeRoot } from './tree-root.ts';
 
 /** All that was seen, as it goes from thread to thread. */
 export interface Looked {
-  /** Of what was seen, with a zero byte between any two; directories come before what is in them. */
-  paths: Uint8Array<ArrayBuffer>;
+  /** Of what was seen, many in each part, with a zero byte between any two; directories come before what is in them. */
+  paths: Uint8Array<ArrayBuffer>[];
   stats: StatData;
   /** For each thing, whether it has extended attributes. */
   attributed: Uint8Array<ArrayBuffer>;
@@ -26,12 +26,16 @@ export const LOST_AND_FOUND = 'lost+found';
  */
 export function lookBelow(root: TreeRoot, mounts: ReadonlySet<BytePath>, isStopping: () => boolean): Looked {
   const first = lookAt(root, '');
-  const [paths, stats, left]: [BytePath[], StatList, BytePath[]] = [[], new StatList(), []];
+  const [stats, left]: [StatList, BytePath[]] = [new StatList(), []];
   const attributed: number[] = [];
+  const paths: Looked['paths'] = [];
+  const part: BytePath[] = [];
+  // As strings, all of them would take several times the memory.
+  const endPart = (): void => void paths.push(new Uint8Array(toBytes(part.splice(0).join('\0'))));
   const add = (path: BytePath, stat: ThingStat): void => {
-    paths.push(path);
+    if (part.push(path) === PATHS) endPart();
     stats.add(stat);
-    attributed.push(readXattrs(root.at(path)).size);
+    attributed.push(Math.min(1, readXattrs(root.at(path)).size));
   };
   add('', first);
   const directories: BytePath[] = [''];
@@ -47,14 +51,12 @@ export function lookBelow(root: TreeRoot, mounts: ReadonlySet<BytePath>, isStopp
       if (stat.type === 'dir') directories.push(below);
     }
   }
-  const joined = new Uint8Array(toBytes(paths.join('\0')));
-  return {
-    paths: joined,
-    stats: stats.data,
-    attributed: Uint8Array.from(attributed, (count) => Math.min(count, 1)),
-    left,
-  };
+  if (part.length > 0) endPart();
+  return { paths, stats: stats.data, attributed: Uint8Array.from(attributed), left };
 }
+
+/** In a part. */
+const PATHS = 4096;
 
 /** Things that are in a directory, by their paths. */
 export class SeenThings {
@@ -64,7 +66,7 @@ export class SeenThings {
   readonly #places: Map<BytePath, number>;
 
   constructor({ paths, stats, attributed }: Looked) {
-    this.#paths = fromBytes(paths).split('\0');
+    this.#paths = paths.flatMap((part) => fromBytes(part).split('\0'));
     this.#stats = StatList.from(stats);
     this.#attributed = attributed;
     this.#places = new Map(this.#paths.map((path, place) => [path, place]));

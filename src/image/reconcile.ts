@@ -50,6 +50,7 @@ export async function reconcile(
   entries: readonly ManifestEntry[],
   options: ReconcileOptions,
 ): Promise<Differences> {
+  options.signal?.throwIfAborted();
   const wanted = new Map(entries.map((entry) => [entry.path, entry]));
   const there = await lookElsewhere(root, looked, wanted, options);
   const removedFrom = await removeOthers(root, there, wanted, options);

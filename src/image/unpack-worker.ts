@@ -18,7 +18,7 @@ import { BladerootError, describeError } from '../errors.ts';
 import { sha256, type Digest } from '../store/digest.ts';
 import { FrameDecompressor } from '../store/frame.ts';
 import { dataExtents, makeNode, readXattrs, removeXattr, setMtime, setXattr } from '../system/posix.ts';
-import { letGo } from '../system/collect-garbage.ts';
+import { endPhase, letGo } from '../system/collect-garbage.ts';
 import { isStopping, serveTasks } from '../system/workers.ts';
 import type { BytePath } from './byte-path.ts';
 import { OpenedFile, type SeenFile } from './content.ts';
@@ -122,7 +122,8 @@ function look(
   const root = new TreeRoot(directory);
   try {
     const looked = lookBelow(root, mounts, isStopping);
-    const parts = [looked.paths, looked.attributed, ...looked.stats.parts];
+    const parts = [...looked.paths, looked.attributed, ...looked.stats.parts];
+    endPhase();
     return { result: { kind: 'looked', looked }, transfer: parts.map(({ buffer }) => buffer) };
   } finally {
     root.close();

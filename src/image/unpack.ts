@@ -106,7 +106,7 @@ class Unpacking {
 
   async run(): Promise<void> {
     try {
-      const { layers = LAYERS, directory, signal } = this.#options;
+      const { layers = LAYERS, directory } = this.#options;
       const mounts = await mountPointsBelow(directory);
       // Meanwhile what it is to be is read.
       const looking = this.#look(mounts);
@@ -114,9 +114,7 @@ class Unpacking {
       const entries = selectLayers(await this.#manifest(), layers);
       const packs = await this.#openPacks(layers);
       this.#advance({ phase: 'compare' });
-      const looked = await looking;
-      signal?.throwIfAborted();
-      const differences = await reconcile(this.#root, looked, entries, {
+      const differences = await reconcile(this.#root, await looking, entries, {
         ...this.#options,
         mounts,
         compare: async (files) => await this.#compare(files),
