@@ -24,6 +24,7 @@ const ENTRIES = [
   'bench/image.ts',
   'bench/boot.ts',
   'bench/overlay.ts',
+  'bench/install.ts',
   'bench/boot/http-crowd.ts',
   'bench/boot/tftp-crowd.ts',
   'bench/boot/storm-blades.ts',
@@ -215,4 +216,16 @@ test('a blade starts the program with the options that it is developed and measu
   const options = await optionsIn('bin/bladeroot');
   assert.ok(options !== undefined);
   assert.equal(await optionsIn('src/tree/program.ts'), options);
+});
+
+test('no text for people has the marks of a merge left in it', async () => {
+  const docs = (await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md'));
+  for (const path of [
+    'README.md',
+    'ARCHITECTURE.md',
+    'CHANGELOG.md',
+    ...docs.map((name) => `docs/${name}`),
+  ]) {
+    assert.doesNotMatch(await readFile(join(ROOT, path), 'utf8'), /^(<{7}|>{7}) /m, path);
+  }
 });

@@ -14,6 +14,7 @@ import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { keepBootOrder } from './boot-order/keep.ts';
 import { installBootLoader } from './boot-loader.ts';
+import { callOffDeadline } from './deadline.ts';
 import { slotPartition } from './disk-of.ts';
 import { ESP, placeKernel } from './grub/esp.ts';
 import { proveSlot } from './prove-slot.ts';
@@ -62,7 +63,9 @@ export async function standBy(options: StandbyOptions): Promise<void> {
   await makeBootable({ stateDirectory, release, blade: state.name, slot, report });
   const services = await runningServices();
   const blade = release.blades.find(({ name }) => name === state.name);
-  const proof = await proveSlot({ stateDirectory, slot, health: blade?.health, services, report, signal });
+  await callOffDeadline();
+  const own = { stateDirectory, esp: ESP, slot, health: blade?.health };
+  const proof = await proveSlot({ ...own, services, report, restart, signal });
   if (proof.kind === 'restarting') return;
   const bad = newestBad(proof.state, release.sequence);
   const up: UpReport = {
@@ -80,7 +83,8 @@ export async function standBy(options: StandbyOptions): Promise<void> {
   await proof.later;
 }
 
-async function servicesText(services: RunningServices, wrong: string | undefined): Promise<string> {
+/** @param wrong what health checks say, where they do not pass */
+export async function servicesText(services: RunningServices, wrong: string | undefined): Promise<string> {
   const state = describeServices(await services.failed());
   return (wrong === undefined ? state : `${state}; not healthy: ${wrong}`).slice(0, 2000);
 }
@@ -106,7 +110,7 @@ async function makeBootable({ stateDirectory, release, blade, slot, report }: Bo
   void report('boot-loader', 'done', `${loader}${order}`);
 }
 /** Every blade may be the root: those that have deployed this one first, then all others. */
-function rootsOf(state: BladeState, release: ReleaseStatement, port: number): string[] {
+export function rootsOf(state: BladeState, release: ReleaseStatement, port: number): string[] {
   const others = release.blades
     .filter(({ name }) => name !== state.name)
     .map(({ address }) => `http://${address}:${port}`);
@@ -120,7 +124,7 @@ async function tellAnyRoot(roots: string[], report: Report): Promise<void> {
 }
 
 /** Tells it until a root has heard it: one may be down for a long time, and must know afterwards. */
-async function tellSomeRoot(roots: string[], report: Report, options: StandbyOptions): Promise<void> {
+export async function tellSomeRoot(roots: string[], report: Report, options: StandbyOptions): Promise<void> {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
     try {
       await tellAnyRoot(roots, report);
@@ -130,6 +134,10 @@ async function tellSomeRoot(roots: string[], report: Report, options: StandbyOpt
     }
     await wait(pause * (0.5 + Math.random()), undefined, { signal: options.signal });
   }
+}
+
+async function restart(): Promise<void> {
+  await run('reboot', []);
 }
 
 /** The slot that is the root filesystem, by the name of its partition. @throws BladerootError `NOT_A_BLADE` */

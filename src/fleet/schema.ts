@@ -127,6 +127,9 @@ const authorizedKey = edited(
 export const BOOT_CHOICES = ['boot', 'local-disk', 'deploy', 'rescue'] as const;
 export type BootChoice = (typeof BOOT_CHOICES)[number];
 
+/** Where a blade has its root filesystem. */
+const ROOTS = ['disk', 'ram'] as const;
+
 /** A menu that is to be seen at all, up to an hour. */
 const MAX_BOOT_TIMEOUT_S = 3600;
 
@@ -211,6 +214,12 @@ const settings = {
     })
     .optional()
     .describe('The release that is run whatever is published: its number, or latest, as without a pin'),
+  root: z
+    .enum(ROOTS, { error: expects('where the root filesystem lies', 'disk or ram') })
+    .optional()
+    .describe(
+      'Where the root filesystem lies: disk, the default, or ram, unpacked into memory anew at every boot, without a disk',
+    ),
   disk: strict({
     slot: size.optional().describe('Size of one of the two slots for an installed release, such as 3GiB'),
   })
@@ -223,7 +232,7 @@ const settings = {
       })
       .optional()
       .describe(
-        'What happens by itself: boot (what the root says, the default), local-disk, deploy or rescue',
+        'What happens by itself: boot (what the root says, the default), local-disk (as boot, where root is ram), deploy or rescue',
       ),
     timeout: z
       .int({ error: expects('a number of seconds', 'a whole number such as 5') })
@@ -259,10 +268,11 @@ const settings = {
   })
     .prefault({})
     .describe('Who may log in by SSH'),
+  // Who can fetch a release can guess at the hash: one that is computed in no time is none.
   rootPassword: text(
-    /^([!*]|\$[a-z0-9]+\$[!-9;-~]+)$/,
-    'the hash of a password',
-    "what `mkpasswd` or `openssl passwd -6` prints, in quotes such as '$6$…', or '*' for none",
+    /^([!*]|\$(?!1\$|3\$|md5)[a-z0-9]+\$[!-9;-~]+)$/,
+    'the hash of a password that is hard to guess by it',
+    "what `mkpasswd` or `openssl passwd -6` prints, in quotes such as '$6$…', or '*' for none; md5crypt ($1$) is refused",
   )
     .optional()
     .describe("The hash of root's password (crypt(5)); left out, the image's stays"),

@@ -22,6 +22,8 @@ export interface FirmwareBlade {
   mac: string;
   address: string;
   machine?: Partial<MachineRequest>;
+  /** Further fields of the blade, as they stand in a map of fleet.yaml: `root: ram, pin: 3`. */
+  settings?: string;
 }
 
 export interface FirmwareRequest {
@@ -53,6 +55,11 @@ export const LOADED = ['boot.script', 'boot.kernel', 'boot.initrd', 'blade.step'
 /** Under plain emulation, on a computer that has other things to do as well. */
 const HELLO_WITHIN_MS = 5 * 60_000;
 const DISK_BYTES = 64 * 1024 ** 2;
+
+interface ReachOptions {
+  withinMs?: number;
+  look?: () => Promise<void>;
+}
 
 export class FirmwareLab {
   readonly lab: Lab;
@@ -128,14 +135,21 @@ export class FirmwareLab {
     return await this.untilReached(name, isHello);
   }
 
-  /** As `untilHello`, for another event of the boot than the hello. */
-  async untilReached(name: string, isReached: (event: RecordedEvent) => boolean): Promise<BootSeen> {
+  /**
+   * As `untilHello`, for another event of the boot than the hello.
+   * @param look is called then, before the power is cut
+   */
+  async untilReached(
+    name: string,
+    isReached: (event: RecordedEvent) => boolean,
+    { withinMs = HELLO_WITHIN_MS, look = async () => {} }: ReachOptions = {},
+  ): Promise<BootSeen> {
     const machine = this.lab.machine(name);
     const begun = Date.now();
     const from = this.events.length;
     const ofBlade = (): RecordedEvent[] =>
       this.events.slice(from).filter((event) => 'blade' in event && event.blade === name);
-    const late = AbortSignal.timeout(HELLO_WITHIN_MS);
+    const late = AbortSignal.timeout(withinMs);
     const until = AbortSignal.any([late, this.#signal]);
     await machine.powerOn(this.#signal);
     try {
@@ -149,6 +163,9 @@ export class FirmwareLab {
       const last = (await machine.consoleText()).trimEnd().split('\n').slice(-12).join('\n');
       const what = `${name} did not come as far as it should; the root saw: ${seen || 'nothing'}; its console ends:\n${last}`;
       throw new BladerootError('NO_HELLO', what, { cause });
+    }
+    try {
+      await look();
     } finally {
       await machine.cut();
     }
@@ -203,7 +220,10 @@ function inWords(event: RecordedEvent): string {
 }
 
 function fleetYaml(blades: FirmwareBlade[], fleet: string = `network:\n  subnet: ${NEAR.subnet}\n`): string {
-  const lines = blades.map(({ name, mac, address }) => `  ${name}: { mac: "${mac}", address: ${address} }`);
+  const lines = blades.map(({ name, mac, address, settings }) => {
+    const more = settings === undefined ? '' : `, ${settings}`;
+    return `  ${name}: { mac: "${mac}", address: ${address}${more} }`;
+  });
   return [
     'name: lab',
     fleet.trimEnd(),
