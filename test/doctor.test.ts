@@ -190,6 +190,7 @@ test('for people: a line for each check, and below it what to do', options, asyn
   const { bladeroot } = await place(t);
   const { status, stdout } = await bladeroot(['doctor', '--state', state, '--user', 'nosuch'], wire.server);
   assert.equal(status, 1);
-  assert.match(stdout, /^ok {7}release: release 1 for 1 blades, its signature is good$/m);
+  assert.match(stdout, /^ok {7}release: release 1 for 1 blade, its signature is good$/m);
   assert.match(stdout, /^failure {2}user: there is no user nosuch.*\n {9}useradd .* nosuch$/m);
+  assert.match(stdout, /\n\n1 failure, 1 warning\n$/);
 });

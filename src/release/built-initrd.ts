@@ -3,6 +3,7 @@
  * derived: without it, or when it cannot be read, the initrd is built.
  */
 import type { KeyObject } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { digestSchema } from '../store/digest-schema.ts';
@@ -23,7 +24,7 @@ export async function initrdInputs(snapshot: Digest, publicKey: KeyObject): Prom
   return sha256(Buffer.from([snapshot, sha256(der), await programDigest()].join('\n')));
 }
 
-/** The initrd that was built of just that, if it is the last one and still in the store. */
+/** The initrd that was built of just that, if it is the last one and still whole in the store: publishing again mends it. */
 export async function builtInitrd(
   stateDirectory: string,
   store: Store,
@@ -31,8 +32,12 @@ export async function builtInitrd(
 ): Promise<Blob | undefined> {
   const text = await readIfThere(join(stateDirectory, FILE));
   const record = text === undefined ? undefined : recordSchema.safeParse(parsed(text)).data;
-  if (record?.inputs !== inputs || !(await store.hasBlob(record.digest))) return undefined;
+  if (record?.inputs !== inputs || !(await isWhole(store, record.digest))) return undefined;
   return { digest: record.digest, bytes: record.bytes };
+}
+
+async function isWhole(store: Store, digest: Digest): Promise<boolean> {
+  return (await store.hasBlob(digest)) && sha256(await readFile(store.blobPath(digest))) === digest;
 }
 
 export async function writeBuiltInitrd(stateDirectory: string, inputs: Digest, initrd: Blob): Promise<void> {

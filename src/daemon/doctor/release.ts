@@ -23,7 +23,8 @@ export async function checkRelease(
       return { findings: [{ check, level: 'failure', message, hint }], release: undefined };
     }
     const { sequence, blades } = current.statement;
-    const message = `release ${sequence} for ${blades.length} blades, its signature is good`;
+    const number = `${blades.length} ${blades.length === 1 ? 'blade' : 'blades'}`;
+    const message = `release ${sequence} for ${number}, its signature is good`;
     const findings: Finding[] = [{ check, level: 'ok', message }];
     findings.push(await checkFiles(stateDirectory, current.statement));
     return { findings, release: current.statement };
