@@ -11,10 +11,12 @@ test('it is an IPv6 packet to one card, and says that nobody is a router', () =>
   assert.equal(
     packet.toString('hex'),
     [
-      '60000000' + '0010' + '3a' + 'ff', // payload of 16 bytes, ICMPv6, hop limit 255
-      'fe80000000000000' + '505400fffe00000a',
-      'fe80000000000000' + '505400fffe00000b',
-      '8600' + packet.toString('hex', 42, 44) + '0000' + '0000' + '00000000' + '00000000',
+      // Payload of 16 bytes, ICMPv6, hop limit 255; from, and to.
+      '6000000000103aff',
+      'fe80000000000000505400fffe00000a',
+      'fe80000000000000505400fffe00000b',
+      // The type, the checksum, which is tested below, and nothing that is said.
+      `8600${packet.toString('hex', 42, 44)}000000000000000000000000`,
     ].join(''),
   );
 });

@@ -42,11 +42,12 @@ export interface BootSeen {
   events: RecordedEvent[];
   /** The events' types in their order, each once. */
   stations: string[];
+  /** From the address that iPXE got to the script that it fetched; undefined where it did not come so far. */
+  ipxeWaitedSeconds: number | undefined;
   /** Names of the loaders that were fetched by TFTP or HTTP. */
   loaders: string[];
   /** What the machine showed. */
   console: string;
-  seconds: number;
 }
 
 /** What comes at the end of a boot that went well, as stations: the loader's work, and the agent's hello. */
@@ -153,7 +154,6 @@ export class FirmwareLab {
     { from = this.events.length, withinMs = HELLO_WITHIN_MS } = {},
   ): Promise<BootSeen> {
     const machine = this.lab.machine(name);
-    const begun = Date.now();
     const ofBlade = (): RecordedEvent[] =>
       this.events.slice(from).filter((event) => 'blade' in event && event.blade === name);
     const late = AbortSignal.timeout(withinMs);
@@ -175,13 +175,13 @@ export class FirmwareLab {
       events,
       stations: [...new Set(events.map(({ type }) => type))],
       console: await machine.consoleText(),
+      ipxeWaitedSeconds: ipxeWaited(events),
       // Whoever fetched them: beside another DHCP server a machine has an address that tells nothing of its blade.
       loaders: this.events
         .slice(from)
         .flatMap((event) =>
           event.type === 'boot.loader' && event.message !== undefined ? [event.message] : [],
         ),
-      seconds: (Date.now() - begun) / 1000,
     };
   }
 
@@ -213,6 +213,14 @@ export class FirmwareLab {
 /** Its first report, whichever: each is sent once, and on a computer with much else to do the very first may be lost. */
 function isHello(event: RecordedEvent): boolean {
   return event.type === 'blade.step';
+}
+
+function ipxeWaited(events: readonly RecordedEvent[]): number | undefined {
+  const script = events.find(({ type }) => type === 'boot.script');
+  const address = events.findLast(
+    ({ type, time }) => type === 'dhcp.ack' && script !== undefined && time <= script.time,
+  );
+  return script === undefined || address === undefined ? undefined : (script.time - address.time) / 1000;
 }
 
 function inWords(event: RecordedEvent): string {
