@@ -1,21 +1,26 @@
 /**
- * What a deployed blade does by itself after its services have started: makes its disk bootable, marks its slot good, and
- * tells the root that it is up.
+ * What a deployed blade does by itself after its start: makes its disk bootable, finds out whether its slot is good, falls
+ * back if it is not, and tells the root that it is up.
  */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { BladerootError, describeError } from '../errors.ts';
-import type { BootStep, Report, UpReport } from '../events/catalogue.ts';
+import type { BootStep, Report, StepReport, UpReport } from '../events/catalogue.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import type { ReleaseStatement } from '../release/statement.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
+import { keepBootOrder } from './boot-order/keep.ts';
 import { installBootLoader } from './boot-loader.ts';
+import { slotPartition } from './disk-of.ts';
+import { ESP, placeKernel } from './grub/esp.ts';
+import { proveSlot } from './prove-slot.ts';
 import { bootId, sendReport } from './report.ts';
-import { runningServices } from './running-services.ts';
-import { readBladeState, SLOTS, writeBladeState, type BladeState, type Slot } from './state.ts';
+import { describeServices, runningServices, type RunningServices } from './running-services.ts';
+import { readBladeState, SLOTS, type BladeState, type Slot } from './state.ts';
+import { newestBad } from './trial.ts';
 
 const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 60_000;
@@ -31,7 +36,7 @@ export interface StandbyOptions {
 
 /** @throws BladerootError `NOT_A_BLADE`, `BLADE_STATE`, ... */
 export async function standBy(options: StandbyOptions): Promise<void> {
-  const { stateDirectory, onStep } = options;
+  const { stateDirectory, onStep, signal } = options;
   const state = await readBladeState(stateDirectory);
   if (state === undefined) {
     throw new BladerootError('NOT_A_BLADE', `there is no ${join(stateDirectory, 'blade.json')}`, {
@@ -47,24 +52,19 @@ export async function standBy(options: StandbyOptions): Promise<void> {
   const { statement: release } = await releases.read(installed.release);
   const boot = await bootId();
   const roots = rootsOf(state, release, options.port);
-  const report = (step: BootStep, step_: 'started' | 'done', message: string): void => {
+  const report = async (step: BootStep, step_: StepReport['state'], message: string): Promise<void> => {
     onStep(message);
     const said: Report = { type: 'blade.step', blade: state.name, boot, step, state: step_, message };
     // Only told: a root that is not there misses it.
-    void tellAnyRoot(roots, said).catch((error: unknown) => onStep(`not told: ${describeError(error)}`));
+    await tellAnyRoot(roots, said).catch((error: unknown) => onStep(`not told: ${describeError(error)}`));
   };
 
-  const services = await (await runningServices()).settled(options.signal);
-  report('boot-loader', 'started', 'making the disk bootable');
-  const kernelArgs = release.blades.find(({ name }) => name === state.name)?.kernelArgs ?? [];
-  const store = await Store.open(join(stateDirectory, 'store'));
-  const fresh = await installBootLoader({ store, release, kernelArgs, slot });
-  report('boot-loader', 'done', fresh ? 'GRUB is installed' : 'the boot loader is as it should be');
-
-  if (!installed.good) {
-    installed.good = true;
-    await writeBladeState(stateDirectory, state);
-  }
+  await makeBootable({ stateDirectory, release, blade: state.name, slot, report });
+  const services = await runningServices();
+  const blade = release.blades.find(({ name }) => name === state.name);
+  const proof = await proveSlot({ stateDirectory, slot, health: blade?.health, services, report, signal });
+  if (proof.kind === 'restarting') return;
+  const bad = newestBad(proof.state, release.sequence);
   const up: UpReport = {
     type: 'blade.up',
     blade: state.name,
@@ -72,12 +72,39 @@ export async function standBy(options: StandbyOptions): Promise<void> {
     release: release.sequence,
     slot,
     from: (await cameFromDisk()) ? 'disk' : 'network',
-    services,
+    services: await servicesText(services, proof.wrong),
+    ...(bad === undefined ? {} : { bad: { release: bad.release, reason: bad.reason } }),
   };
-  onStep(`up with release ${release.sequence} in slot ${slot}, services: ${services}`);
+  onStep(`up with release ${release.sequence} in slot ${slot}, services: ${up.services}`);
   await tellSomeRoot(roots, up, options);
+  await proof.later;
 }
 
+async function servicesText(services: RunningServices, wrong: string | undefined): Promise<string> {
+  const state = describeServices(await services.failed());
+  return (wrong === undefined ? state : `${state}; not healthy: ${wrong}`).slice(0, 2000);
+}
+
+interface Bootable {
+  stateDirectory: string;
+  release: ReleaseStatement;
+  blade: string;
+  slot: Slot;
+  report(step: BootStep, state: StepReport['state'], message: string): Promise<void>;
+}
+
+/** The kernel comes before GRUB's configuration, which starts what is there. */
+async function makeBootable({ stateDirectory, release, blade, slot, report }: Bootable): Promise<void> {
+  void report('boot-loader', 'started', 'making the disk bootable');
+  const { kernelArgs = [], bootOrder } = release.blades.find(({ name }) => name === blade) ?? {};
+  const store = await Store.open(join(stateDirectory, 'store'));
+  const partition = await slotPartition(slot, ESP);
+  await placeKernel({ esp: ESP, store, slot, release, kernelArgs, partition });
+  const isNew = await installBootLoader(ESP);
+  const order = bootOrder === undefined ? '' : `; ${await keepBootOrder(bootOrder, ESP)}`;
+  const loader = isNew ? 'GRUB is installed' : 'the boot loader is as it should be';
+  void report('boot-loader', 'done', `${loader}${order}`);
+}
 /** Every blade may be the root: those that have deployed this one first, then all others. */
 function rootsOf(state: BladeState, release: ReleaseStatement, port: number): string[] {
   const others = release.blades

@@ -16,8 +16,16 @@ const slotSchema = z.strictObject({
   /** Sequence number of the release in it. */
   release: z.int().positive(),
   installed: z.iso.datetime(),
-  /** Whether the blade came up with it. */
+  /** Whether the blade came up with it, and was healthy. */
   good: z.boolean(),
+  /** How often the agent has started it while it was not good. */
+  starts: z.int().nonnegative().optional(),
+});
+
+const badReleaseSchema = z.strictObject({
+  release: z.int().positive(),
+  reason: z.string(),
+  at: z.iso.datetime(),
 });
 
 const bladeStateSchema = z.strictObject({
@@ -28,9 +36,12 @@ const bladeStateSchema = z.strictObject({
   newest: z.int().positive().optional(),
   /** Only slots that were installed whole. */
   slots: z.partialRecord(z.enum(SLOTS), slotSchema),
+  /** Releases with which this blade did not become healthy: it does not install them again by itself. */
+  bad: z.array(badReleaseSchema).optional(),
 });
 
 export type BladeState = z.infer<typeof bladeStateSchema>;
+export type BadRelease = z.infer<typeof badReleaseSchema>;
 
 const FILE = 'blade.json';
 

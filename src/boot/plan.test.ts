@@ -90,3 +90,11 @@ test('a blade that came up with the current release boots its own disk, any othe
   assert.deepEqual(planBoot(4, { release: 3 }), { kind: 'agent' });
   assert.deepEqual(planBoot(4, undefined), { kind: 'agent' });
 });
+
+test('a blade that has fallen back boots its last good slot, with the reason; a newer release is tried', () => {
+  const lastUp = { release: 3, bad: { release: 4, reason: 'nginx failed' } };
+  const reason = 'release 4 was bad there, and release 3 is good: nginx failed';
+  assert.deepEqual(planBoot(4, lastUp), { kind: 'local-disk', reason });
+  assert.deepEqual(planBoot(5, lastUp), { kind: 'agent' });
+  assert.deepEqual(planBoot(3, lastUp), { kind: 'local-disk' });
+});

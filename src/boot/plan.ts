@@ -37,12 +37,24 @@ export function planBootFile(client: BootClient): BootFile {
 }
 
 /** What a blade does once it has its script. */
-export type BootPlan = { kind: 'local-disk' } | { kind: 'agent' };
+export type BootPlan =
+  /** `reason`: why it does not get the release that it is to run. */
+  { kind: 'local-disk'; reason?: string } | { kind: 'agent' };
+
+/** What a blade said when it last came up. */
+export interface LastUp {
+  release: number;
+  /** The newest release with which it has not become healthy. */
+  bad?: { release: number; reason: string } | undefined;
+}
 
 /**
- * A blade that last came up with the release that it is to run boots from its own disk; any other runs the agent, which
- * looks at the disk and decides what is to be done.
+ * A blade that last came up with the release that it is to run boots from its own disk, and so does one that has fallen
+ * back from it to its last good slot; any other runs the agent, which looks at the disk and decides what is to be done.
  */
-export function planBoot(toRun: number, lastUp: { release: number } | undefined): BootPlan {
-  return lastUp?.release === toRun ? { kind: 'local-disk' } : { kind: 'agent' };
+export function planBoot(toRun: number, lastUp: LastUp | undefined): BootPlan {
+  if (lastUp?.release === toRun) return { kind: 'local-disk' };
+  if (lastUp?.bad?.release !== toRun) return { kind: 'agent' };
+  const reason = `release ${toRun} was bad there, and release ${lastUp.release} is good: ${lastUp.bad.reason}`;
+  return { kind: 'local-disk', reason };
 }

@@ -9,7 +9,9 @@ import { listPending } from './blade/pending.ts';
 import { bootsCommand } from './blade/boots.ts';
 import { editCommand } from './blade/edit.ts';
 import { exportCommand, importCommand } from './blade/table.ts';
+import { rollbackCommand } from './blade/rollback.ts';
 import { showCommand } from './blade/show.ts';
+import { statusCommand } from './blade/status.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
 import { removeCommand, setCommand, unsetCommand } from './fleet/entries.ts';
 import { table } from './output.ts';
@@ -18,6 +20,7 @@ export function bladeCommands(signal: AbortSignal): Command {
   return noun('blade', 'the servers of the fleet', [
     list(signal),
     showCommand(signal),
+    statusCommand(signal),
     addCommand(signal),
     setCommand('blade', signal),
     unsetCommand('blade', signal),
@@ -26,6 +29,7 @@ export function bladeCommands(signal: AbortSignal): Command {
     exportCommand(signal),
     editCommand(signal),
     bootsCommand(signal),
+    rollbackCommand(signal),
     adoptCommand(signal),
     approveCommand(signal),
   ]);

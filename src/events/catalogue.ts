@@ -10,6 +10,7 @@ export const AGENT_STEPS = [
   'configure',
   'switch-root',
   'boot-loader',
+  'health',
   'up',
 ] as const;
 
@@ -41,6 +42,8 @@ export const upReportSchema = z.strictObject({
   from: z.enum(['network', 'disk']),
   /** What the service manager says of itself, such as `running`, or `degraded` and which units failed. */
   services: z.string().max(2000),
+  /** The newest release that the blade does not run because it was not healthy with it, and why. */
+  bad: z.strictObject({ release: z.number().int().positive(), reason: z.string().max(2000) }).optional(),
 });
 
 /** What a blade may report to the root. */
@@ -77,6 +80,8 @@ const servedSchema = z.strictObject({
   type: z.enum(['boot.loader', 'boot.script', 'boot.kernel', 'boot.initrd', 'boot.failed']),
   blade: z.string(),
   message: z.string().optional(),
+  /** Of a script: why the blade gets what it gets, where that is not what its release says. */
+  reason: z.string().optional(),
   /** How far a file came, in bytes, of how many. */
   done: z.number().nonnegative().optional(),
   total: z.number().nonnegative().optional(),

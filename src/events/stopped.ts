@@ -185,8 +185,10 @@ const STOPS: Record<Stage, Stop> = {
     'the services do not come up: look at its console',
     "the system's network differs from what the agent had: look at the blade's address and interface",
   ]),
-  'boot-loader': agentStop('its services run and its disk is made bootable', 300, [
-    'the ESP is full or damaged',
+  'boot-loader': agentStop('its disk is made bootable', 300, ['the ESP is full or damaged']),
+  health: agentStop('its services run, and it was to prove healthy', 3900, [
+    'its health checks do not pass: `bladeroot blade boots` and its console say which',
+    'it has restarted into the last good slot, and will say so when it is up',
   ]),
   up: agentStop('it is up', Infinity, []),
 };

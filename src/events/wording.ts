@@ -1,6 +1,6 @@
 /** Events in words, as a boot's story tells them. */
 import { isBrokenOff } from './boots.ts';
-import type { RecordedEvent } from './catalogue.ts';
+import type { RecordedEvent, UpReport } from './catalogue.ts';
 
 const CLIENTS = { firmware: ' by the firmware', ipxe: ' by iPXE', system: ' by the system' } as const;
 
@@ -13,7 +13,7 @@ export function describeEvent(event: RecordedEvent): string {
     case 'boot.loader':
       return `loader${message}`;
     case 'boot.script':
-      return `script${message}`;
+      return `script${message}${event.reason === undefined ? '' : ` (${event.reason})`}`;
     case 'boot.kernel':
     case 'boot.initrd':
       return `${event.type.slice('boot.'.length)}${sizeOf(event)}${message}`;
@@ -22,7 +22,7 @@ export function describeEvent(event: RecordedEvent): string {
     case 'blade.step':
       return `${event.step} ${event.state}${message}`;
     case 'blade.up':
-      return `up with release ${event.release} in slot ${event.slot}, from ${event.from}; services: ${event.services}`;
+      return `up with release ${event.release} in slot ${event.slot}, from ${event.from}; services: ${event.services}${badText(event)}`;
     default:
       if (event.type.startsWith('dhcp.') && 'mac' in event) {
         const client = 'client' in event && event.client !== undefined ? CLIENTS[event.client] : '';
@@ -30,6 +30,10 @@ export function describeEvent(event: RecordedEvent): string {
       }
       return `${event.type}${message}`;
   }
+}
+
+function badText({ bad }: UpReport): string {
+  return bad === undefined ? '' : `; fell back, as release ${bad.release} was bad here: ${bad.reason}`;
 }
 
 function sizeOf(event: { done?: number | undefined; total?: number | undefined }): string {

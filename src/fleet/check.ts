@@ -157,12 +157,17 @@ function checkServices(path: Path, { services: { start, stop } }: Settings): Fau
 }
 
 /** The lists whose items may have signs, and where they stand in a layer. */
-export function editedLists({ overlays, services, kernelArgs, ssh }: Settings): [Path, string[]][] {
+export function editedLists({ overlays, services, kernelArgs, health, ssh }: Settings): [Path, string[]][] {
   return [
     [['overlays'], overlays],
     [['services', 'start'], services.start],
     [['services', 'stop'], services.stop],
     [['kernelArgs'], kernelArgs],
+    [['health', 'command'], health.command],
+    [['health', 'http'], health.http],
+    [['health', 'tcp'], health.tcp],
+    [['health', 'unit'], health.unit],
+    [['health', 'mayFail'], health.mayFail],
     [['ssh', 'authorizedKeys'], ssh.authorizedKeys],
   ];
 }

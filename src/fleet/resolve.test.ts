@@ -4,7 +4,7 @@ import * as fc from 'fast-check';
 import { z } from 'zod';
 import { parseFleet } from './load.ts';
 import { mergeSettings, NO_SETTINGS, profileChain, resolveBlade, resolveFleet } from './resolve.ts';
-import { BOOT_CHOICES, fleetSchema, type Profile, type Settings } from './schema.ts';
+import { BOOT_CHOICES, BOOT_ORDERS, fleetSchema, type Profile, type Settings } from './schema.ts';
 
 const FLEET = parseFleet(
   `name: lab
@@ -50,6 +50,7 @@ test('a blade has what defaults, its profiles from the furthest ancestor, and it
     vars: { role: 'server', motto: 'hi' },
     disk: { slot: 3 * 1024 ** 3 },
     boot: {},
+    health: { command: [], http: [], tcp: [], unit: [], mayFail: [] },
     ssh: { authorizedKeys: [] },
   });
   assert.deepEqual(
@@ -83,12 +84,28 @@ const layer: fc.Arbitrary<Settings> = fc.record(
       { default: fc.constantFrom(...BOOT_CHOICES), timeout: fc.nat() },
       { requiredKeys: [], noNullPrototype: true },
     ),
+    health: fc.record(
+      {
+        command: names,
+        http: names,
+        tcp: names,
+        unit: names,
+        mayFail: names,
+        timeout: fc.nat(),
+        period: fc.nat(),
+      },
+      {
+        requiredKeys: ['command', 'http', 'tcp', 'unit', 'mayFail'],
+        noNullPrototype: true,
+      },
+    ),
+    bootOrder: fc.constantFrom(...BOOT_ORDERS),
     ssh: fc.record({ authorizedKeys: names }, { noNullPrototype: true }),
     timezone: fc.string(),
     rootPassword: fc.string(),
   },
   {
-    requiredKeys: ['overlays', 'services', 'kernelArgs', 'vars', 'disk', 'boot', 'ssh'],
+    requiredKeys: ['overlays', 'services', 'kernelArgs', 'vars', 'disk', 'boot', 'health', 'ssh'],
     noNullPrototype: true,
   },
 );

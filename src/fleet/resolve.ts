@@ -3,7 +3,7 @@ import ipaddr from 'ipaddr.js';
 import { BladerootError } from '../errors.ts';
 import { didYouMean } from './nearest.ts';
 import { addedBy, layList, without } from './list-edit.ts';
-import type { Blade, Fleet, Network, Settings } from './schema.ts';
+import type { Blade, Fleet, Health, Network, Settings } from './schema.ts';
 import type { Path } from './source.ts';
 
 /** A blade with everything that it has from defaults, profiles and itself. */
@@ -134,6 +134,7 @@ export const NO_SETTINGS: Settings = {
   vars: {},
   disk: {},
   boot: {},
+  health: { command: [], http: [], tcp: [], unit: [], mayFail: [] },
   ssh: { authorizedKeys: [] },
 };
 
@@ -144,7 +145,8 @@ export const NO_SETTINGS: Settings = {
  * @param below what the layers below come to; in it are no signs
  */
 export function mergeSettings(below: Settings, layer: Settings): Settings {
-  const { services, pin = below.pin, timezone = below.timezone, rootPassword = below.rootPassword } = layer;
+  const { services, pin = below.pin, bootOrder = below.bootOrder } = layer;
+  const { timezone = below.timezone, rootPassword = below.rootPassword } = layer;
   return {
     overlays: layList(below.overlays, layer.overlays),
     services: {
@@ -155,10 +157,24 @@ export function mergeSettings(below: Settings, layer: Settings): Settings {
     vars: mergeVars(below.vars, layer.vars),
     disk: { ...below.disk, ...layer.disk },
     boot: { ...below.boot, ...layer.boot },
+    health: mergeHealth(below.health, layer.health),
     ssh: { authorizedKeys: layList(below.ssh.authorizedKeys, layer.ssh.authorizedKeys) },
     ...(pin === undefined ? {} : { pin }),
+    ...(bootOrder === undefined ? {} : { bootOrder }),
     ...(timezone === undefined ? {} : { timezone }),
     ...(rootPassword === undefined ? {} : { rootPassword }),
+  };
+}
+
+function mergeHealth(below: Health, layer: Health): Health {
+  return {
+    ...below,
+    ...layer,
+    command: layList(below.command, layer.command),
+    http: layList(below.http, layer.http),
+    tcp: layList(below.tcp, layer.tcp),
+    unit: layList(below.unit, layer.unit),
+    mayFail: layList(below.mayFail, layer.mayFail),
   };
 }
 

@@ -130,6 +130,49 @@ export type BootChoice = (typeof BOOT_CHOICES)[number];
 /** A menu that is to be seen at all, up to an hour. */
 const MAX_BOOT_TIMEOUT_S = 3600;
 
+/** Which device the firmware of a UEFI machine starts first. */
+export const BOOT_ORDERS = ['network-first', 'disk-first'] as const;
+export type BootOrder = (typeof BOOT_ORDERS)[number];
+
+const seconds = (least: number, most: number, example: number) => {
+  const error = expects('a number of seconds', `a whole number from ${least} to ${most} such as ${example}`);
+  return z.int({ error }).min(least, { error }).max(most, { error });
+};
+
+/** What must be so before a blade is taken for good; all of it counts. */
+const health = strict({
+  command: listOf(
+    edited(/[^\s+-].*/, 'a command', 'one as /bin/sh takes it, such as /usr/local/bin/check-mail'),
+    'commands such as [/usr/local/bin/check-mail]',
+  )
+    .default([])
+    .describe('Commands that must end with 0'),
+  http: listOf(
+    edited(/https?:\/\/[^\s]+/, 'a URL', 'one such as http://localhost/health'),
+    'URLs such as [http://localhost/health]',
+  )
+    .default([])
+    .describe('URLs that must answer with a status from 200 to 399'),
+  tcp: listOf(
+    edited(
+      /([A-Za-z0-9.-]+:)?[0-9]{1,5}/,
+      'a TCP port',
+      'the number of one of the blade such as 25 (in quotes), or HOST:PORT',
+    ),
+    'ports such as ["25", "localhost:3306"]',
+  )
+    .default([])
+    .describe('TCP ports, of the blade or as HOST:PORT, that must take a connection'),
+  unit: listOf(serviceName, 'services such as [nginx]').default([]).describe('Services that must be running'),
+  mayFail: listOf(serviceName, 'services such as [smartd]')
+    .default([])
+    .describe('Services that may have failed: any other that has makes the blade unhealthy'),
+  timeout: seconds(10, 3600, 300)
+    .optional()
+    .describe('Seconds from the start of the services until all of it must be so; 300 when left out'),
+  period: seconds(1, 600, 5).optional().describe('Seconds between two looks; 5 when left out'),
+});
+
 /** What `defaults`, a profile and a blade can all say; the nearest to the blade wins. */
 const settings = {
   overlays: listOf(overlayName, 'folders of overlays/ such as [base, web]')
@@ -191,6 +234,17 @@ const settings = {
   })
     .prefault({})
     .describe('The menu on the screen of a blade that boots from the network'),
+  health: health
+    .prefault({})
+    .describe('What must be so before a blade that has a new release takes it for good, or else falls back'),
+  bootOrder: z
+    .enum(BOOT_ORDERS, {
+      error: expects('an order in which the firmware boots', `one of ${BOOT_ORDERS.join(', ')}`),
+    })
+    .optional()
+    .describe(
+      'On UEFI, what the firmware is kept told: network-first or disk-first; left out, its order is left alone',
+    ),
   timezone: text(
     /^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9][A-Za-z0-9_+-]*)*$/,
     'a time zone',
@@ -350,3 +404,4 @@ export type Network = Fleet['network'];
 export type Profile = Fleet['profiles'][string];
 export type Settings = Fleet['defaults'];
 export type Blade = Fleet['blades'][string];
+export type Health = Settings['health'];

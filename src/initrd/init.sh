@@ -6,6 +6,8 @@
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 # By its path, as Debian's busybox sh prefers its own commands to all others of the same name.
 MODPROBE=/sbin/modprobe
+BLKID=/sbin/blkid
+E2FSCK=/sbin/e2fsck
 NODE=/opt/bladeroot/bin/node
 AGENT=/opt/bladeroot/lib/agent.mjs
 ANSWER=/run/bladeroot/switch-root
@@ -88,27 +90,73 @@ uptime_seconds() {
   cut -d . -f 1 /proc/uptime
 }
 
+# Comes back only if neither the slot nor the other one of its disk can be started.
 boot_slot() {
   say "booting slot $1 from the disk"
-  wait_for_partition "bladeroot-$1" ||
-    fail "no partition is called bladeroot-$1: the disk is gone, or its driver is not in the initrd" || return
-  switch_to "$device" /sbin/init
+  device=
+  if wait_for_partition "bladeroot-$1" "$(param bladeroot.part)"; then
+    start_slot "$device"
+  else
+    fail "no partition is called bladeroot-$1: the disk is gone, or its driver is not in the initrd"
+  fi
+  why="slot $1: $why"
+  # GRUB has counted this start, and brings the other slot's own kernel along.
+  [ -z "$(param bladeroot.try)" ] || restart "$why"
+  say "$why"
+  others=/sys/class/block
+  [ -z "$device" ] || others=$(dirname "$(readlink -f "/sys/class/block/${device##*/}")")
+  case $1 in a) other=b ;; *) other=a ;; esac
+  find_partition "$others" "bladeroot-$other" || return
+  why_not=$why
+  say "booting slot $other instead, with the kernel of slot $1"
+  start_slot "$device"
+  fail "$why_not; slot $other: $why"
 }
 
-# Sets $device once the partition with this GPT name is there.
+start_slot() {
+  check_file_system "$1" || return
+  switch_to "$1" /sbin/init
+}
+
+# Mends what can be mended without a question; a file system that was left in order costs no time.
+check_file_system() {
+  [ -x "$E2FSCK" ] || return 0
+  "$E2FSCK" -p "$1" > /run/fsck.log 2>&1
+  # e2fsck(8): 4, errors are left; 8, it could not work.
+  [ $(($? & 12)) -eq 0 ] || fail "$1 is damaged: $(tail -n 1 /run/fsck.log)"
+}
+
+# Sets $device once the partition is there that has this GPT name, and this PARTUUID where one is given.
 wait_for_partition() {
   deadline=$(($(uptime_seconds) + 30))
   polls=0
   while [ "$(uptime_seconds)" -lt "$deadline" ]; do
-    uevent=$(grep -lx "PARTNAME=$1" /sys/class/block/*/uevent 2> /dev/null | head -n 1)
-    [ -z "$uevent" ] || device=/dev/$(sed -n 's/^DEVNAME=//p' "$uevent")
-    [ -z "$uevent" ] || return 0
+    find_partition /sys/class/block "$1" "$2" && return
     # A disk on USB takes its time, and only then asks for its driver.
     polls=$((polls + 1))
     [ $((polls % 10)) -ne 0 ] || coldplug
     sleep 0.1
   done
+  # What was copied to another disk has the names, but not the PARTUUIDs.
+  [ -n "$2" ] && find_partition /sys/class/block "$1"
+}
+
+# find_partition DIRECTORY NAME [PARTUUID]: sets $device to a partition of those that sysfs has in that directory.
+find_partition() {
+  for uevent in $(grep -lx "PARTNAME=$2" "$1"/*/uevent 2> /dev/null); do
+    device=/dev/$(sed -n 's/^DEVNAME=//p' "$uevent")
+    [ -n "${3-}" ] || return 0
+    [ "$("$BLKID" -p -s PART_ENTRY_UUID -o value "$device")" != "$3" ] || return 0
+  done
+  device=
   return 1
+}
+
+restart() {
+  say "STOPPED: $1"
+  say "the machine restarts in 5 s, as this slot was only on trial"
+  sleep 5
+  reboot -f
 }
 
 boot_network() {

@@ -43,6 +43,14 @@ test('services that neither the image nor an overlay has, each once, where it is
   );
 });
 
+test('a boot order is for a blade that can set it', async (t) => {
+  const files = { 'profiles/web.yaml': 'bootOrder: network-first\n' };
+  assert.deepEqual(await findings(t, files, { ...IMAGE, 'usr/bin/efibootmgr': '' }), []);
+  const [found, ...more] = await findings(t, files);
+  assert.match(found ?? '', /^profiles\/web\.yaml:1: profiles\.web\.bootOrder: .* install efibootmgr/);
+  assert.deepEqual(more, []);
+});
+
 test('templates and overlays that do not go with the image, with their file and line, for all blades', async (t) => {
   const files = {
     'blades/web02.yaml': `${WEB02}overlays: [-web, conf]\n`,

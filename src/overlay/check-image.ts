@@ -5,7 +5,7 @@ import { faultPlace, type LoadedFleet } from '../fleet/load.ts';
 import { originsOf } from '../fleet/origins.ts';
 import { resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
 import { CachedFiles } from '../image/cached-files.ts';
-import type { ImageFiles } from '../image/files.ts';
+import { followLinks, type ImageFiles } from '../image/files.ts';
 import { detectServiceManager } from '../tree/services/detect.ts';
 import { LaidOver } from './laid-over.ts';
 import { OverlayRenderer } from './render.ts';
@@ -53,6 +53,10 @@ async function checkBlade(check: ImageCheck, { blade, renderer, image }: BladeCh
   const services = await detectServiceManager(root);
   const findings: Finding[] = [];
   for (const { path, from } of originsOf(check.fleet, blade.name)) {
+    if (path[0] === 'bootOrder' && !(await hasEfibootmgr(root))) {
+      const message = `the blade cannot set it: its image has no efibootmgr; install ${EFIBOOTMGR} in the tree`;
+      findings.push(faultPlace(check.source, { path: from, message }));
+    }
     if (path[0] !== 'services') continue;
     const { start, stop } = blade.services;
     const isStarted = path[1] === 'start';
@@ -66,6 +70,16 @@ async function checkBlade(check: ImageCheck, { blade, renderer, image }: BladeCh
     }
   }
   return findings;
+}
+
+/** The package, of Debian and of Gentoo. */
+const EFIBOOTMGR = 'efibootmgr (sys-boot/efibootmgr)';
+
+async function hasEfibootmgr(root: ImageFiles): Promise<boolean> {
+  for (const directory of ['usr/sbin', 'usr/bin', 'sbin', 'bin']) {
+    if ((await followLinks(root, `${directory}/efibootmgr`)) !== undefined) return true;
+  }
+  return false;
 }
 
 /** What is wrong with the image itself is no finding about the fleet. */

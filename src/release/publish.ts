@@ -1,9 +1,10 @@
 /** Makes a release: everything that a fleet is to run, in one signed statement. */
 import { dirname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { NO_MENU, type BootMenu } from '../boot/script.ts';
 import { BladerootError } from '../errors.ts';
 import type { Fleet, Network } from '../fleet/schema.ts';
-import { networksOf, resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
+import { networksOf, NO_SETTINGS, resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
 import type { ImageFiles } from '../image/files.ts';
 import { SnapshotFiles } from '../image/snapshot-files.ts';
 import type { SnapshotStatement } from '../image/statement.ts';
@@ -152,6 +153,7 @@ function releaseNetwork(name: string, network: Network): ReleaseNetwork {
 
 function releaseBlade(blade: ResolvedBlade, overlay: Blob, secrets: Blob | undefined): ReleaseBlade {
   const { name, mac, serial, guid, address, netmask, gateway, dns, domain, kernelArgs, disk, boot } = blade;
+  const { health, bootOrder } = blade;
   return {
     name,
     ...(mac === undefined ? {} : { mac }),
@@ -166,6 +168,8 @@ function releaseBlade(blade: ResolvedBlade, overlay: Blob, secrets: Blob | undef
     services: blade.services,
     ...(Object.keys(boot).length === 0 ? {} : { boot: bootMenu(boot) }),
     ...(disk.slot === undefined ? {} : { slotBytes: disk.slot }),
+    ...(isDeepStrictEqual(health, NO_SETTINGS.health) ? {} : { health }),
+    ...(bootOrder === undefined ? {} : { bootOrder }),
     overlay,
     ...(blade.recipient === undefined ? {} : { recipient: blade.recipient }),
     ...(secrets === undefined ? {} : { secrets }),

@@ -1,6 +1,6 @@
 /** What a release says; it is signed, and everything else that a blade installs hangs on it by SHA-256. */
 import { z } from 'zod';
-import { BOOT_CHOICES } from '../fleet/schema.ts';
+import { BOOT_CHOICES, BOOT_ORDERS } from '../fleet/schema.ts';
 import { subnetOf } from '../net/ipv4.ts';
 import { digestSchema } from '../store/digest-schema.ts';
 
@@ -22,6 +22,16 @@ const pinSchema = z.strictObject({
   initrd: blobSchema,
 });
 
+const healthSchema = z.strictObject({
+  command: z.array(z.string()),
+  http: z.array(z.string()),
+  tcp: z.array(z.string()),
+  unit: z.array(z.string()),
+  mayFail: z.array(z.string()),
+  timeout: z.int().positive().optional(),
+  period: z.int().positive().optional(),
+});
+
 const releaseBladeSchema = z.strictObject({
   name: z.string(),
   /** A blade has a MAC, or else a serial number or a GUID (SMBIOS) by which its machine is known. */
@@ -40,6 +50,10 @@ const releaseBladeSchema = z.strictObject({
   boot: z.strictObject({ default: z.enum(BOOT_CHOICES), timeout: z.int().nonnegative() }).optional(),
   /** Bytes; absent: a share of the disk (agent/disk-layout.ts). */
   slotBytes: z.number().int().positive().optional(),
+  /** What must be so before it takes a release for good, times in seconds; absent: that no service has failed. */
+  health: healthSchema.optional(),
+  /** What its firmware is kept told, on UEFI; absent: nothing. */
+  bootOrder: z.enum(BOOT_ORDERS).optional(),
   /** The blade's own configuration: a tar archive, as overlay/archive.ts writes it. */
   overlay: blobSchema,
   /** Absent: it runs this release. All else that stands here of a pinned blade is as in that release, but for its machine. */
@@ -91,6 +105,7 @@ export const releaseSchema = z.strictObject({
 });
 
 export type Blob = z.infer<typeof blobSchema>;
+export type BladeHealth = z.infer<typeof healthSchema>;
 export type Pin = z.infer<typeof pinSchema>;
 export type ReleaseBlade = z.infer<typeof releaseBladeSchema>;
 export type ReleaseNetwork = z.infer<typeof releaseNetworkSchema>;

@@ -106,15 +106,21 @@ async function answerBlade(
     const sent = await sendFile(request, response, join(options.storeDirectory, blobPath(digest)));
     if (sent !== undefined) options.onEvent({ type, blade: who, ...sent });
   };
-  const scriptSent = (message: string): void => {
-    if (request.method === 'GET') options.onEvent({ type: 'boot.script', blade: who, message });
+  const scriptSent = (message: string, reason?: string): void => {
+    if (request.method !== 'GET') return;
+    options.onEvent({
+      type: 'boot.script',
+      blade: who,
+      message,
+      ...(reason === undefined ? {} : { reason }),
+    });
   };
   if (file === 'script.ipxe' && blade === undefined) {
     scriptSent(UNKNOWN);
     sendText(response, 200, scriptForUnknown(options.url, release));
   } else if (file === 'script.ipxe' && blade !== undefined) {
     const plan = options.plan(blade);
-    scriptSent(plan.kind);
+    scriptSent(plan.kind, plan.kind === 'local-disk' ? plan.reason : undefined);
     sendText(response, 200, ipxeScript(plan, scriptFacts(options.url, release, blade)));
   } else if (file === 'vmlinuz') {
     await send('boot.kernel', (blade?.pin ?? release).kernel.digest);

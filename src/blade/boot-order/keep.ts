@@ -1,0 +1,45 @@
+import { describeError } from '../../errors.ts';
+import type { BootOrder } from '../../fleet/schema.ts';
+import { exists } from '../../system/read-file.ts';
+import { run } from '../../system/run.ts';
+import { espPlace } from '../disk-of.ts';
+import { parseBootEntries, type BootEntries } from './entries.ts';
+import { hasNetwork, nextCall, type EspPlace } from './plan.ts';
+
+/** Where the kernel shows that it was started by UEFI. */
+const EFI = '/sys/firmware/efi';
+/** Firmware that does not do what it is told is not asked for ever. */
+const MOST_CALLS = 20;
+
+/**
+ * Puts the firmware's boot order right, and its entry for bladeroot, of which there is one. Where that cannot be, the
+ * blade goes on as it is.
+ * @param mountPoint where the ESP is mounted
+ * @returns how the order is now, in words
+ */
+export async function keepBootOrder(wish: BootOrder, mountPoint: string): Promise<string> {
+  if (!(await exists(EFI))) return `${wish} cannot be set on a BIOS machine: set it in its setup`;
+  try {
+    return await setBootOrder(wish, await espPlace(mountPoint));
+  } catch (error) {
+    return `${wish} could not be set: ${describeError(error)}`;
+  }
+}
+
+async function setBootOrder(wish: BootOrder, esp: EspPlace): Promise<string> {
+  for (let calls = 0; calls < MOST_CALLS; calls++) {
+    const found = await readEntries();
+    const call = nextCall(found, wish, esp);
+    if (call === undefined) {
+      const how = calls === 0 ? 'the firmware boots' : 'the firmware is told to boot';
+      if (wish === 'network-first' && !hasNetwork(found)) return `${how} the disk: it has no network entry`;
+      return `${how} ${wish}`;
+    }
+    await run('efibootmgr', ['--quiet', ...call]);
+  }
+  return `the firmware does not keep ${wish}`;
+}
+
+async function readEntries(): Promise<BootEntries> {
+  return parseBootEntries((await run('efibootmgr', ['--verbose'])).stdout);
+}

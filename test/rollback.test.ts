@@ -1,0 +1,71 @@
+/** What the root knows of slots, and going back: `blade status`, `blade rollback`. */
+import assert from 'node:assert/strict';
+import { mkdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { UpReport } from '../src/events/catalogue.ts';
+import { openDatabase } from '../src/state/database.ts';
+import { EventRepository } from '../src/state/events.ts';
+import { place, type Place } from './bladeroot.fixture.ts';
+
+const FLEET = `name: lab
+network: { subnet: 10.77.0.0/24 }
+blades:
+  web01: { mac: '52:54:00:77:00:11', address: 10.77.0.11 } # the first
+  web02: { mac: '52:54:00:77:00:12', address: 10.77.0.12 }
+  web03: { mac: '52:54:00:77:00:13', address: 10.77.0.13 }
+`;
+
+const nginx = { release: 5, reason: 'services: nginx.service failed' };
+
+/** web01 has gone from release 3 to 4; web02 has fallen back from 5 to 4. */
+async function seenPlace(t: Parameters<typeof place>[0]): Promise<Place> {
+  const found = await place(t, { 'fleet.yaml': FLEET });
+  await mkdir(found.state, { recursive: true });
+  const database = openDatabase(found.state);
+  const events = new EventRepository(database);
+  const up = (blade: string, release: number, bad?: UpReport['bad']): number =>
+    events.append(
+      {
+        type: 'blade.up',
+        blade,
+        boot: `boot-${blade}-${release}`,
+        release,
+        slot: 'a',
+        from: 'disk',
+        services: 'running',
+        ...(bad === undefined ? {} : { bad }),
+      },
+      Date.parse('2026-11-23T03:04:05Z') + release,
+    );
+  up('web01', 3);
+  up('web01', 4);
+  up('web01', 4);
+  up('web02', 4);
+  up('web02', 4, nginx);
+  database.close();
+  return found;
+}
+
+test('status tells what each blade runs, and which release was bad there and why', async (t) => {
+  const { bladeroot } = await seenPlace(t);
+  const { stdout, stderr } = await bladeroot(['blade', 'status']);
+  const lines = stdout.trimEnd().split('\n');
+  assert.match(lines[1] ?? stderr, /^web01 +4 +a \(disk\) +2026-\S+ \S+ +running *$/);
+  assert.match(lines[2] ?? '', /^web02 +4 .* running +5: services: nginx\.service failed$/);
+  assert.match(lines[3] ?? '', /^web03 +never seen *$/);
+});
+
+test('rollback pins a blade to the release that it ran before, and one that has fallen back to where it is', async (t) => {
+  const { bladeroot, fleet } = await seenPlace(t);
+  const back = async (blade: string): Promise<string> => {
+    const { status, stdout, stderr } = await bladeroot(['blade', 'rollback', blade, '-y', '--no-publish']);
+    return status === 0 ? stdout : stderr;
+  };
+  assert.match(await back('web01'), /^web01 is pinned to release 3; /);
+  assert.match(await back('web02'), /^web02 is pinned to release 4; /);
+  assert.match(await back('web03'), /not seen web03 up with another release/);
+  const text = await readFile(join(fleet, 'fleet.yaml'), 'utf8');
+  assert.match(text, /web01: \{.* pin: 3 \} # the first\n/);
+  assert.match(text, /web02: \{.* pin: 4 \}\n/);
+});
