@@ -1,7 +1,5 @@
 /** One virtual blade: a QEMU process on the lab's segment, its disk, and its console. */
-import { once } from 'node:events';
 import { copyFile, mkdir, open, rm, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BladerootError, errorCode } from '../src/errors.ts';
@@ -149,12 +147,9 @@ export class Machine {
     await this.#lab.save();
   }
 
-  /** Types on its console. While another process is joined to that, the keys wait. @throws when the machine is off */
-  async type(keys: string): Promise<void> {
-    const socket = connect(this.files.consoleSocket);
-    socket.resume();
-    socket.end(keys);
-    await once(socket, 'close');
+  /** Presses a key of its keyboard, by QEMU's name for it (QKeyCode): a letter is its own. */
+  async press(key: string): Promise<void> {
+    await this.#command('send-key', { keys: [{ type: 'qcode', data: key }] });
   }
 
   /** Pulls out the network cable, or puts it back; it stays so over power cycles. */

@@ -53,7 +53,7 @@ async function choose(key: string, wanted: RegExp): Promise<void> {
   await machine.cut();
   await machine.powerOn(over.signal);
   await machine.waitForConsole(wanted, { timeoutMs: SHOWN_WITHIN_MS, signal: over.signal });
-  await machine.type(key);
+  await machine.press(key);
 }
 
 test('a machine without a name waits at its screen, and nothing is written to its disk', async () => {
