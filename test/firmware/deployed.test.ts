@@ -1,7 +1,4 @@
-/**
- * A machine with UEFI that nobody knows becomes a blade, and starts from its own disk: from power on to services that run,
- * with all that its menu can do.
- */
+/** A machine with UEFI that nobody knows becomes a blade, and starts from its own disk: from power on to services that run. */
 import { strict as assert } from 'node:assert';
 import { stat } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
@@ -47,15 +44,6 @@ function isUp(event: RecordedEvent): boolean {
   return event.type === 'blade.up';
 }
 
-/** Switches the blade on anew, and chooses from its menu. @returns what was seen of it up to then */
-async function choose(key: string, wanted: RegExp): Promise<void> {
-  const machine = firmware.lab.machine(NAME);
-  await machine.cut();
-  await machine.powerOn(over.signal);
-  await machine.waitForConsole(wanted, { timeoutMs: SHOWN_WITHIN_MS, signal: over.signal });
-  await machine.press(key);
-}
-
 test('a machine without a name waits at its screen, and nothing is written to its disk', async () => {
   const machine = firmware.lab.machine(NAME);
   await machine.powerOn(over.signal);
@@ -75,7 +63,12 @@ test('adopted, it goes on by itself, and becomes a blade with UEFI', async () =>
 
 test('a healthy blade is sent to its own disk, where its GRUB starts it', async () => {
   const from = firmware.events.length;
-  await choose('b', /Boot: from the local disk/);
+  const machine = firmware.lab.machine(NAME);
+  await machine.cut();
+  await machine.powerOn(over.signal);
+  const menu = { timeoutMs: SHOWN_WITHIN_MS, signal: over.signal };
+  await machine.waitForConsole(/Boot: from the local disk/, menu);
+  await machine.press('b');
   const { events } = await firmware.follow(NAME, isUp, { from, withinMs: UP_WITHIN_MS });
   const last = events.at(-1);
   assert.ok(last?.type === 'blade.up');
@@ -85,19 +78,4 @@ test('a healthy blade is sent to its own disk, where its GRUB starts it', async 
     false,
     'the kernel is its own',
   );
-});
-
-test('the memory test of its menu runs, and shows itself on the serial console', async () => {
-  await choose('m', /Memory test/);
-  const machine = firmware.lab.machine(NAME);
-  await machine.waitForConsole(/Memtest86\+/, { timeoutMs: SHOWN_WITHIN_MS, signal: over.signal });
-});
-
-test('deploy again, from its menu, fills the other slot and starts it', async () => {
-  const from = firmware.events.length;
-  await choose('d', /Deploy again/);
-  const { events } = await firmware.follow(NAME, isUp, { from, withinMs: UP_WITHIN_MS });
-  const last = events.at(-1);
-  assert.ok(last?.type === 'blade.up');
-  assert.deepEqual([last.from, last.slot, last.services], ['network', 'b', 'running']);
 });

@@ -21,6 +21,8 @@ export interface FirmwareBlade {
   name: string;
   mac: string;
   address: string;
+  /** One of those in `fleet`. */
+  profile?: string;
   machine?: Partial<MachineRequest>;
 }
 
@@ -229,7 +231,10 @@ function inWords(event: RecordedEvent): string {
 }
 
 function fleetYaml(blades: FirmwareBlade[], fleet: string = `network:\n  subnet: ${NEAR.subnet}\n`): string {
-  const lines = blades.map(({ name, mac, address }) => `  ${name}: { mac: "${mac}", address: ${address} }`);
+  const lines = blades.map(({ name, mac, address, profile }) => {
+    const more = profile === undefined ? '' : `, profile: ${profile}`;
+    return `  ${name}: { mac: "${mac}", address: ${address}${more} }`;
+  });
   return [
     'name: lab',
     fleet.trimEnd(),
