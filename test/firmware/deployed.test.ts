@@ -10,7 +10,6 @@ const MAC = '52:54:00:77:06:01';
 const DISK_BYTES = 8 * 1024 ** 3;
 /** From the kernel to services that run, under plain emulation. */
 const UP_WITHIN_MS = 12 * 60_000;
-const SHOWN_WITHIN_MS = 3 * 60_000;
 
 let firmware: FirmwareLab;
 const over = new AbortController();
@@ -19,14 +18,7 @@ before(async () => {
   firmware = await FirmwareLab.create({
     name: 'deployed',
     signal: over.signal,
-    // The menu is answered by a key; who does not know it waits for as long as a person may.
-    fleet: [
-      'network:',
-      `  subnet: ${NEAR.subnet}`,
-      '  pool: { from: 10.77.0.200, to: 10.77.0.250 }',
-      'profiles:',
-      '  web: { boot: { timeout: 600 } }',
-    ].join('\n'),
+    fleet: `network:\n  subnet: ${NEAR.subnet}\n  pool: { from: 10.77.0.200, to: 10.77.0.250 }\n`,
     blades: [],
     strangers: [
       { name: NAME, mac: MAC, firmware: 'uefi', netboot: 'uefi-pxe', diskBytes: DISK_BYTES, memoryMiB: 1024 },
@@ -54,7 +46,7 @@ test('a machine without a name waits at its screen, and nothing is written to it
 
 test('adopted, it goes on by itself, and becomes a blade with UEFI', async () => {
   const up = firmware.follow(NAME, isUp, { withinMs: UP_WITHIN_MS });
-  await firmware.bladeroot('blade', 'adopt', MAC, NAME, '--profile', 'web');
+  await firmware.bladeroot('blade', 'adopt', MAC, NAME);
   const { events } = await up;
   const last = events.at(-1);
   assert.ok(last?.type === 'blade.up');
@@ -66,9 +58,6 @@ test('a healthy blade is sent to its own disk, where its GRUB starts it', async 
   const machine = firmware.lab.machine(NAME);
   await machine.cut();
   await machine.powerOn(over.signal);
-  const menu = { timeoutMs: SHOWN_WITHIN_MS, signal: over.signal };
-  await machine.waitForConsole(/Boot: from the local disk/, menu);
-  await machine.press('b');
   const { events } = await firmware.follow(NAME, isUp, { from, withinMs: UP_WITHIN_MS });
   const last = events.at(-1);
   assert.ok(last?.type === 'blade.up');
