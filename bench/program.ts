@@ -21,11 +21,15 @@ export interface BenchOptions<Part extends string> {
   json: string;
 }
 
-/** @param name the file that everything is written to is named after it */
+/**
+ * @param name the file that everything is written to is named after it
+ * @param rounds how many there are when nobody says otherwise
+ */
 export function benchCommand<Part extends string>(
   name: string,
   description: string,
   parts: Readonly<Record<Part, unknown>>,
+  rounds = 3,
 ): Command {
   const isPart = (text: string): text is Part => Object.hasOwn(parts, text);
   const all = Object.keys(parts).filter(isPart);
@@ -38,7 +42,7 @@ export function benchCommand<Part extends string>(
   return new Command(`bench:${name}`)
     .description(description)
     .option('--only <parts>', `parts, with commas: ${all.join(', ')}`, partsOf, all)
-    .option('--rounds <count>', 'how often each is timed', countOf, 3)
+    .option('--rounds <count>', 'how often each is timed', countOf, rounds)
     .option('--json <file>', 'where everything is written', join(LAB, `bench/${name}.json`))
     .exitOverride();
 }

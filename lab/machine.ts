@@ -78,6 +78,7 @@ export class Machine {
   /** Makes the folder and a blank disk, where there are none yet. */
   async prepare(): Promise<void> {
     await mkdir(this.#lab.directory, { recursive: true });
+    if (this.request.diskBytes === 0) return;
     const disk = await open(this.files.disk, 'a');
     try {
       if ((await disk.stat()).size < this.request.diskBytes) await disk.truncate(this.request.diskBytes);

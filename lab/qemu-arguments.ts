@@ -46,10 +46,7 @@ export function qemuArguments(request: MachineState['request'], place: MachinePl
     // A server that finds nothing to boot tries again, rather than stand there until somebody comes.
     ['-boot', `reboot-timeout=${RETRY_BOOT_MS}`],
     ...uefi(request, place),
-
-    ['-drive', `id=disk,if=none,format=raw,file=${comma(files.disk)},${DISK_CACHE[request.diskCache]}`],
-    ['-device', `virtio-blk-pci,drive=disk,serial=${request.name.slice(0, 20)},bootindex=${disk}`],
-
+    ...(request.diskBytes === 0 ? [] : diskArguments(request, files.disk, disk)),
     ...network(place),
     ['-device', `virtio-net-pci,netdev=${NETWORK_ID},mac=${request.mac},bootindex=${net}${rom(request)}`],
 
@@ -76,6 +73,13 @@ const DISK_CACHE = {
   writeback: 'cache=writeback,discard=unmap',
   unsafe: 'cache=unsafe,discard=unmap',
 } as const;
+
+function diskArguments(request: MachineState['request'], file: string, bootIndex: number): string[][] {
+  return [
+    ['-drive', `id=disk,if=none,format=raw,file=${comma(file)},${DISK_CACHE[request.diskCache]}`],
+    ['-device', `virtio-blk-pci,drive=disk,serial=${request.name.slice(0, 20)},bootindex=${bootIndex}`],
+  ];
+}
 
 /** The card's ROM is QEMU's own, an iPXE; a machine that is to use its firmware's stack has none. */
 function rom({ netboot }: MachineState['request']): string {

@@ -24,8 +24,8 @@ const machineFields = z.strictObject({
   name: nameSchema,
   mac: z.string().regex(/^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/, 'a MAC is written like 52:54:00:12:34:56'),
   memoryMiB: z.int().min(16).default(1024),
-  /** Size of the disk, which is a sparse file; a multiple of 512. */
-  diskBytes: z.int().positive().multipleOf(512),
+  /** Size of the disk, which is a sparse file; a multiple of 512. 0: it has none. */
+  diskBytes: z.int().nonnegative().multipleOf(512),
   firmware: z.enum(['bios', 'uefi']).default('bios'),
   /**
    * What in the machine boots from the network. `rom-ipxe`: the card's ROM, an iPXE that speaks HTTP. `chained-ipxe`: a ROM

@@ -6,6 +6,7 @@ import { loadFleet } from '../src/fleet/load.ts';
 import { folderOf } from '../src/fleet/folder.fixture.ts';
 import { packTree } from '../src/image/pack.ts';
 import { snapshotStatement, type SnapshotStatement } from '../src/image/statement.ts';
+import type { InitrdProgress } from '../src/initrd/build.ts';
 import { publishRelease, type Published } from '../src/release/publish.ts';
 import { ReleaseRepository } from '../src/release/repository.ts';
 import { key, publicKey } from '../src/release/snapshot.fixture.ts';
@@ -24,6 +25,8 @@ export interface PublishScene {
   fleet: string;
   /** What publishing has said that it does, since it was last emptied. */
   steps: string[];
+  /** How much of initrds has been compressed. */
+  initrds: InitrdProgress[];
   /** Packs the tree as it is now. */
   pack(): Promise<SnapshotStatement>;
   /** Publishes the snapshot that was packed last. @param pins of blades, beside what FLEET says */
@@ -37,6 +40,7 @@ export async function publishScene(t: TestContext, fleetText = FLEET): Promise<P
   const store = await Store.open(join(state, 'store'));
   const releases = new ReleaseRepository(state, publicKey);
   const steps: string[] = [];
+  const initrds: InitrdProgress[] = [];
   let snapshot: SnapshotStatement | undefined;
   const pack = async (): Promise<SnapshotStatement> => {
     const packed = snapshotStatement(await packTree(tree, store), 'web', new Date());
@@ -56,7 +60,8 @@ export async function publishScene(t: TestContext, fleetText = FLEET): Promise<P
       snapshot: snapshot ?? (await pack()),
       key,
       onStep: (step) => void steps.push(step),
+      onInitrd: (progress) => void initrds.push(progress),
     });
   };
-  return { state, store, releases, tree, fleet, steps, pack, publish };
+  return { state, store, releases, tree, fleet, steps, initrds, pack, publish };
 }

@@ -4,6 +4,7 @@ import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promis
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { writePublicKey } from '../src/release/keys.ts';
+import { PROGRAM_AGENT } from '../src/tree/program.ts';
 import { sampleRelease } from '../src/release/release.fixture.ts';
 import { place } from './bladeroot.fixture.ts';
 import { key, publicKey, publishScene } from './publish-scene.fixture.ts';
@@ -101,6 +102,51 @@ test('publishing builds the initrd only where what it is made of has changed', a
   await truncate(path, 3);
   await publish();
   assert.equal((await stat(path)).size, statement.initrd.bytes, 'one that is damaged is built again');
+});
+
+test('of an initrd that is built anew, only what has changed in it is compressed', async (t) => {
+  const { tree, store, initrds, publish, pack } = await publishScene(t);
+  const { release } = await publish();
+  const whole = initrds.splice(0).at(-1)?.totalBytes ?? 0;
+  const again = async (content: string): Promise<number> => {
+    await writeFile(join(tree, PROGRAM_AGENT), content);
+    await pack();
+    await publish();
+    return initrds.splice(0).at(-1)?.totalBytes ?? 0;
+  };
+  const agent = await again('another agent');
+  assert.ok(agent > 0 && agent < whole / 2, `${agent} of ${whole} bytes`);
+  const damaged = (await publish()).release.statement.initrd.digest;
+  assert.notEqual(damaged, release.statement.initrd.digest);
+  await writeFile(store.blobPath(damaged), 'damaged');
+  assert.ok((await again('a third agent')) > whole / 2, 'nothing is taken from a damaged one');
+});
+
+test('initrd show tells what makes up the initrd of a release, or one in a file', async (t) => {
+  const { state, store, publish } = await publishScene(t);
+  await writePublicKey(state, publicKey);
+  const { digest, bytes } = (await publish()).release.statement.initrd;
+  const { bladeroot } = await place(t);
+  const json = await bladeroot(['initrd', 'show', '--json', '--state', state]);
+  assert.equal(json.status, 0, json.stderr);
+  const shown = JSON.parse(json.stdout);
+  assert.deepEqual([shown.release, shown.bytes], [1, bytes]);
+  assert.deepEqual(
+    shown.groups.map(({ group }: { group: string }) => group),
+    ['tools', 'modules', 'agent', 'node'],
+  );
+  const sum = shown.groups.reduce(
+    (all: number, group: { compressedBytes: number }) => all + group.compressedBytes,
+    0,
+  );
+  assert.equal(sum, bytes);
+
+  const text = await bladeroot(['initrd', 'show', store.blobPath(digest)]);
+  assert.match(text.stdout, /^PART +FILES +UNPACKED +COMPRESSED +SHARE\n(.*\n)*Node +1 /);
+  assert.match(text.stdout, /\nall of it +\d+ .* 100 %\n$/);
+  const missing = await bladeroot(['initrd', 'show', '/nowhere/initrd']);
+  assert.equal(missing.status, 1);
+  assert.match(missing.stderr, /^bladeroot: \/nowhere\/initrd cannot be read: .*; name a release/);
 });
 
 test('a number means one release: what another has published meanwhile stays', async (t) => {

@@ -5,7 +5,7 @@ import { lstat, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { sayHello } from '../src/agent/await-adoption.ts';
-import { configure } from '../src/agent/configure.ts';
+import { configure, slotMounts } from '../src/agent/configure.ts';
 import { fetchImage } from '../src/agent/fetch-image.ts';
 import { findRelease, type FoundRelease } from '../src/agent/find-release.ts';
 import { keepIdentity } from '../src/agent/identity.ts';
@@ -88,7 +88,7 @@ async function deploy(
   const secrets = await fetchSecrets(source, blade, kept);
   await configure({
     directory: slot,
-    slot: 'a',
+    mounts: slotMounts('a'),
     overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes),
     secrets,
     identity: kept,

@@ -24,6 +24,7 @@ const ENTRIES = [
   'bench/image.ts',
   'bench/boot.ts',
   'bench/overlay.ts',
+  'bench/install.ts',
   'bench/boot/http-crowd.ts',
   'bench/boot/tftp-crowd.ts',
   'bench/boot/storm-blades.ts',

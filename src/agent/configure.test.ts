@@ -6,7 +6,7 @@ import { test, type TestContext } from 'node:test';
 import { encodeOverlay } from '../overlay/archive.ts';
 import { fileEntry } from '../overlay/entry.ts';
 import { run } from '../system/run.ts';
-import { configure } from './configure.ts';
+import { configure, memoryMounts, slotMounts } from './configure.ts';
 
 async function scratch(t: TestContext): Promise<string> {
   const base = await mkdtemp(join(tmpdir(), 'bladeroot-configure-'));
@@ -61,7 +61,7 @@ nfs:/home /home nfs defaults 0 0
     ...noSecrets,
     mac,
     directory,
-    slot: 'b',
+    mounts: slotMounts('b'),
     overlay,
     identityDirectory: join(base, 'identity'),
   } as const;
@@ -94,13 +94,37 @@ test('a tree without fstab and ssh gets just the mounts and a machine-id', async
     ...noSecrets,
     mac: '52:54:00:77:00:11',
     directory,
-    slot: 'a',
+    mounts: slotMounts('a'),
     overlay,
     identityDirectory: join(base, 'identity'),
   });
   assert.equal((await readFile(join(directory, 'etc/fstab'), 'utf8')).split('\n').length, 5);
   assert.match(await readFile(join(directory, 'etc/machine-id'), 'utf8'), /^[0-9a-f]{32}\n$/);
   assert.deepEqual(await readdir(join(base, 'identity')), ['machine-id']);
+});
+
+test('in memory, only the persistent partition is mounted, where there is one', async (t) => {
+  const base = await scratch(t);
+  const fstabOf = async (name: string, hasPersist: boolean): Promise<string> => {
+    const directory = join(base, name);
+    await mkdir(join(directory, 'etc'), { recursive: true });
+    await configure({
+      ...noSecrets,
+      mac: '52:54:00:77:00:11',
+      directory,
+      mounts: memoryMounts(hasPersist),
+      overlay,
+      identityDirectory: join(directory, 'var/lib/bladeroot/identity'),
+    });
+    return await readFile(join(directory, 'etc/fstab'), 'utf8');
+  };
+  assert.equal((await fstabOf('without', false)).trim(), '');
+  assert.equal(
+    await fstabOf('with', true),
+    `PARTLABEL=bladeroot-persist /persist ext4 defaults 0 2
+/persist/bladeroot /var/lib/bladeroot none bind 0 0
+`,
+  );
 });
 
 test('what a blade is known by is made at its first deployment, and is the same at every later one', async (t) => {
@@ -115,7 +139,14 @@ test('what a blade is known by is made at its first deployment, and is the same 
   for (const slot of slots) {
     const directory = join(base, slot);
     await makeTree(directory);
-    await configure({ ...noSecrets, mac: '52:54:00:77:00:11', directory, slot, overlay, identityDirectory });
+    await configure({
+      ...noSecrets,
+      mac: '52:54:00:77:00:11',
+      directory,
+      mounts: slotMounts(slot),
+      overlay,
+      identityDirectory,
+    });
     assert.deepEqual(await readdir(join(directory, 'dev')), [], 'nothing stays mounted');
   }
   const keys = (await readdir(join(base, 'a/etc/ssh'))).sort();
@@ -147,7 +178,7 @@ test('two blades are known by different things', async (t) => {
       ...noSecrets,
       mac: '52:54:00:77:00:11',
       directory,
-      slot: 'a',
+      mounts: slotMounts('a'),
       overlay,
       identityDirectory: join(base, `${blade}-identity`),
     });

@@ -13,9 +13,9 @@ import type { Slot } from '../blade/state.ts';
 import { exists } from '../system/read-file.ts';
 
 export interface ConfigureRequest {
-  /** The mounted slot. */
+  /** The mounted slot, or what is in memory instead. */
   directory: string;
-  slot: Slot;
+  mounts: readonly Mount[];
   /** The blade's overlay archive. */
   overlay: Uint8Array;
   /** The archive of its secrets, where there are any for it. */
@@ -23,7 +23,7 @@ export interface ConfigureRequest {
   identity: Pick<Identity, 'secret'>;
   /** Of the card that it booted from. */
   mac: string;
-  /** On the persistent partition: what the blade is known by, over all deployments. */
+  /** On the persistent partition, where there is one: what the blade is known by, over all deployments. */
   identityDirectory: string;
 }
 
@@ -32,23 +32,37 @@ export async function configure(request: ConfigureRequest): Promise<void> {
   if (request.secrets !== undefined)
     await laySecrets(request.secrets, request.directory, request.identity.secret);
   await nameBootCard(request.directory, request.mac);
-  await writeFstab(request.directory, request.slot);
+  await writeFstab(request.directory, request.mounts);
   await giveIdentity(request.directory, request.identityDirectory);
 }
 
-/** bladeroot's own mounts come first; what the tree or an overlay mounts beside them stays. */
-async function writeFstab(directory: string, slot: Slot): Promise<void> {
-  const mounts = [
+/** A line of fstab(5): what, where, type, options, and the two numbers. */
+type Mount = readonly [what: string, where: string, type: string, options: string, numbers: string];
+
+const PERSISTENT: readonly Mount[] = [
+  [`PARTLABEL=${PARTITIONS.persist}`, '/persist', 'ext4', 'defaults', '0 2'],
+  ['/persist/bladeroot', '/var/lib/bladeroot', 'none', 'bind', '0 0'],
+];
+
+/** Of a blade on its disk. */
+export function slotMounts(slot: Slot): readonly Mount[] {
+  return [
     [`PARTLABEL=${PARTITIONS[slot]}`, '/', 'ext4', 'errors=remount-ro', '0 1'],
     [`PARTLABEL=${PARTITIONS.esp}`, '/boot/efi', 'vfat', 'umask=0077', '0 2'],
-    [`PARTLABEL=${PARTITIONS.persist}`, '/persist', 'ext4', 'defaults', '0 2'],
-    ['/persist/bladeroot', '/var/lib/bladeroot', 'none', 'bind', '0 0'],
+    ...PERSISTENT,
   ];
-  for (const mountPoint of ['boot/efi', 'persist', 'var/lib/bladeroot']) {
-    await mkdir(join(directory, mountPoint), { recursive: true });
-  }
+}
+
+/** Of a blade in memory, which `/init` has mounted already. */
+export function memoryMounts(hasPersist: boolean): readonly Mount[] {
+  return hasPersist ? PERSISTENT : [];
+}
+
+/** bladeroot's own mounts come first; what the tree or an overlay mounts beside them stays. */
+async function writeFstab(directory: string, mounts: readonly Mount[]): Promise<void> {
+  for (const [, mountPoint] of mounts) await mkdir(join(directory, mountPoint), { recursive: true });
   const path = join(directory, 'etc/fstab');
-  const own = new Set(mounts.map(([, where]) => where));
+  const own = new Set<string | undefined>(mounts.map(([, where]) => where));
   const there = (await exists(path)) ? await readFile(path, 'utf8') : '';
   const isOwn = (line: string): boolean => !line.startsWith('#') && own.has(line.trim().split(/\s+/)[1]);
   const kept = there.split('\n').filter((line) => !isOwn(line));

@@ -14,7 +14,7 @@ import {
   type Identity,
 } from '../secrets/identity-file.ts';
 import { run } from '../system/run.ts';
-import { isLaidOut, PARTITIONS, type PartitionFacts } from './disk-layout.ts';
+import { PARTITIONS, type PartitionFacts } from './disk-layout.ts';
 import { fileSystemOn } from './disks.ts';
 import { mountOnce } from './mounts.ts';
 
@@ -28,15 +28,23 @@ export async function findIdentity(
   disks: readonly { partitions: PartitionFacts[] }[],
   mountPoint: string,
 ): Promise<Identity> {
-  const persist = disks.find(isLaidOut)?.partitions.find(({ name }) => name === PARTITIONS.persist);
-  // Laying out may have been cut off before the file systems were made.
-  if (persist === undefined || (await fileSystemOn(persist.path)) === undefined) return await newIdentity();
-  await mountOnce(persist.path, mountPoint);
+  const persist = await findPersist(disks);
+  if (persist === undefined) return await newIdentity();
+  await mountOnce(persist, mountPoint);
   try {
     return (await readBladeIdentity(join(mountPoint, 'bladeroot'))) ?? (await newIdentity());
   } finally {
     await run('umount', [mountPoint]);
   }
+}
+
+/** The device of the persistent partition, once it has its file system: laying out may have been cut off. */
+export async function findPersist(
+  disks: readonly { partitions: PartitionFacts[] }[],
+): Promise<string | undefined> {
+  const partitions = disks.flatMap((disk) => disk.partitions);
+  const persist = partitions.find(({ name }) => name === PARTITIONS.persist);
+  return persist !== undefined && (await fileSystemOn(persist.path)) !== undefined ? persist.path : undefined;
 }
 
 /**

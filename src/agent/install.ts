@@ -22,7 +22,7 @@ import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
 import { sayHello } from './await-adoption.ts';
-import { configure } from './configure.ts';
+import { configure, slotMounts } from './configure.ts';
 import { planDisk, PARTITIONS } from './disk-layout.ts';
 import { inspectDisks, layOutDisk, makeExt4, type BladeDisk } from './disks.ts';
 import { BLADE_LAYERS, fetchImage } from './fetch-image.ts';
@@ -34,7 +34,8 @@ import type { Reporter } from './reporter.ts';
 
 /** Where the persistent partition is mounted. */
 export const PERSIST = '/persist';
-const SLOT_MOUNT = '/sysroot';
+/** Where `/init` expects the root filesystem to switch to. */
+export const SLOT_MOUNT = '/sysroot';
 /** What the blade has as /var/lib/bladeroot once it runs. */
 const STATE = join(PERSIST, 'bladeroot');
 
@@ -121,19 +122,28 @@ async function configureSlot(request: InstallRequest, slot: Slot, identity: Iden
   reporter.started('configure', `making it ${blade.name}`);
   await configure({
     directory: SLOT_MOUNT,
-    slot,
+    mounts: slotMounts(slot),
     overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes),
     secrets,
     identity,
     mac: request.machine.mac,
     identityDirectory: join(STATE, 'identity'),
   });
+  tellConfigured(request, identity, secrets);
+}
+
+/** @param secrets what it has got of those that there are for the blade */
+export function tellConfigured(
+  { blade, reporter }: Pick<InstallRequest, 'blade' | 'reporter'>,
+  { recipient }: Pick<Identity, 'recipient'>,
+  secrets: Uint8Array | undefined,
+): void {
   if ((secrets === undefined) === (blade.secrets === undefined)) reporter.done('configure');
-  else reporter.done('configure', `without secrets: ${describeIdentity(blade, identity.recipient)}`);
+  else reporter.done('configure', `without secrets: ${describeIdentity(blade, recipient)}`);
 }
 
 /** Shows who this machine is, and tells the root, which may have to accept it: once the identity is on the disk. */
-async function introduce(
+export async function introduce(
   { root, blade, machine, reporter }: InstallRequest,
   identity: Identity,
 ): Promise<void> {

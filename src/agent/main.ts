@@ -15,9 +15,10 @@ import { claim } from './claim.ts';
 import { findRelease, releaseOf, type FoundRelease } from './find-release.ts';
 import { findIdentity } from './identity.ts';
 import { inspectDisks } from './disks.ts';
-import { install, PERSIST } from './install.ts';
+import { install, PERSIST, type InstallRequest } from './install.ts';
 import { inspectMachine } from './machine.ts';
 import { Reporter } from './reporter.ts';
+import { runInMemory } from './run-in-memory.ts';
 
 const PUBLIC_KEY = '/etc/bladeroot/release.pub';
 const SWITCH_ROOT = '/run/bladeroot';
@@ -50,7 +51,7 @@ async function main(): Promise<void> {
     const toRun = await attempt('release', reporter, () => releaseOf(found, source, publicKey));
     reporter.done('release', describeTask(found, toRun));
 
-    const device = await install({
+    const request: InstallRequest = {
       ...found,
       deploy,
       publicKey,
@@ -59,7 +60,8 @@ async function main(): Promise<void> {
       machine,
       identity,
       reporter,
-    });
+    };
+    const device = found.blade.root === 'ram' ? await runInMemory(request) : await install(request);
     await mkdir(SWITCH_ROOT, { recursive: true });
     await writeFile(`${SWITCH_ROOT}/switch-root`, `DEVICE=${device}\nINIT=/sbin/init\n`);
     reporter.done('switch-root', `starting the system on ${device}`);

@@ -13,6 +13,7 @@ import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { syncDirectory } from '../system/write-file.ts';
 import { ROOT_SERVICE } from '../tree/program.ts';
+import { runsFromMemory } from './in-memory.ts';
 import { runningServices } from './running-services.ts';
 import { readBladeState } from './state.ts';
 
@@ -40,6 +41,15 @@ export interface Promoted {
  */
 export async function promote(options: PromoteOptions): Promise<Promoted> {
   const { stateDirectory, onStep } = options;
+  if (await runsFromMemory()) {
+    throw new BladerootError(
+      'NOT_WHOLE',
+      'this blade runs from memory, and keeps no packs there: it cannot be the root',
+      {
+        hint: 'promote a blade that runs from its disk',
+      },
+    );
+  }
   const name = (await readBladeState(stateDirectory))?.name;
   const publicKey = await readPublicKey(stateDirectory);
   const current = await new ReleaseRepository(stateDirectory, publicKey).current();

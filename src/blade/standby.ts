@@ -80,7 +80,8 @@ export async function standBy(options: StandbyOptions): Promise<void> {
   await proof.later;
 }
 
-async function servicesText(services: RunningServices, wrong: string | undefined): Promise<string> {
+/** @param wrong what health checks say, where they do not pass */
+export async function servicesText(services: RunningServices, wrong: string | undefined): Promise<string> {
   const state = describeServices(await services.failed());
   return (wrong === undefined ? state : `${state}; not healthy: ${wrong}`).slice(0, 2000);
 }
@@ -106,7 +107,7 @@ async function makeBootable({ stateDirectory, release, blade, slot, report }: Bo
   void report('boot-loader', 'done', `${loader}${order}`);
 }
 /** Every blade may be the root: those that have deployed this one first, then all others. */
-function rootsOf(state: BladeState, release: ReleaseStatement, port: number): string[] {
+export function rootsOf(state: BladeState, release: ReleaseStatement, port: number): string[] {
   const others = release.blades
     .filter(({ name }) => name !== state.name)
     .map(({ address }) => `http://${address}:${port}`);
@@ -120,7 +121,7 @@ async function tellAnyRoot(roots: string[], report: Report): Promise<void> {
 }
 
 /** Tells it until a root has heard it: one may be down for a long time, and must know afterwards. */
-async function tellSomeRoot(roots: string[], report: Report, options: StandbyOptions): Promise<void> {
+export async function tellSomeRoot(roots: string[], report: Report, options: StandbyOptions): Promise<void> {
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
     try {
       await tellAnyRoot(roots, report);

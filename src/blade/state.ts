@@ -36,6 +36,8 @@ const bladeStateSchema = z.strictObject({
   newest: z.int().positive().optional(),
   /** Only slots that were installed whole. */
   slots: z.partialRecord(z.enum(SLOTS), slotSchema),
+  /** The release that was last unpacked into memory, of a blade that has its root filesystem there. */
+  inMemory: z.int().positive().optional(),
   /** Releases with which this blade did not become healthy: it does not install them again by itself. */
   bad: z.array(badReleaseSchema).optional(),
 });

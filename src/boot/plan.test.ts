@@ -89,6 +89,7 @@ test('a blade that came up with the current release boots its own disk, any othe
   assert.deepEqual(planBoot(4, { release: 4 }), { kind: 'local-disk' });
   assert.deepEqual(planBoot(4, { release: 3 }), { kind: 'agent' });
   assert.deepEqual(planBoot(4, undefined), { kind: 'agent' });
+  assert.deepEqual(planBoot(4, { release: 4 }, 'ram'), { kind: 'agent' });
 });
 
 test('a blade that has fallen back boots its last good slot, with the reason; a newer release is tried', () => {

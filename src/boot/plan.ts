@@ -49,10 +49,14 @@ export interface LastUp {
 }
 
 /**
+/**
  * A blade that last came up with the release that it is to run boots from its own disk, and so does one that has fallen
  * back from it to its last good slot; any other runs the agent, which looks at the disk and decides what is to be done.
+ * One that runs from memory has nothing to boot from.
+ * @param root where the blade has its root filesystem; on its disk where it does not say
  */
-export function planBoot(toRun: number, lastUp: LastUp | undefined): BootPlan {
+export function planBoot(toRun: number, lastUp: LastUp | undefined, root?: 'ram'): BootPlan {
+  if (root === 'ram') return { kind: 'agent' };
   if (lastUp?.release === toRun) return { kind: 'local-disk' };
   if (lastUp?.bad?.release !== toRun) return { kind: 'agent' };
   const reason = `release ${toRun} was bad there, and release ${lastUp.release} is good: ${lastUp.bad.reason}`;

@@ -2,7 +2,7 @@ import { strict as assert } from 'node:assert';
 import { test } from 'node:test';
 import { BOOT_CHOICES, type BootChoice } from '../fleet/schema.ts';
 import type { BootPlan } from './plan.ts';
-import { ipxeScript, NO_MENU, type ScriptFacts } from './script.ts';
+import { ipxeScript, NO_MENU, type BootMenu, type ScriptFacts } from './script.ts';
 
 const ROOT = 'http://10.77.0.1:8067';
 const facts: ScriptFacts = {
@@ -14,6 +14,7 @@ const facts: ScriptFacts = {
   initrdUrl: `${ROOT}/boot/web01/initrd`,
   kernelArgs: ['console=ttyS0'],
   menu: NO_MENU,
+  hasDisk: true,
 };
 const memoryTest = { bios: `${ROOT}/boot/loaders/memtest.bin`, uefi: `${ROOT}/boot/loaders/memtest.efi` };
 const AGENT: BootPlan = { kind: 'agent' };
@@ -136,4 +137,18 @@ test('what fails is tried again, and then the machine starts over: none is left 
       'goto load',
     ]);
   }
+});
+
+test('a blade that runs from memory is sent to no disk, whatever its menu says', () => {
+  const hasDisk = false;
+  for (const timeout of [0, 5]) {
+    for (const preset of BOOT_CHOICES) {
+      const script = ipxeScript(AGENT, { ...facts, hasDisk, menu: { default: preset, timeout } });
+      assert.doesNotMatch(script, /local-disk|sanboot|exit 1 \|\|$/m, `${preset}, ${timeout} s`);
+    }
+  }
+  const menu: BootMenu = { default: 'local-disk', timeout: 5 };
+  const script = ipxeScript(AGENT, { ...facts, hasDisk, menu });
+  assert.match(script, /^item boot Boot: release 4, in memory$/m);
+  assert.match(script, /^choose --default boot --timeout 5000 /m);
 });

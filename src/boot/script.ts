@@ -14,6 +14,8 @@ export interface ScriptFacts {
   initrdUrl: string;
   kernelArgs: string[];
   menu: BootMenu;
+  /** Whether there is a disk that it may be sent to: not for a blade that runs from memory. */
+  hasDisk: boolean;
   /** Where the memory tests are; absent: the menu has none. */
   memoryTest?: { bios: string; uefi: string };
 }
@@ -42,13 +44,13 @@ export function ipxeScript(plan: BootPlan, facts: ScriptFacts): string {
   const title = `bladeroot: ${facts.blade}, release ${facts.release}`;
   const { menu } = facts;
   if (menu.timeout === 0) {
-    const choice = planned(menu.default, plan);
+    const choice = planned(presetOf(facts), plan);
     return script(choice === 'local-disk' ? localDisk(title) : agent(title, choice, facts));
   }
   const test = facts.memoryTest;
   return script([
     ...showMenu(title, plan, facts),
-    ...section('local-disk', localDisk(title)),
+    ...(facts.hasDisk ? section('local-disk', localDisk(title)) : []),
     ...section('rescue', ['set mode bladeroot.rescue', 'goto agent']),
     ...section('deploy', ['set mode bladeroot.deploy', 'goto agent']),
     ...(test === undefined ? [] : section('memory-test', memoryTest(title, test, facts.kernelArgs))),
@@ -58,6 +60,11 @@ export function ipxeScript(plan: BootPlan, facts: ScriptFacts): string {
 
 /** What is carried out: `boot` is what the plan says. */
 type Action = Exclude<BootChoice, 'boot'> | 'agent';
+
+/** A blade without a disk does what the root says instead. */
+function presetOf({ menu, hasDisk }: ScriptFacts): BootChoice {
+  return menu.default === 'local-disk' && !hasDisk ? 'boot' : menu.default;
+}
 
 function planned(choice: BootChoice, plan: BootPlan): Action {
   return choice === 'boot' ? plan.kind : choice;
@@ -77,12 +84,16 @@ function item(choice: string, label: string): string {
 }
 
 function showMenu(title: string, plan: BootPlan, facts: ScriptFacts): string[] {
-  const { default: preset, timeout } = facts.menu;
-  const what = plan.kind === 'local-disk' ? 'from the local disk' : `install release ${facts.release}`;
+  const preset = presetOf(facts);
+  const { timeout } = facts.menu;
+  const unpack = facts.hasDisk ? `install release ${facts.release}` : `release ${facts.release}, in memory`;
+  const what = plan.kind === 'local-disk' ? 'from the local disk' : unpack;
   const fallback = `goto ${planned(preset, plan)}`;
   return [
     `menu ${title} || ${fallback}`,
-    ...BOOT_CHOICES.map((choice) => item(choice, `${LABELS[choice]}${choice === 'boot' ? `: ${what}` : ''}`)),
+    ...BOOT_CHOICES.filter((choice) => choice !== 'local-disk' || facts.hasDisk).map((choice) =>
+      item(choice, `${LABELS[choice]}${choice === 'boot' ? `: ${what}` : ''}`),
+    ),
     ...(facts.memoryTest === undefined ? [] : [item('memory-test', 'Memory test, until it is stopped')]),
     // Milliseconds. Also at Escape and Ctrl-C, the default is taken.
     `choose --default ${preset} --timeout ${timeout * 1000} chosen || ${fallback}`,

@@ -22,6 +22,7 @@ export function unknownScript({ root, release, kernelArgs }: UnknownFacts): stri
     initrdUrl: `${root}/boot/${UNKNOWN}/initrd`,
     kernelArgs: [...kernelArgs],
     menu: NO_MENU,
+    hasDisk: true,
   };
   return ipxeScript({ kind: 'agent' }, facts);
 }

@@ -19,6 +19,7 @@ const COMMANDS: Readonly<Record<string, (signal: AbortSignal) => Promise<Command
   secret: async (signal) => (await import('./secret.ts')).secretCommands(signal),
   fleet: async (signal) => (await import('./fleet.ts')).fleetCommands(signal),
   release: async (signal) => (await import('./release.ts')).releaseCommands(signal),
+  initrd: async (signal) => (await import('./initrd.ts')).initrdCommands(signal),
   key: async (signal) => (await import('./key.ts')).keyCommands(signal),
   boot: async (signal) => (await import('./boot.ts')).bootCommands(signal),
   doctor: async (signal) => (await import('./doctor.ts')).doctorCommand(signal),

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { runsFromMemory, standByInMemory } from '../blade/in-memory.ts';
 import { standBy } from '../blade/standby.ts';
 import { HTTP_PORT } from '../daemon/root.ts';
 import { contextOf, leaf } from './command.ts';
@@ -13,6 +14,7 @@ export function standbyCommand(signal: AbortSignal): Command {
     ],
   ).action(async (_options, command: Command) => {
     const { stateDirectory, output } = contextOf(command, signal);
-    await standBy({ stateDirectory, port: HTTP_PORT, signal, onStep: (step) => output.step(step) });
+    const stand = (await runsFromMemory()) ? standByInMemory : standBy;
+    await stand({ stateDirectory, port: HTTP_PORT, signal, onStep: (step) => output.step(step) });
   });
 }

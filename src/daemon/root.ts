@@ -95,7 +95,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         storeDirectory,
         url: urlAt(address),
         current: () => current.get(),
-        plan: (blade) => planBoot(releaseToRun(release(), blade), events.lastUp(blade.name)),
+        plan: (blade) => planBoot(releaseToRun(release(), blade), events.lastUp(blade.name), blade.root),
         bladeAt,
         onEvent: emit,
       };

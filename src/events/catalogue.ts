@@ -37,7 +37,8 @@ export const upReportSchema = z.strictObject({
   blade: z.string(),
   boot: z.string().max(64),
   release: z.number().int().positive(),
-  slot: z.enum(['a', 'b']),
+  /** Absent: it runs from memory. */
+  slot: z.enum(['a', 'b']).optional(),
   /** How the blade came to its slot: through the agent, or from its own disk. */
   from: z.enum(['network', 'disk']),
   /** What the service manager says of itself, such as `running`, or `degraded` and which units failed. */

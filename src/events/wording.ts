@@ -22,7 +22,7 @@ export function describeEvent(event: RecordedEvent): string {
     case 'blade.step':
       return `${event.step} ${event.state}${message}`;
     case 'blade.up':
-      return `up with release ${event.release} in slot ${event.slot}, from ${event.from}; services: ${event.services}${badText(event)}`;
+      return `up with release ${event.release} ${event.slot === undefined ? 'in memory' : `in slot ${event.slot}`}, from ${event.from}; services: ${event.services}${badText(event)}`;
     default:
       if (event.type.startsWith('dhcp.') && 'mac' in event) {
         const client = 'client' in event && event.client !== undefined ? CLIENTS[event.client] : '';

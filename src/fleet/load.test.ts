@@ -98,7 +98,7 @@ test('each fault names file, line and field, what is wrong and what would be rig
       `${HEAD}defaults:\n  kernelargs: [quiet]\n  colour: red\n`,
       [
         'fleet.yaml:4: defaults.kernelargs: is not a known key; did you mean kernelArgs?',
-        'fleet.yaml:5: defaults.colour: is not a known key; known are overlays, services, kernelArgs, vars, pin, disk, boot, health, bootOrder, timezone, ssh, rootPassword',
+        'fleet.yaml:5: defaults.colour: is not a known key; known are overlays, services, kernelArgs, vars, pin, root, disk, boot, health, bootOrder, timezone, ssh, rootPassword',
       ],
     ],
     [

@@ -79,6 +79,7 @@ const layer: fc.Arbitrary<Settings> = fc.record(
     kernelArgs: names,
     pin: fc.oneof(fc.integer({ min: 1 }), fc.constant('latest' as const)),
     vars: fc.dictionary(fc.constantFrom('x', 'y', 'z'), fc.string(), { noNullPrototype: true }),
+    root: fc.constantFrom('disk', 'ram'),
     disk: fc.record({ slot: fc.nat() }, { requiredKeys: [], noNullPrototype: true }),
     boot: fc.record(
       { default: fc.constantFrom(...BOOT_CHOICES), timeout: fc.nat() },
@@ -133,6 +134,7 @@ test('the nearest layer wins: all that it says is so', () => {
       for (const [name, value] of Object.entries(nearest.vars)) assert.deepEqual(merged.vars[name], value);
       assert.equal(merged.disk.slot, nearest.disk.slot ?? merged.disk.slot);
       assert.deepEqual(merged.boot, { ...merged.boot, ...nearest.boot });
+      assert.equal(merged.root, nearest.root ?? merged.root);
       assert.equal(merged.timezone, nearest.timezone ?? merged.timezone);
       assert.equal(merged.rootPassword, nearest.rootPassword ?? merged.rootPassword);
       for (const key of nearest.ssh.authorizedKeys) assert.ok(merged.ssh.authorizedKeys.includes(key));

@@ -145,7 +145,7 @@ export const NO_SETTINGS: Settings = {
  * @param below what the layers below come to; in it are no signs
  */
 export function mergeSettings(below: Settings, layer: Settings): Settings {
-  const { services, pin = below.pin, bootOrder = below.bootOrder } = layer;
+  const { services, pin = below.pin, root = below.root, bootOrder = below.bootOrder } = layer;
   const { timezone = below.timezone, rootPassword = below.rootPassword } = layer;
   return {
     overlays: layList(below.overlays, layer.overlays),
@@ -160,6 +160,7 @@ export function mergeSettings(below: Settings, layer: Settings): Settings {
     health: mergeHealth(below.health, layer.health),
     ssh: { authorizedKeys: layList(below.ssh.authorizedKeys, layer.ssh.authorizedKeys) },
     ...(pin === undefined ? {} : { pin }),
+    ...(root === undefined ? {} : { root }),
     ...(bootOrder === undefined ? {} : { bootOrder }),
     ...(timezone === undefined ? {} : { timezone }),
     ...(rootPassword === undefined ? {} : { rootPassword }),

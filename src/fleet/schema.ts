@@ -127,6 +127,9 @@ const authorizedKey = edited(
 export const BOOT_CHOICES = ['boot', 'local-disk', 'deploy', 'rescue'] as const;
 export type BootChoice = (typeof BOOT_CHOICES)[number];
 
+/** Where a blade has its root filesystem. */
+const ROOTS = ['disk', 'ram'] as const;
+
 /** A menu that is to be seen at all, up to an hour. */
 const MAX_BOOT_TIMEOUT_S = 3600;
 
@@ -211,6 +214,12 @@ const settings = {
     })
     .optional()
     .describe('The release that is run whatever is published: its number, or latest, as without a pin'),
+  root: z
+    .enum(ROOTS, { error: expects('where the root filesystem lies', 'disk or ram') })
+    .optional()
+    .describe(
+      'Where the root filesystem lies: disk, the default, or ram, unpacked into memory anew at every boot, without a disk',
+    ),
   disk: strict({
     slot: size.optional().describe('Size of one of the two slots for an installed release, such as 3GiB'),
   })
@@ -223,7 +232,7 @@ const settings = {
       })
       .optional()
       .describe(
-        'What happens by itself: boot (what the root says, the default), local-disk, deploy or rescue',
+        'What happens by itself: boot (what the root says, the default), local-disk (as boot, where root is ram), deploy or rescue',
       ),
     timeout: z
       .int({ error: expects('a number of seconds', 'a whole number such as 5') })

@@ -4,13 +4,6 @@ import { followLinks, type ImageFiles } from '../image/files.ts';
 import type { InitrdFile } from './cpio.ts';
 import type { Program } from './libraries.ts';
 
-/** A part of the initrd's contents, as it is reported to people. */
-export interface InitrdPart {
-  name: string;
-  files: number;
-  bytes: number;
-}
-
 /**
  * What goes into an initrd, by path. The symbolic links on the way to a file (/bin -> usr/bin, libz.so.1 ->
  * libz.so.1.2.13) come along from the image, so that every path that leads somewhere in the image leads to the same
@@ -18,7 +11,7 @@ export interface InitrdPart {
  */
 export class InitrdContents {
   readonly #image: ImageFiles;
-  readonly #files = new Map<string, { part: string; file: InitrdFile }>();
+  readonly #files = new Map<string, InitrdFile>();
 
   constructor(image: ImageFiles) {
     this.#image = image;
@@ -28,25 +21,25 @@ export class InitrdContents {
    * Copies a regular file of the image.
    * @throws BladerootError `FILE_MISSING` when the path leads to none.
    */
-  async copy(part: string, path: string): Promise<void> {
-    const real = await this.#follow(part, path);
+  async copy(path: string): Promise<void> {
+    const real = await this.#follow(path);
     if (this.#files.has(real)) return;
     const stat = await this.#image.stat(real);
     if (stat?.type !== 'file') throw new BladerootError('FILE_MISSING', `the image has no file /${path}`);
     const content = await this.#image.read(real);
-    this.#files.set(real, { part, file: { path: real, mode: stat.mode, content } });
+    this.#files.set(real, { path: real, mode: stat.mode, content });
   }
 
   /** Adds a file that is not the image's own, in place of one of the same path. */
-  async add(part: string, file: InitrdFile): Promise<void> {
+  async add(file: InitrdFile): Promise<void> {
     const parent = posix.dirname(file.path);
-    const real = parent === '.' ? '' : await this.#follow(part, parent);
+    const real = parent === '.' ? '' : await this.#follow(parent);
     const path = posix.join(real, posix.basename(file.path));
-    this.#files.set(path, { part, file: { ...file, path } });
+    this.#files.set(path, { ...file, path });
   }
 
   files(): InitrdFile[] {
-    return [...this.#files.values()].map(({ file }) => file);
+    return [...this.#files.values()];
   }
 
   /** The files that may be run. */
@@ -54,19 +47,8 @@ export class InitrdContents {
     return this.files().filter(isExecutable);
   }
 
-  parts(): InitrdPart[] {
-    const parts = new Map<string, InitrdPart>();
-    for (const { part, file } of this.#files.values()) {
-      const sum = parts.get(part) ?? { name: part, files: 0, bytes: 0 };
-      sum.files += 1;
-      sum.bytes += 'content' in file ? file.content.length : 0;
-      parts.set(part, sum);
-    }
-    return [...parts.values()];
-  }
-
   /** The path without links in it; the links that were passed are taken along. What is not in the image stays as it is. */
-  async #follow(part: string, path: string): Promise<string> {
+  async #follow(path: string): Promise<string> {
     const image = this.#image;
     const passed: InitrdFile[] = [];
     const noting: ImageFiles = {
@@ -81,10 +63,10 @@ export class InitrdContents {
     const real = await followLinks(noting, path);
     if (real === undefined) {
       const parent = posix.dirname(path);
-      return posix.join(parent === '.' ? '' : await this.#follow(part, parent), posix.basename(path));
+      return posix.join(parent === '.' ? '' : await this.#follow(parent), posix.basename(path));
     }
     for (const link of passed) {
-      if (!this.#files.has(link.path)) this.#files.set(link.path, { part, file: link });
+      if (!this.#files.has(link.path)) this.#files.set(link.path, link);
     }
     return real;
   }

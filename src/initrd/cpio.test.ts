@@ -4,8 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { BladerootError } from '../errors.ts';
 import { run } from '../system/run.ts';
-import { writeCpio, type InitrdFile } from './cpio.ts';
+import { readCpio, writeCpio, type InitrdFile } from './cpio.ts';
 
 const FILES: InitrdFile[] = [
   { path: 'usr/bin/tool', mode: 0o755, content: Buffer.from('hello') },
@@ -80,6 +81,40 @@ test('GNU cpio unpacks any files as they were', async () => {
     }),
     { numRuns: 40 },
   );
+});
+
+test('what was written is read', () => {
+  const files = fc.uniqueArray(file, { selector: ({ path }) => path, maxLength: 10 });
+  fc.assert(
+    fc.property(files, (files) => {
+      const read = new Map([...readCpio(archive(files))].map((entry) => [entry.path, entry]));
+      for (const file of files) {
+        const entry = read.get(file.path);
+        if ('content' in file) assert.deepEqual([entry?.type, entry?.content], ['file', file.content]);
+        else if ('target' in file) assert.equal(entry?.content.toString(), file.target);
+      }
+    }),
+  );
+});
+
+test('an archive that is cut off anywhere, or altered, is an error and nothing else', () => {
+  const whole = archive(FILES);
+  const cut = fc.nat(whole.length - 1).map((length) => whole.subarray(0, length));
+  const altered = fc.tuple(fc.nat(whole.length - 1), fc.nat(255)).map(([at, byte]) => {
+    const bytes = Buffer.from(whole);
+    bytes[at] = byte;
+    return bytes;
+  });
+  fc.assert(
+    fc.property(fc.oneof(cut, altered), (bytes) => {
+      try {
+        for (const entry of readCpio(bytes)) assert.ok(entry.content.length <= bytes.length);
+      } catch (error) {
+        assert.ok(error instanceof BladerootError && error.code === 'INITRD_FORMAT', String(error));
+      }
+    }),
+  );
+  assert.throws(() => [...readCpio(whole.subarray(0, 200))], { code: 'INITRD_FORMAT' });
 });
 
 for (const [why, paths] of [

@@ -111,6 +111,48 @@ function describe(file: InitrdFile): Description {
   return { ...plain, mode: S_IFLNK | 0o777, body: Buffer.from(file.target) };
 }
 
+/** What an archive says of a file; a link's content is where it leads. */
+export interface ArchivedFile {
+  path: string;
+  type: 'file' | 'other';
+  content: Buffer;
+}
+
+/**
+ * The entries of an archive, up to its end.
+ * @throws BladerootError `INITRD_FORMAT`
+ */
+export function* readCpio(archive: Buffer): Generator<ArchivedFile> {
+  for (let at = 0; ;) {
+    const header = archive.toString('latin1', at, at + HEADER_BYTES);
+    if (!/^070701[0-9a-fA-F]{104}$/.test(header)) throw notCpio(at, 'no header of a file is there');
+    const field = (index: number): number => Number.parseInt(header.slice(6 + 8 * index, 14 + 8 * index), 16);
+    const [mode, bytes, nameBytes] = [field(MODE), field(FILE_SIZE), field(NAME_SIZE)];
+    const body = aligned(at + HEADER_BYTES + nameBytes);
+    if (nameBytes === 0 || body + bytes > archive.length) throw notCpio(at, 'it is cut off');
+    const path = archive.toString('utf8', at + HEADER_BYTES, at + HEADER_BYTES + nameBytes - 1);
+    if (path === TRAILER) return;
+    const type = (mode & S_IFMT) === S_IFREG ? 'file' : 'other';
+    yield { path, type, content: archive.subarray(body, body + bytes) };
+    at = aligned(body + bytes);
+  }
+}
+
+const S_IFMT = 0o170000;
+const HEADER_BYTES = 110;
+/** Which of the header's numbers it is. */
+const MODE = 1;
+const FILE_SIZE = 6;
+const NAME_SIZE = 11;
+
+function aligned(offset: number): number {
+  return Math.ceil(offset / 4) * 4;
+}
+
+function notCpio(at: number, why: string): BladerootError {
+  return new BladerootError('INITRD_FORMAT', `the archive cannot be read at byte ${at}: ${why}`);
+}
+
 function padded(bytes: Buffer): Buffer {
   return bytes.length % 4 === 0 ? bytes : Buffer.concat([bytes, Buffer.alloc(4 - (bytes.length % 4))]);
 }

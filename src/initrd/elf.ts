@@ -34,6 +34,27 @@ export function readElf(bytes: Buffer): Elf {
   };
 }
 
+/**
+ * A program or library without what only people and debuggers read: sections, which lie behind all that the kernel and
+ * ld.so load by its segments. What is no ELF file stays as it is.
+ * @throws BladerootError `ELF`
+ */
+export function withoutSections(bytes: Buffer): Buffer {
+  if (!isElf(bytes)) return bytes;
+  const header = slice(bytes, 0, 64);
+  const segments = readSegments(bytes, header);
+  const headersEnd = word(header, 32) + header.readUInt16LE(54) * header.readUInt16LE(56);
+  const end = Math.max(headersEnd, ...segments.map(({ offset, size }) => offset + size));
+  const loaded = Buffer.from(slice(bytes, 0, end));
+  loaded.fill(0, E_SHOFF, E_SHOFF + 8);
+  loaded.fill(0, E_SHNUM, E_SHNUM + 4);
+  return loaded;
+}
+
+/** Where the section headers are, how many, and which has their names. */
+const E_SHOFF = 40;
+const E_SHNUM = 60;
+
 const MAGIC = Buffer.from('\x7fELF', 'latin1');
 const ELFCLASS64 = 2;
 const ELFDATA2LSB = 1;

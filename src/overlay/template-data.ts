@@ -48,7 +48,14 @@ export class FleetData {
 
 function bladeData(blade: ResolvedBlade): Record<string, unknown> {
   const identity = { mac: null, serial: null, guid: null, recipient: null };
-  return { gateway: null, domain: null, ...identity, ...blade, disk: { slot: null, ...blade.disk } };
+  return {
+    gateway: null,
+    domain: null,
+    ...identity,
+    root: 'disk',
+    ...blade,
+    disk: { slot: null, ...blade.disk },
+  };
 }
 
 function networkData(network: Network): Record<string, unknown> {

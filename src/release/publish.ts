@@ -8,16 +8,18 @@ import { networksOf, NO_SETTINGS, resolveFleet, type ResolvedBlade } from '../fl
 import type { ImageFiles } from '../image/files.ts';
 import { SnapshotFiles } from '../image/snapshot-files.ts';
 import type { SnapshotStatement } from '../image/statement.ts';
-import { buildInitrd, type InitrdProgress } from '../initrd/build.ts';
+import { buildInitrd, type Initrd, type InitrdProgress } from '../initrd/build.ts';
 import { findKernel } from '../initrd/kernel.ts';
+import { slimNode } from '../initrd/slim-node.ts';
 import { renderFleet } from '../overlay/render-fleet.ts';
 import { readRendered, writeRendered } from '../overlay/rendered.ts';
 import { checkSecrets } from '../secrets/check.ts';
+import type { Digest } from '../store/digest.ts';
 import type { Store } from '../store/store.ts';
 import { readAsset } from '../system/asset.ts';
 import { runForBytes } from '../system/run.ts';
 import { AGENT_PARTS, PROGRAM_AGENT, PROGRAM_NODE } from '../tree/program.ts';
-import { builtInitrd, initrdInputs, writeBuiltInitrd } from './built-initrd.ts';
+import { archivesOf, initrdInputs, keepInitrd, lastInitrd } from './built-initrd.ts';
 import { storeLoaders } from './loaders.ts';
 import { pinBlade, pinnedRelease } from './pin.ts';
 import { openRelease, type ReleaseRepository, type SignedRelease } from './repository.ts';
@@ -167,6 +169,7 @@ function releaseBlade(blade: ResolvedBlade, overlay: Blob, secrets: Blob | undef
     kernelArgs,
     services: blade.services,
     ...(Object.keys(boot).length === 0 ? {} : { boot: bootMenu(boot) }),
+    ...(blade.root === 'ram' ? { root: blade.root } : {}),
     ...(disk.slot === undefined ? {} : { slotBytes: disk.slot }),
     ...(isDeepStrictEqual(health, NO_SETTINGS.health) ? {} : { health }),
     ...(bootOrder === undefined ? {} : { bootOrder }),
@@ -185,19 +188,24 @@ async function initrdFor(request: PublishRequest, image: ImageFiles, version: st
   const { store, releases, snapshot, key, onStep } = request;
   const stateDirectory = dirname(releases.directory);
   const inputs = await initrdInputs(snapshot.id, publicHalf(key));
-  const built = await builtInitrd(stateDirectory, store, inputs);
-  if (built !== undefined) return built;
+  const last = await lastInitrd(stateDirectory, store);
+  if (last?.inputs === inputs) return { digest: last.digest, bytes: last.bytes };
   onStep?.('building the initrd');
-  const initrd = await putBlob(store, await buildReleaseInitrd(request, image, version));
-  await writeBuiltInitrd(stateDirectory, inputs, initrd);
-  return initrd;
+  const compressed = last === undefined ? undefined : await archivesOf(store, last);
+  return await keepInitrd(
+    stateDirectory,
+    store,
+    inputs,
+    await buildReleaseInitrd(request, image, version, compressed),
+  );
 }
 
 async function buildReleaseInitrd(
   request: PublishRequest,
   image: ImageFiles,
   version: string,
-): Promise<Buffer> {
+  compressed: ReadonlyMap<Digest, Buffer> | undefined,
+): Promise<Initrd> {
   for (const path of [PROGRAM_NODE, PROGRAM_AGENT]) {
     if ((await image.stat(path)) === undefined) {
       throw new BladerootError('NO_PROGRAM', `the snapshot of ${request.snapshot.tree} has no /${path}`, {
@@ -206,21 +214,21 @@ async function buildReleaseInitrd(
     }
   }
   const publicKey = publicHalf(request.key).export({ type: 'spki', format: 'pem' });
-  const { bytes } = await buildInitrd({
+  return await buildInitrd({
     image,
     kernel: { version },
-    programs: [PROGRAM_NODE],
     extra: [
       { path: 'init', mode: 0o755, content: await readAsset('initrd/init.sh') },
       { path: 'etc/udhcpc.script', mode: 0o755, content: await readAsset('initrd/udhcpc.sh') },
       { path: 'etc/bladeroot/release.pub', mode: 0o644, content: Buffer.from(publicKey) },
+      { path: PROGRAM_NODE, mode: 0o755, content: slimNode(await image.read(PROGRAM_NODE)) },
       { path: PROGRAM_AGENT, mode: 0o644, content: await image.read(PROGRAM_AGENT) },
       ...(await filesAt(image, AGENT_PARTS)),
     ],
     signal: request.signal,
+    ...(compressed === undefined ? {} : { compressed }),
     ...(request.onInitrd === undefined ? {} : { onProgress: request.onInitrd }),
   });
-  return bytes;
 }
 
 /** Files of the image, and all files below folders of it. */

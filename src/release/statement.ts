@@ -48,6 +48,8 @@ const releaseBladeSchema = z.strictObject({
   services: z.strictObject({ start: z.array(z.string()), stop: z.array(z.string()) }).optional(),
   /** Its boot menu, `timeout` in seconds; absent: none. */
   boot: z.strictObject({ default: z.enum(BOOT_CHOICES), timeout: z.int().nonnegative() }).optional(),
+  /** `ram`: it has its root filesystem in memory, unpacked anew at every boot; absent: on its disk. */
+  root: z.literal('ram').optional(),
   /** Bytes; absent: a share of the disk (agent/disk-layout.ts). */
   slotBytes: z.number().int().positive().optional(),
   /** What must be so before it takes a release for good, times in seconds; absent: that no service has failed. */

@@ -145,6 +145,7 @@ function scriptFacts(root: string, release: ReleaseStatement, blade: ReleaseBlad
     initrdUrl: `${root}/boot/${blade.name}/initrd`,
     kernelArgs: blade.kernelArgs,
     menu: blade.boot ?? NO_MENU,
+    hasDisk: blade.root !== 'ram',
     ...('memtest.bin' in release.loaders && 'memtest.efi' in release.loaders
       ? { memoryTest: { bios: `${loaders}memtest.bin`, uefi: `${loaders}memtest.efi` } }
       : {}),

@@ -27,6 +27,9 @@ const refPrefixToDecompress = zstd.func(
 const decompressDCtx = zstd.func(
   'size_t ZSTD_decompressDCtx(void *dctx, void *dst, size_t capacity, const void *src, size_t size)',
 );
+const findFrameCompressedSize = zstd.func(
+  'size_t ZSTD_findFrameCompressedSize(const void *src, size_t size)',
+);
 
 /** ZSTD_cParameter; those that are not given are what the level has for contents of that length. */
 const PARAMETERS = { level: 100, windowLog: 101, hashLog: 102, chainLog: 103 } as const;
@@ -91,6 +94,11 @@ export class ZstdDecompressor {
   close(): void {
     checked(freeDecompressor(this.#context));
   }
+}
+
+/** The frame that the bytes begin with. @throws Error when there is none, or only a part of one */
+export function firstFrame(bytes: Buffer): Buffer {
+  return bytes.subarray(0, checked(findFrameCompressedSize(bytes, bytes.length)));
 }
 
 function atLeast(length: number, buffer: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {

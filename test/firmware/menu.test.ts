@@ -15,7 +15,7 @@ before(async () => {
     signal: over.signal,
     // Nothing happens by itself for as long as the tests run.
     fleet: `network:\n  subnet: ${NEAR.subnet}\nprofiles:\n  asking: { boot: { timeout: 3600 } }\n`,
-    blades: [{ name: NAME, mac: '52:54:00:77:07:01', address: '10.77.0.31', profile: 'asking' }],
+    blades: [{ name: NAME, mac: '52:54:00:77:07:01', address: '10.77.0.31', settings: 'profile: asking' }],
   });
   await firmware.serve();
 });

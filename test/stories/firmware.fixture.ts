@@ -21,9 +21,9 @@ export interface FirmwareBlade {
   name: string;
   mac: string;
   address: string;
-  /** One of those in `fleet`. */
-  profile?: string;
   machine?: Partial<MachineRequest>;
+  /** Further fields of the blade, as they stand in a map of fleet.yaml: `root: ram, pin: 3`. */
+  settings?: string;
 }
 
 export interface FirmwareRequest {
@@ -58,6 +58,11 @@ export const LOADED = ['boot.script', 'boot.kernel', 'boot.initrd', 'blade.step'
 /** Under plain emulation, on a computer that has other things to do as well. */
 const HELLO_WITHIN_MS = 5 * 60_000;
 const DISK_BYTES = 64 * 1024 ** 2;
+
+interface ReachOptions {
+  withinMs?: number;
+  look?: () => Promise<void>;
+}
 
 export class FirmwareLab {
   readonly lab: Lab;
@@ -134,13 +139,22 @@ export class FirmwareLab {
     return await this.untilReached(name, isHello);
   }
 
-  /** As `untilHello`, for another event of the boot than the hello. */
-  async untilReached(name: string, isReached: (event: RecordedEvent) => boolean): Promise<BootSeen> {
+  /**
+   * As `untilHello`, for another event of the boot than the hello.
+   * @param look is called then, before the power is cut
+   */
+  async untilReached(
+    name: string,
+    isReached: (event: RecordedEvent) => boolean,
+    { withinMs = HELLO_WITHIN_MS, look = async () => {} }: ReachOptions = {},
+  ): Promise<BootSeen> {
     const machine = this.lab.machine(name);
     const from = this.events.length;
     await machine.powerOn(this.#signal);
     try {
-      return await this.follow(name, isReached, { from });
+      const seen = await this.follow(name, isReached, { from, withinMs });
+      await look();
+      return seen;
     } finally {
       await machine.cut();
     }
@@ -231,8 +245,8 @@ function inWords(event: RecordedEvent): string {
 }
 
 function fleetYaml(blades: FirmwareBlade[], fleet: string = `network:\n  subnet: ${NEAR.subnet}\n`): string {
-  const lines = blades.map(({ name, mac, address, profile }) => {
-    const more = profile === undefined ? '' : `, profile: ${profile}`;
+  const lines = blades.map(({ name, mac, address, settings }) => {
+    const more = settings === undefined ? '' : `, ${settings}`;
     return `  ${name}: { mac: "${mac}", address: ${address}${more} }`;
   });
   return [

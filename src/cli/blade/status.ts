@@ -31,7 +31,7 @@ export function statusCommand(signal: AbortSignal): Command {
 
 function cells(up: LastUp): string[] {
   const since = new Date(up.time).toLocaleString('sv-SE');
-  return [String(up.release), `${up.slot} (${up.from})`, since, up.services, badText(up)];
+  return [String(up.release), `${up.slot ?? 'memory'} (${up.from})`, since, up.services, badText(up)];
 }
 
 function badText({ bad }: UpReport): string {
