@@ -149,6 +149,6 @@ test('a blade that runs from memory is sent to no disk, whatever its menu says',
   }
   const menu: BootMenu = { default: 'local-disk', timeout: 5 };
   const script = ipxeScript(AGENT, { ...facts, hasDisk, menu });
-  assert.match(script, /^item boot Boot: release 4, in memory$/m);
+  assert.match(script, /^item --key b boot b {2}Boot: release 4, in memory$/m);
   assert.match(script, /^choose --default boot --timeout 5000 /m);
 });
