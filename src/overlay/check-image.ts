@@ -1,14 +1,15 @@
 /** Whether a fleet goes with an image: what can only be told when the overlays are laid over it. */
 import { BladerootError } from '../errors.ts';
-import { FleetErrors, type Finding } from '../fleet/findings.ts';
+import { FleetErrors, findingText, type Finding } from '../fleet/findings.ts';
 import { faultPlace, type LoadedFleet } from '../fleet/load.ts';
 import { originsOf } from '../fleet/origins.ts';
 import { resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
 import { CachedFiles } from '../image/cached-files.ts';
 import { followLinks, type ImageFiles } from '../image/files.ts';
 import { detectServiceManager } from '../tree/services/detect.ts';
-import { LaidOver } from './laid-over.ts';
+import type { LaidOver } from './laid-over.ts';
 import { OverlayRenderer } from './render.ts';
+import { startedAnywayFindings } from './started-anyway.ts';
 
 export interface ImageCheck extends LoadedFleet {
   fleetDir: string;
@@ -16,39 +17,51 @@ export interface ImageCheck extends LoadedFleet {
   signal: AbortSignal;
 }
 
+export interface ImageFindings {
+  errors: Finding[];
+  warnings: Finding[];
+}
+
 /**
- * Overlays that cannot be rendered or laid over the image, and services that neither it nor an overlay has, of all blades:
- * each finding once, with the file and line that it comes from.
+ * Overlays that cannot be rendered or laid over the image, and services that neither it nor an overlay has, of all blades;
+ * as warnings, services that start although they are stopped. Each finding once, with the file and line that it comes from.
  * @throws BladerootError `NO_SERVICE_MANAGER`, `NO_NETWORK_CONFIG` for an image that no blade can run
  */
-export async function checkAgainstImage(check: ImageCheck): Promise<Finding[]> {
+export async function checkAgainstImage(check: ImageCheck): Promise<ImageFindings> {
   const { fleet, fleetDir } = check;
   const image = new CachedFiles(check.image);
   const blades = resolveFleet(fleet);
   const renderer = new OverlayRenderer({ fleet, blades, fleetDir, image });
-  const findings = new Map<string, Finding>();
+  const errors = new Map<string, Finding>();
+  const warnings = new Map<string, Finding>();
   for (const blade of blades) {
     check.signal.throwIfAborted();
-    for (const finding of await checkBlade(check, { blade, renderer, image })) {
-      findings.set(`${finding.file}:${finding.line}: ${finding.message}`, finding);
+    try {
+      const { startedAnyway } = await renderer.render(blade);
+      for (const finding of startedAnywayFindings(check, blade, startedAnyway))
+        warnings.set(findingText(finding), finding);
+      for (const finding of await bootOrderFindings(check, blade, { renderer, image }))
+        errors.set(findingText(finding), finding);
+    } catch (error) {
+      for (const finding of await findingsOf(check, blade, renderer, error))
+        errors.set(findingText(finding), finding);
     }
   }
-  return [...findings.values()];
+  return { errors: [...errors.values()], warnings: [...warnings.values()] };
 }
 
-interface BladeCheck {
-  blade: ResolvedBlade;
-  renderer: OverlayRenderer;
-  image: ImageFiles;
-}
-
-async function checkBlade(check: ImageCheck, { blade, renderer, image }: BladeCheck): Promise<Finding[]> {
-  const root = new LaidOver(image);
+/** All that is wrong with a blade whose rendering has failed: with services, each of them that the image has not. */
+async function findingsOf(
+  check: ImageCheck,
+  blade: ResolvedBlade,
+  renderer: OverlayRenderer,
+  error: unknown,
+): Promise<Finding[]> {
+  let root: LaidOver;
   try {
-    const none = { ...blade, services: { start: [], stop: [] } };
-    for (const entry of await renderer.render(none)) await root.put(entry);
-  } catch (error) {
-    return findingsIn(error, check, blade);
+    root = await renderer.rootOf({ ...blade, services: { start: [], stop: [] } });
+  } catch (withoutServices) {
+    return findingsIn(withoutServices, check, blade);
   }
   const services = await detectServiceManager(root);
   const findings: Finding[] = [];
@@ -64,16 +77,29 @@ async function checkBlade(check: ImageCheck, { blade, renderer, image }: BladeCh
     if (service === undefined) continue;
     try {
       await (isStarted ? services.start(service) : services.stop(service));
-    } catch (error) {
-      if (!(error instanceof BladerootError)) throw error;
-      findings.push(faultPlace(check.source, { path: from, message: said(error) }));
+    } catch (fault) {
+      if (!(fault instanceof BladerootError)) throw fault;
+      findings.push(faultPlace(check.source, { path: from, message: said(fault) }));
     }
   }
-  return findings;
+  return findings.length > 0 ? findings : findingsIn(error, check, blade);
 }
 
 /** The package, of Debian and of Gentoo. */
 const EFIBOOTMGR = 'efibootmgr (sys-boot/efibootmgr)';
+
+/** Whether the blade can set the boot order that is written for it. */
+async function bootOrderFindings(
+  check: ImageCheck,
+  blade: ResolvedBlade,
+  { renderer, image }: { renderer: OverlayRenderer; image: ImageFiles },
+): Promise<Finding[]> {
+  if (blade.bootOrder === undefined || (await hasEfibootmgr(image))) return [];
+  if (await hasEfibootmgr(await renderer.rootOf(blade))) return [];
+  const origin = originsOf(check.fleet, blade.name).find(({ path }) => path[0] === 'bootOrder');
+  const message = `the blade cannot set it: its image has no efibootmgr; install ${EFIBOOTMGR} in the tree`;
+  return [faultPlace(check.source, { path: origin?.from ?? ['blades', blade.name], message })];
+}
 
 async function hasEfibootmgr(root: ImageFiles): Promise<boolean> {
   for (const directory of ['usr/sbin', 'usr/bin', 'sbin', 'bin']) {
