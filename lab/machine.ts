@@ -148,11 +148,6 @@ export class Machine {
     await this.#lab.save();
   }
 
-  /** Presses a key of its keyboard, by QEMU's name for it (QKeyCode): a letter is its own. */
-  async press(key: string): Promise<void> {
-    await this.#command('send-key', { keys: [{ type: 'qcode', data: key }] });
-  }
-
   /** Pulls out the network cable, or puts it back; it stays so over power cycles. */
   async setLink(state: LinkState): Promise<void> {
     await this.#lab.segment.setLink(this.#state.tap, state);
