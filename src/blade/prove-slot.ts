@@ -3,6 +3,7 @@ import { describeError } from '../errors.ts';
 import type { BootStep, StepReport } from '../events/catalogue.ts';
 import type { BladeHealth } from '../release/statement.ts';
 import { run } from '../system/run.ts';
+import { callOffDeadline } from './deadline.ts';
 import { ESP, markGood, readChoice, startableSlots, writeChoice } from './grub/esp.ts';
 import { DEFAULT_HEALTH, untilHealthy } from './health.ts';
 import type { RunningServices } from './running-services.ts';
@@ -28,6 +29,7 @@ export type Proof =
 /** A slot that has proved good is up when its services are; any other has to be healthy in its time. */
 export async function proveSlot(request: ProofRequest): Promise<Proof> {
   const { slot, services, signal, report } = request;
+  await callOffDeadline();
   const state = await noteFailedTrial(request);
   const wasGood = state.slots[slot]?.good === true;
   if (wasGood) {
