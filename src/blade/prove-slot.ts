@@ -8,7 +8,7 @@ import { ESP, markGood, readChoice, startableSlots, writeChoice } from './grub/e
 import { DEFAULT_HEALTH, untilHealthy } from './health.ts';
 import type { RunningServices } from './running-services.ts';
 import { readBladeState, writeBladeState, type BladeState, type Slot } from './state.ts';
-import { afterFailure, choiceOfGood, condemned, failedTrial } from './trial.ts';
+import { afterFailure, choiceOfGood, condemned, failedTrial, type Running } from './trial.ts';
 
 export interface ProofRequest {
   stateDirectory: string;
@@ -33,8 +33,7 @@ export async function proveSlot(request: ProofRequest): Promise<Proof> {
   const state = await noteFailedTrial(request);
   const wasGood = state.slots[slot]?.good === true;
   if (wasGood) {
-    const choice = choiceOfGood({ choice: await readChoice(ESP), slot });
-    if (choice !== undefined) await writeChoice(ESP, choice);
+    await writeChoice(ESP, choiceOfGood(await runningNow(state, slot)));
     await services.settled(signal);
     return { kind: 'up', state, wrong: undefined, later: Promise.resolve() };
   }
@@ -75,12 +74,7 @@ async function becomeHealthy(request: ProofRequest, forEver: boolean): Promise<s
 async function fail(request: ProofRequest, wrong: string): Promise<Proof> {
   const { stateDirectory, slot, report } = request;
   const state = await stateOf(stateDirectory);
-  const next = afterFailure({
-    state,
-    choice: await readChoice(ESP),
-    there: await startableSlots(ESP),
-    slot,
-  });
+  const next = afterFailure(await runningNow(state, slot));
   const release = state.slots[slot]?.release ?? 0;
   if (next.kind === 'stay') {
     await report('health', 'failed', `not healthy: ${wrong}; there is no other good slot to fall back to`);
@@ -101,6 +95,10 @@ async function fail(request: ProofRequest, wrong: string): Promise<Proof> {
   await report('health', 'failed', `release ${release} is not healthy: ${wrong}; ${then}`);
   await run('reboot', []);
   return { kind: 'restarting' };
+}
+
+async function runningNow(state: BladeState, slot: Slot): Promise<Running> {
+  return { state, slot, choice: await readChoice(ESP), there: await startableSlots(ESP) };
 }
 
 async function stateOf(stateDirectory: string): Promise<BladeState> {
