@@ -15,13 +15,14 @@ import { WorkerPool } from '../system/workers.ts';
 import { parentOf, type BytePath } from './byte-path.ts';
 import { FramePlan } from './frame-plan.ts';
 import { fetchSnapshotManifest } from './manifest-files.ts';
+import type { Looked } from './looked-around.ts';
 import { parseManifest, type FileEntry, type ManifestEntry } from './manifest.ts';
 import { openWay } from './packed-base.ts';
 import { reconcile, type Differences } from './reconcile.ts';
 import { selectLayers } from './select-layers.ts';
 import { layersFor, type SnapshotStatement } from './statement.ts';
 import { TaskQueue } from './task-queue.ts';
-import { attributesOf, fileTarget } from './targets.ts';
+import { attributeThings, fileTarget, hardlinks, smallThings } from './targets.ts';
 import { TreeRoot } from './tree-root.ts';
 import { naming } from './unpack-failed.ts';
 import type { ComparedFile, FileTarget, SmallThing, UnpackResult, UnpackTask } from './unpack-worker.ts';
@@ -105,13 +106,19 @@ class Unpacking {
 
   async run(): Promise<void> {
     try {
-      const { layers = LAYERS } = this.#options;
+      const { layers = LAYERS, directory, signal } = this.#options;
+      const mounts = await mountPointsBelow(directory);
+      // Meanwhile what it is to be is read.
+      const looking = this.#look(mounts);
+      looking.catch(() => undefined);
       const entries = selectLayers(await this.#manifest(), layers);
       const packs = await this.#openPacks(layers);
       this.#advance({ phase: 'compare' });
-      const differences = await reconcile(this.#root, entries, {
+      const looked = await looking;
+      signal?.throwIfAborted();
+      const differences = await reconcile(this.#root, looked, entries, {
         ...this.#options,
-        mounts: await mountPointsBelow(this.#options.directory),
+        mounts,
         compare: async (files) => await this.#compare(files),
       });
       await this.#write(entries, differences, packs);
@@ -119,6 +126,12 @@ class Unpacking {
     } finally {
       this.#root.close();
     }
+  }
+
+  async #look(mounts: ReadonlySet<BytePath>): Promise<Looked> {
+    const result = await this.#pool.run({ kind: 'look', directory: this.#options.directory, mounts });
+    if (result.kind !== 'looked') throw new Error(`a look ended as ${result.kind}`);
+    return result.looked;
   }
 
   async #manifest(): Promise<ManifestEntry[]> {
@@ -164,15 +177,15 @@ class Unpacking {
     this.#advance({ phase: 'files' });
     await this.#writeFiles(missing, replaced, packs);
     this.#advance({ phase: 'links' });
-    await this.#make(missing.flatMap((entry) => this.#smallThing(entry)));
+    await this.#make(missing.flatMap((entry) => smallThings(this.#root, entry)));
     // What a hard link is another name of is there by now.
-    await this.#make(missing.flatMap((entry) => this.#hardlink(entry)));
+    await this.#make(missing.flatMap((entry) => hardlinks(this.#root, entry)));
     const others = attributes.filter(({ type }) => type !== 'dir');
     const wrong = new Set(attributes.map(({ path }) => path));
     const directories = entries.filter(
       ({ type, path }) => type === 'dir' && (made.has(path) || touched.has(path) || wrong.has(path)),
     );
-    await this.#make([...others, ...directories].flatMap((entry) => this.#attributes(entry)));
+    await this.#make([...others, ...directories].flatMap((entry) => attributeThings(this.#root, entry)));
   }
 
   async #writeFiles(
@@ -230,38 +243,6 @@ class Unpacking {
       tasks.push(this.#pool.run({ kind: 'make', things: things.slice(i, i + THINGS_AT_ONCE) }));
     }
     await Promise.all(tasks);
-  }
-
-  #smallThing(entry: ManifestEntry): SmallThing[] {
-    const path = this.#root.at(entry.path);
-    switch (entry.type) {
-      case 'file':
-        return entry.objects.length > 0
-          ? []
-          : [{ type: 'empty', file: fileTarget(this.#root, entry, undefined) }];
-      case 'symlink':
-        return [{ type: 'symlink', path, target: entry.target, attributes: attributesOf(entry) }];
-      case 'fifo':
-        return [{ type: 'fifo', path, major: 0, minor: 0, attributes: attributesOf(entry) }];
-      case 'char':
-      case 'block': {
-        const { type, major, minor } = entry;
-        return [{ type, path, major, minor, attributes: attributesOf(entry) }];
-      }
-      default:
-        return [];
-    }
-  }
-
-  #hardlink(entry: ManifestEntry): SmallThing[] {
-    if (entry.type !== 'hardlink') return [];
-    return [{ type: 'hardlink', path: this.#root.at(entry.path), target: this.#root.at(entry.target) }];
-  }
-
-  #attributes(entry: ManifestEntry): SmallThing[] {
-    if (entry.type === 'hardlink') return [];
-    const isLink = entry.type === 'symlink';
-    return [{ type: 'attributes', path: this.#root.at(entry.path), isLink, attributes: attributesOf(entry) }];
   }
 
   /** A default ACL would be given to all that is made in a directory; it gets it back at the end. */

@@ -164,7 +164,7 @@ boot_network() {
   say "starting the agent"
   rm -f "$ANSWER"
   # Buffers go back to the system when they are freed, instead of staying with the process (mallopt(3)).
-  MALLOC_MMAP_THRESHOLD_=262144 "$NODE" "$AGENT"
+  MALLOC_MMAP_THRESHOLD_=262144 MALLOC_ARENA_MAX=2 "$NODE" "$AGENT"
   status=$?
   [ "$status" -eq 0 ] || fail "the agent ended with status $status, and says why above" || return
   device=$(sed -n 's/^DEVICE=//p' "$ANSWER")
