@@ -70,7 +70,6 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     await current.start();
     stops.push(() => current.stop());
     const storeDirectory = join(stateDirectory, 'store');
-    await requireBootFiles(storeDirectory, current.get().statement);
     const interfaces = chooseInterfaces(options.interfaces ?? [], current.get().statement);
 
     const database = openDatabase(stateDirectory);
@@ -141,6 +140,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     stops.push(() => served.stop());
     for (const one of interfaces) await served.serve(one);
 
+    await requireBootFiles(storeDirectory, release());
     if (user !== undefined) {
       await giveDatabase(join(stateDirectory, DATABASE), user);
       becomeUser(user);
