@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sayHello } from '../src/agent/await-adoption.ts';
-import { configure, slotMounts } from '../src/agent/configure.ts';
+import { configure } from '../src/agent/configure.ts';
 import { fetchImage } from '../src/agent/fetch-image.ts';
 import { findRelease, type FoundRelease } from '../src/agent/find-release.ts';
 import { keepIdentity } from '../src/agent/identity.ts';
@@ -82,7 +82,7 @@ export async function deploy(
   const secrets = await fetchSecrets(source, blade, kept);
   await configure({
     directory: slot,
-    mounts: slotMounts('a'),
+    mounts: [],
     overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes),
     secrets,
     identity: kept,

@@ -12,7 +12,7 @@ const ROOT = dirname(import.meta.dirname);
 const LEVELS = [
   ['cli', 'daemon'],
   ['api', 'serve', 'agent', 'blade', 'rollout'],
-  ['release', 'boot', 'image', 'initrd', 'overlay', 'tree', 'power', 'state'],
+  ['release', 'boot', 'disks', 'image', 'initrd', 'overlay', 'tree', 'power', 'state'],
   ['fleet', 'store', 'net', 'events', 'secrets'],
   ['errors.ts', 'system'],
 ];
@@ -33,13 +33,7 @@ const ENTRIES = [
 ];
 
 /** These compute, and nothing else: neither they nor what they import does any I/O. */
-const PURE = [
-  /^src\/boot\//,
-  /^src\/net\//,
-  /^src\/events\//,
-  /^src\/fleet\/resolve\.ts$/,
-  /^src\/agent\/disk-layout\.ts$/,
-];
+const PURE = [/^src\/boot\//, /^src\/net\//, /^src\/events\//, /^src\/fleet\/resolve\.ts$/, /^src\/disks\//];
 const IO =
   /^(node:(fs|net|http|https|dgram|dns|tls|child_process|worker_threads|timers|os)(\/|$)|koffi|fastify|pino)/;
 

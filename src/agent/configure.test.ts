@@ -6,7 +6,8 @@ import { test, type TestContext } from 'node:test';
 import { encodeOverlay } from '../overlay/archive.ts';
 import { fileEntry } from '../overlay/entry.ts';
 import { run } from '../system/run.ts';
-import { configure, memoryMounts, slotMounts } from './configure.ts';
+import { memoryMounts } from '../disks/fstab.ts';
+import { configure } from './configure.ts';
 
 async function scratch(t: TestContext): Promise<string> {
   const base = await mkdtemp(join(tmpdir(), 'bladeroot-configure-'));
@@ -28,6 +29,12 @@ async function makeTree(directory: string): Promise<void> {
 }
 
 const noSecrets = { secrets: undefined, identity: { secret: '' } };
+
+const mounts = [
+  ['PARTUUID=b-b', '/', 'ext4', 'errors=remount-ro', '0 1'],
+  ['PARTUUID=e-5', '/boot/efi', 'vfat', 'umask=0077', '0 2'],
+  ['PARTUUID=d-a', '/srv/data', 'xfs', 'noatime', '0 0'],
+] as const;
 
 const overlay = encodeOverlay([fileEntry('etc/motd', 'this is web01\n', 'test')]);
 
@@ -61,7 +68,7 @@ nfs:/home /home nfs defaults 0 0
     ...noSecrets,
     mac,
     directory,
-    mounts: slotMounts('b'),
+    mounts,
     overlay,
     identityDirectory: join(base, 'identity'),
   } as const;
@@ -69,16 +76,15 @@ nfs:/home /home nfs defaults 0 0
   const fstab = await readFile(join(directory, 'etc/fstab'), 'utf8');
   assert.equal(
     fstab,
-    `PARTLABEL=bladeroot-b / ext4 errors=remount-ro 0 1
-PARTLABEL=bladeroot-esp /boot/efi vfat umask=0077 0 2
-PARTLABEL=bladeroot-persist /persist ext4 defaults 0 2
-/persist/bladeroot /var/lib/bladeroot none bind 0 0
+    `PARTUUID=b-b / ext4 errors=remount-ro 0 1
+PARTUUID=e-5 /boot/efi vfat umask=0077 0 2
+PARTUUID=d-a /srv/data xfs noatime 0 0
 # / is what the installer made
 UUID=9abc none swap sw 0 0
 nfs:/home /home nfs defaults 0 0
 `,
   );
-  for (const place of ['boot/efi', 'persist', 'var/lib/bladeroot']) {
+  for (const place of ['boot/efi', 'srv/data']) {
     assert.ok((await lstat(join(directory, place))).isDirectory());
   }
   await configure(request);
@@ -94,11 +100,11 @@ test('a tree without fstab and ssh gets just the mounts and a machine-id', async
     ...noSecrets,
     mac: '52:54:00:77:00:11',
     directory,
-    mounts: slotMounts('a'),
+    mounts,
     overlay,
     identityDirectory: join(base, 'identity'),
   });
-  assert.equal((await readFile(join(directory, 'etc/fstab'), 'utf8')).split('\n').length, 5);
+  assert.equal((await readFile(join(directory, 'etc/fstab'), 'utf8')).split('\n').length, 4);
   assert.match(await readFile(join(directory, 'etc/machine-id'), 'utf8'), /^[0-9a-f]{32}\n$/);
   assert.deepEqual(await readdir(join(base, 'identity')), ['machine-id']);
 });
@@ -143,7 +149,7 @@ test('what a blade is known by is made at its first deployment, and is the same 
       ...noSecrets,
       mac: '52:54:00:77:00:11',
       directory,
-      mounts: slotMounts(slot),
+      mounts,
       overlay,
       identityDirectory,
     });
@@ -178,7 +184,7 @@ test('two blades are known by different things', async (t) => {
       ...noSecrets,
       mac: '52:54:00:77:00:11',
       directory,
-      mounts: slotMounts('a'),
+      mounts,
       overlay,
       identityDirectory: join(base, `${blade}-identity`),
     });

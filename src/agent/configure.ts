@@ -2,20 +2,20 @@
 import { randomBytes } from 'node:crypto';
 import { chmod, copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { FstabLine } from '../disks/fstab.ts';
 import { applyOverlay } from '../overlay/apply.ts';
 import { nameBootCard } from '../overlay/network.ts';
 import type { Identity } from '../secrets/identity-file.ts';
 import { run } from '../system/run.ts';
 import { writeFileAtomic } from '../system/write-file.ts';
-import { PARTITIONS } from './disk-layout.ts';
 import { laySecrets } from './lay-secrets.ts';
-import type { Slot } from '../blade/state.ts';
 import { exists } from '../system/read-file.ts';
 
 export interface ConfigureRequest {
   /** The mounted slot, or what is in memory instead. */
   directory: string;
-  mounts: readonly Mount[];
+  /** What the blade mounts by itself (disks/fstab.ts). */
+  mounts: readonly FstabLine[];
   /** The blade's overlay archive. */
   overlay: Uint8Array;
   /** The archive of its secrets, where there are any for it. */
@@ -36,33 +36,12 @@ export async function configure(request: ConfigureRequest): Promise<void> {
   await giveIdentity(request.directory, request.identityDirectory);
 }
 
-/** A line of fstab(5): what, where, type, options, and the two numbers. */
-type Mount = readonly [what: string, where: string, type: string, options: string, numbers: string];
-
-const PERSISTENT: readonly Mount[] = [
-  [`PARTLABEL=${PARTITIONS.persist}`, '/persist', 'ext4', 'defaults', '0 2'],
-  ['/persist/bladeroot', '/var/lib/bladeroot', 'none', 'bind', '0 0'],
-];
-
-/** Of a blade on its disk. */
-export function slotMounts(slot: Slot): readonly Mount[] {
-  return [
-    [`PARTLABEL=${PARTITIONS[slot]}`, '/', 'ext4', 'errors=remount-ro', '0 1'],
-    [`PARTLABEL=${PARTITIONS.esp}`, '/boot/efi', 'vfat', 'umask=0077', '0 2'],
-    ...PERSISTENT,
-  ];
-}
-
-/** Of a blade in memory, which `/init` has mounted already. */
-export function memoryMounts(hasPersist: boolean): readonly Mount[] {
-  return hasPersist ? PERSISTENT : [];
-}
-
 /** bladeroot's own mounts come first; what the tree or an overlay mounts beside them stays. */
-async function writeFstab(directory: string, mounts: readonly Mount[]): Promise<void> {
-  for (const [, mountPoint] of mounts) await mkdir(join(directory, mountPoint), { recursive: true });
+async function writeFstab(directory: string, mounts: readonly FstabLine[]): Promise<void> {
+  const points = mounts.map(([, where]) => where).filter((where) => where.startsWith('/'));
+  for (const point of points) await mkdir(join(directory, point), { recursive: true });
   const path = join(directory, 'etc/fstab');
-  const own = new Set<string | undefined>(mounts.map(([, where]) => where));
+  const own = new Set<string | undefined>(points);
   const there = (await exists(path)) ? await readFile(path, 'utf8') : '';
   const isOwn = (line: string): boolean => !line.startsWith('#') && own.has(line.trim().split(/\s+/)[1]);
   const kept = there.split('\n').filter((line) => !isOwn(line));

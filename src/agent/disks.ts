@@ -1,60 +1,118 @@
-/** Looks at a machine's disks, and lays one out. */
-import { open, readdir, readFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
+/** Looks at a machine's disks. Only reads. */
+import { createHash } from 'node:crypto';
+import { open, type FileHandle } from 'node:fs/promises';
 import { z } from 'zod';
-import { BladerootError, describeError } from '../errors.ts';
+import { describeError } from '../errors.ts';
+import type { DiskFacts, PartitionFacts } from '../fleet/machine.ts';
 import { ProgramFailed, run } from '../system/run.ts';
-import { isLaidOut, PARTITIONS, type DiskFacts, type DiskPlan, type PartitionFacts } from './disk-layout.ts';
+import { disksIn } from './machine.ts';
 
-/** How much of a disk's start is looked at for data of an unknown kind. */
+/** How much of the start of a disk, and of a partition, is looked at for data of an unknown kind. */
 const LOOKED_AT = 1024 * 1024;
-
-const lsblkSchema = z.object({
-  blockdevices: z.array(
-    z.object({ path: z.string(), type: z.string(), size: z.number(), ro: z.boolean(), rm: z.boolean() }),
-  ),
-});
 
 /** All disks that the kernel knows, in the order of its names. */
 export async function inspectDisks(): Promise<DiskFacts[]> {
-  const columns = 'PATH,TYPE,SIZE,RO,RM';
-  const { stdout } = await run('lsblk', ['--json', '--bytes', '--nodeps', '--output', columns]);
-  const { blockdevices } = lsblkSchema.parse(JSON.parse(stdout));
-  const disks = blockdevices.filter(({ type, size }) => type === 'disk' && size > 0);
+  const disks = await disksIn('/sys/block');
   return await Promise.all(
-    disks.map(async ({ path, size, ro, rm }) => {
-      const facts = { path, bytes: size, readOnly: ro, removable: rm, partitions: await partitionsOf(path) };
-      try {
-        return { ...facts, signatures: await signaturesOn(path), written: await isWritten(path) };
-      } catch (error) {
-        // A broken disk does not keep the blade from using another.
-        return { ...facts, signatures: [], written: true, unreadable: describeError(error) };
-      }
-    }),
+    disks.map(async (disk) => ({ ...disk, contents: await inspectContents(disk.path) })),
   );
 }
 
-/**
- * The partitions of a disk as the kernel has them, in sysfs: lsblk knows their names only from udev, which does not run in
- * the initrd.
- */
-async function partitionsOf(disk: string): Promise<PartitionFacts[]> {
-  const folder = join('/sys/class/block', basename(disk));
-  const found: PartitionFacts[] = [];
-  for (const name of (await readdir(folder)).sort()) {
-    const uevent = await readFile(join(folder, name, 'uevent'), 'utf8').catch(() => '');
-    if (!uevent.includes('DEVTYPE=partition')) continue;
-    const value = (key: string): string | undefined => new RegExp(`^${key}=(.*)$`, 'm').exec(uevent)?.[1];
-    found.push({ path: `/dev/${value('DEVNAME') ?? name}`, name: value('PARTNAME') ?? '' });
+const lsblkSchema = z.object({
+  blockdevices: z.tuple([z.object({ ro: z.boolean(), rm: z.boolean(), 'log-sec': z.number() })]),
+});
+
+/** What is on a disk; of one that cannot be read, that, so that it does not keep the blade from using another. */
+export async function inspectContents(path: string): Promise<DiskFacts['contents']> {
+  const columns = 'RO,RM,LOG-SEC';
+  const { stdout } = await run('lsblk', ['--json', '--bytes', '--nodeps', '--output', columns, path]);
+  const [{ ro, rm, 'log-sec': sectorBytes }] = lsblkSchema.parse(JSON.parse(stdout)).blockdevices;
+  const facts = { sectorBytes, readOnly: ro, removable: rm };
+  try {
+    const disk = await open(path, 'r');
+    try {
+      const start = await readAt(disk, 0);
+      const { label, partitions } = await readTable(path, disk, sectorBytes);
+      return {
+        ...facts,
+        ...(label === undefined ? {} : { table: label }),
+        partitions,
+        signatures: await signaturesOn(path),
+        written: !isZero(start),
+        digest: createHash('sha256').update(start).digest('hex'),
+      };
+    } finally {
+      await disk.close();
+    }
+  } catch (error) {
+    const unreadable = describeError(error).slice(0, 500);
+    return { ...facts, partitions: [], signatures: [], written: true, digest: '', unreadable };
   }
-  return found;
 }
 
-/** The file system on a device, as blkid names it. */
-export async function fileSystemOn(path: string): Promise<string | undefined> {
+const tableSchema = z.object({
+  partitiontable: z.object({
+    label: z.string(),
+    partitions: z
+      .array(
+        z.object({
+          node: z.string(),
+          /** Sectors. */
+          start: z.number(),
+          size: z.number(),
+          type: z.string().default(''),
+          uuid: z.string().default(''),
+          name: z.string().default(''),
+        }),
+      )
+      .default([]),
+  }),
+});
+
+/** As it stands on the disk: udev, which would know the names, does not run in the initrd. */
+async function readTable(
+  path: string,
+  disk: FileHandle,
+  sectorBytes: number,
+): Promise<{ label?: string; partitions: PartitionFacts[] }> {
+  const text = await tableOf(path);
+  if (text === undefined) return { partitions: [] };
+  const { label, partitions } = tableSchema.parse(JSON.parse(text)).partitiontable;
+  const found: PartitionFacts[] = [];
+  for (const { node, name, uuid, type, ...sectors } of partitions) {
+    const [start, bytes] = [sectors.start * sectorBytes, sectors.size * sectorBytes];
+    const fileSystem = await fileSystemAt(path, start, bytes);
+    found.push({
+      number: Number(/\d+$/.exec(node)?.[0] ?? 0),
+      path: node,
+      name: name.slice(0, 72),
+      uuid: uuid.toLowerCase(),
+      type,
+      start,
+      bytes,
+      ...(fileSystem === undefined ? {} : { fileSystem }),
+      blank: fileSystem === undefined && isZero((await readAt(disk, start)).subarray(0, bytes)),
+    });
+  }
+  return { label, partitions: found };
+}
+
+/** Undefined where there is no partition table. */
+async function tableOf(path: string): Promise<string | undefined> {
   try {
-    const { stdout } = await run('blkid', ['--probe', '--output', 'export', path]);
+    return (await run('sfdisk', ['--json', path])).stdout;
+  } catch (error) {
+    const isNone = error instanceof ProgramFailed && /does not contain a recognized/.test(error.message);
+    if (isNone) return undefined;
+    throw error;
+  }
+}
+
+/** The file system in a part of a disk, as blkid names it. */
+async function fileSystemAt(path: string, start: number, bytes: number): Promise<string | undefined> {
+  const part = ['--offset', String(start), '--size', String(bytes)];
+  try {
+    const { stdout } = await run('blkid', ['--probe', ...part, '--output', 'export', path]);
     return /^TYPE=(.*)$/m.exec(stdout)?.[1];
   } catch (error) {
     if (error instanceof ProgramFailed && error.status === BLKID_NOTHING) return undefined;
@@ -73,74 +131,11 @@ async function signaturesOn(path: string): Promise<string[]> {
   return [...new Set(wipefsSchema.parse(JSON.parse(stdout)).signatures.map(({ type }) => type))];
 }
 
-async function isWritten(path: string): Promise<boolean> {
-  const disk = await open(path, 'r');
-  try {
-    const { buffer, bytesRead } = await disk.read(Buffer.alloc(LOOKED_AT), 0, LOOKED_AT, 0);
-    return buffer.subarray(0, bytesRead).some((byte) => byte !== 0);
-  } finally {
-    await disk.close();
-  }
+async function readAt(disk: FileHandle, position: number): Promise<Buffer> {
+  const { buffer, bytesRead } = await disk.read(Buffer.alloc(LOOKED_AT), 0, LOOKED_AT, position);
+  return buffer.subarray(0, bytesRead);
 }
 
-export interface BladeDisk {
-  path: string;
-  /** Devices of the partitions. */
-  esp: string;
-  a: string;
-  b: string;
-  persist: string;
-}
-
-/** Carries out a plan; what an interrupted run left undone is made up for. */
-export async function layOutDisk(plan: DiskPlan): Promise<BladeDisk> {
-  const { path } = plan.disk;
-  if (plan.action === 'lay-out') await writeTable(path, plan.script);
-  return await makeFileSystems(path, await newPartitionsOf(path));
-}
-
-/** One write of the table, at the end, by sfdisk; before it nothing on the disk has changed. */
-export async function writeTable(disk: string, script: string): Promise<void> {
-  await run('sfdisk', ['--quiet', '--wipe', 'always', '--wipe-partitions', 'always', disk], {
-    input: script,
-  });
-}
-
-/** Boot area and persistent partition get a file system unless they have one; slots when they are installed. */
-export async function makeFileSystems(disk: string, partitions: PartitionFacts[]): Promise<BladeDisk> {
-  const find = (name: string): PartitionFacts => {
-    const found = partitions.find((partition) => partition.name === name);
-    if (found !== undefined) return found;
-    throw new BladerootError('NO_PARTITION', `${disk} has no partition ${name}`);
-  };
-  const esp = find(PARTITIONS.esp);
-  const persist = find(PARTITIONS.persist);
-  if ((await fileSystemOn(esp.path)) === undefined) {
-    await run('mkfs.vfat', ['-F', '32', '-n', 'BLADEROOT', esp.path]);
-  }
-  if ((await fileSystemOn(persist.path)) === undefined) await makeExt4(persist.path, PARTITIONS.persist);
-  return {
-    path: disk,
-    esp: esp.path,
-    a: find(PARTITIONS.a).path,
-    b: find(PARTITIONS.b).path,
-    persist: persist.path,
-  };
-}
-
-export async function makeExt4(device: string, label: string): Promise<void> {
-  const lazy = 'lazy_itable_init=1,lazy_journal_init=1';
-  await run('mkfs.ext4', ['-q', '-F', '-m', '1', '-L', label, '-E', lazy, device]);
-}
-
-/** The kernel makes the devices of new partitions a moment after sfdisk has ended. */
-async function newPartitionsOf(disk: string): Promise<PartitionFacts[]> {
-  for (let tries = 0; tries < 100; tries++) {
-    const partitions = await partitionsOf(disk);
-    if (isLaidOut({ partitions })) return partitions;
-    await wait(100);
-  }
-  throw new BladerootError('NO_PARTITION', `the kernel does not show the new partitions of ${disk}`, {
-    hint: 'look at `dmesg`: another program may be using the disk',
-  });
+function isZero(bytes: Buffer): boolean {
+  return bytes.every((byte) => byte === 0);
 }

@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { newIdentity } from '../secrets/identity-file.ts';
 import { run } from '../system/run.ts';
-import { PARTITIONS } from './disk-layout.ts';
-import { makeExt4 } from './disks.ts';
+import { PARTITIONS } from '../fleet/layout.ts';
+import type { DiskFacts } from '../fleet/machine.ts';
+import { blankDisk, usedDisk } from '../disks/disks.fixture.ts';
+import { makeFileSystem } from './file-systems.ts';
 import { describeIdentity, findIdentity, keepIdentity } from './identity.ts';
 
 async function scratch(t: TestContext): Promise<string> {
@@ -16,26 +18,42 @@ async function scratch(t: TestContext): Promise<string> {
 }
 
 /** A disk that bladeroot has laid out, all of whose partitions are one device of 16 MiB. */
-async function laidOut(t: TestContext, base: string) {
+async function laidOut(t: TestContext, base: string): Promise<string> {
   const image = join(base, 'disk');
   await writeFile(image, '');
   await truncate(image, 16 * 1024 ** 2);
   const device = (await run('losetup', ['--find', '--show', image])).stdout.trim();
   t.after(async () => await run('losetup', ['--detach', device]));
-  return { device, partitions: Object.values(PARTITIONS).map((name) => ({ name, path: device })) };
+  return device;
+}
+
+function diskOf(device: string, fileSystem?: string): DiskFacts {
+  const partitions = Object.values(PARTITIONS).map((name, number) => ({
+    number,
+    name,
+    path: device,
+    uuid: '',
+    type: '',
+    start: 0,
+    bytes: 0,
+    blank: fileSystem === undefined,
+    ...(fileSystem === undefined ? {} : { fileSystem }),
+  }));
+  return usedDisk('/dev/sda', 0, partitions);
 }
 
 test('an identity is made once: what is on the persistent partition is found again', async (t) => {
   const base = await scratch(t);
   const mountPoint = join(base, 'persist');
-  const disk = await laidOut(t, base);
-  const fresh = await findIdentity([disk], mountPoint);
+  const device = await laidOut(t, base);
+  const fresh = await findIdentity([diskOf(device)], mountPoint);
   assert.match(fresh.secret, /^AGE-SECRET-KEY-1/, 'a partition that was never formatted');
-  await makeExt4(disk.device, PARTITIONS.persist);
+  const disk = diskOf(device, 'ext4');
+  await makeFileSystem('ext4', device, 'persist');
   const other = await findIdentity([disk], mountPoint);
   assert.notEqual(other.recipient, fresh.recipient, 'nothing was kept so far');
 
-  await run('mount', [disk.device, mountPoint]);
+  await run('mount', [device, mountPoint]);
   const state = join(mountPoint, 'bladeroot');
   assert.deepEqual(await keepIdentity(state, other), other);
   assert.deepEqual(await keepIdentity(state, fresh), other, 'the first one stays');
@@ -44,7 +62,7 @@ test('an identity is made once: what is on the persistent partition is found aga
   assert.equal((await stat(join(state, 'identity/age.key'))).mode & 0o777, 0o600);
   await run('umount', [mountPoint]);
 
-  assert.deepEqual(await findIdentity([{ partitions: [] }, disk], mountPoint), other);
+  assert.deepEqual(await findIdentity([blankDisk('/dev/sdb', 0), disk], mountPoint), other);
   assert.ok(!(await readFile('/proc/mounts', 'utf8')).includes(mountPoint), 'nothing stays mounted');
 });
 
@@ -52,7 +70,7 @@ test('a machine without a disk of bladeroot has an identity of its own all the s
   const mountPoint = join(await scratch(t), 'persist');
   const [one, two] = [
     await findIdentity([], mountPoint),
-    await findIdentity([{ partitions: [] }], mountPoint),
+    await findIdentity([blankDisk('/dev/sda', 0)], mountPoint),
   ];
   assert.notEqual(one.secret, two.secret);
 });

@@ -14,21 +14,17 @@ import {
   type Identity,
 } from '../secrets/identity-file.ts';
 import { run } from '../system/run.ts';
-import { PARTITIONS, type PartitionFacts } from './disk-layout.ts';
-import { fileSystemOn } from './disks.ts';
+import { PARTITIONS } from '../fleet/layout.ts';
+import type { DiskFacts } from '../fleet/machine.ts';
 import { mountOnce } from './mounts.ts';
 
 /**
  * The identity on the disk that bladeroot has laid out before, or a new one where there is none yet.
- * @param disks the partitions of each
  * @param mountPoint where the persistent partition is mounted for as long as it is read
  * @throws BladerootError `BAD_IDENTITY`, `IDENTITY_EXPOSED`, `PROGRAM_FAILED`
  */
-export async function findIdentity(
-  disks: readonly { partitions: PartitionFacts[] }[],
-  mountPoint: string,
-): Promise<Identity> {
-  const persist = await findPersist(disks);
+export async function findIdentity(disks: readonly DiskFacts[], mountPoint: string): Promise<Identity> {
+  const persist = findPersist(disks);
   if (persist === undefined) return await newIdentity();
   await mountOnce(persist, mountPoint);
   try {
@@ -39,12 +35,10 @@ export async function findIdentity(
 }
 
 /** The device of the persistent partition, once it has its file system: laying out may have been cut off. */
-export async function findPersist(
-  disks: readonly { partitions: PartitionFacts[] }[],
-): Promise<string | undefined> {
-  const partitions = disks.flatMap((disk) => disk.partitions);
-  const persist = partitions.find(({ name }) => name === PARTITIONS.persist);
-  return persist !== undefined && (await fileSystemOn(persist.path)) !== undefined ? persist.path : undefined;
+export function findPersist(disks: readonly DiskFacts[]): string | undefined {
+  const partitions = disks.flatMap(({ contents }) => contents.partitions);
+  return partitions.find(({ name, fileSystem }) => name === PARTITIONS.persist && fileSystem !== undefined)
+    ?.path;
 }
 
 /**

@@ -11,10 +11,13 @@ import {
   type Slot,
 } from '../blade/state.ts';
 import { describeError } from '../errors.ts';
+import type { DiskPlan } from '../disks/plan.ts';
+import { fstabOf } from '../disks/fstab.ts';
+import { PARTITIONS } from '../fleet/layout.ts';
 import type { Machine } from '../fleet/machine.ts';
+import { releaseLayout } from '../release/statement.ts';
 import { writePublicKey } from '../release/keys.ts';
 import { ReleaseRepository, type SignedRelease } from '../release/repository.ts';
-import { fetchSnapshot } from '../release/snapshots.ts';
 import type { Identity } from '../secrets/identity-file.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import type { Source } from '../store/source.ts';
@@ -22,13 +25,14 @@ import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
 import { sayHello } from './await-adoption.ts';
-import { configure, slotMounts } from './configure.ts';
-import { planDisk, PARTITIONS } from './disk-layout.ts';
-import { inspectDisks, layOutDisk, makeExt4, type BladeDisk } from './disks.ts';
-import { BLADE_LAYERS, fetchImage } from './fetch-image.ts';
+import { configure } from './configure.ts';
+import { inspectDisks } from './disks.ts';
+import { fetchImage } from './fetch-image.ts';
+import { makeFileSystem } from './file-systems.ts';
 import type { FoundRelease } from './find-release.ts';
 import { describeIdentity, keepIdentity } from './identity.ts';
 import { fetchSecrets } from './lay-secrets.ts';
+import { layOutDisk, type BladeDisk } from './lay-out.ts';
 import { mountOnce, unmountIfMounted } from './mounts.ts';
 import type { Reporter } from './reporter.ts';
 
@@ -39,10 +43,7 @@ export const SLOT_MOUNT = '/sysroot';
 /** What the blade has as /var/lib/bladeroot once it runs. */
 const STATE = join(PERSIST, 'bladeroot');
 
-/** A file system needs room beside what is in it, for its own tables and for the blade to live. */
-const ROOM_FACTOR = 1.25;
-
-export interface InstallRequest extends FoundRelease {
+export interface BootRequest extends FoundRelease {
   /** The release that the blade is to run: `release`, or the older one to which that pins it. */
   toRun: SignedRelease;
   /** Install even where a slot holds the release already: somebody does not trust what is in it. */
@@ -53,6 +54,11 @@ export interface InstallRequest extends FoundRelease {
   machine: Machine;
   /** What the machine was found to have, or has made, before its disk was laid out. */
   identity: Identity;
+}
+
+export interface InstallRequest extends BootRequest {
+  /** What becomes of the disks. */
+  plan: DiskPlan;
 }
 
 /**
@@ -78,7 +84,7 @@ export async function install(request: InstallRequest): Promise<string> {
   const slot = freeSlot(state);
   await forget(state, slot);
   await attempt('fetch', reporter, () => fillSlot(request, disk, slot));
-  await attempt('configure', reporter, () => configureSlot(request, slot, identity));
+  await attempt('configure', reporter, () => configureSlot(request, disk, slot, identity));
   reporter.started('switch-root', `writing slot ${slot} to the disk`);
   // What is in blade.json is on the disk: the slot is flushed by being unmounted before it is written down.
   await run('umount', [SLOT_MOUNT]);
@@ -88,17 +94,14 @@ export async function install(request: InstallRequest): Promise<string> {
   return disk[slot];
 }
 
-async function prepareDisk(request: InstallRequest): Promise<BladeDisk> {
-  const { toRun, blade, source, publicKey, reporter } = request;
-  reporter.started('disk', 'looking at the disks');
-  const { statement } = await fetchSnapshot(source, toRun.statement.snapshot.id, publicKey);
-  const layers = statement.layers.filter(({ name }) => BLADE_LAYERS.includes(name));
-  const needed = ROOM_FACTOR * layers.reduce((sum, { bytes }) => sum + bytes, 0);
-  const plan = planDisk(await inspectDisks(), blade.slotBytes, needed);
-  if (plan.action === 'lay-out') reporter.started('disk', `laying out ${plan.disk.path}`);
-  const disk = await layOutDisk(plan);
+async function prepareDisk({ plan, reporter }: InstallRequest): Promise<BladeDisk> {
+  const { path } = plan.disk;
+  if (plan.loses.length > 0) reporter.say(`wiping ${path}, as the release allows: ${plan.loses.join(', ')}`);
+  if (plan.action === 'keep') reporter.started('disk', `looking at ${path}`);
+  else reporter.started('disk', plan.action === 'change' ? `changing ${path}` : `laying out ${path}`);
+  const disk = await layOutDisk(plan, (line) => reporter.say(line));
   await mountOnce(disk.persist, PERSIST);
-  reporter.done('disk', `${disk.path} is laid out`);
+  reporter.done('disk', `${path} is laid out`);
   return disk;
 }
 
@@ -109,20 +112,25 @@ async function fillSlot(request: InstallRequest, disk: BladeDisk, slot: Slot): P
     `unpacking release ${toRun.statement.sequence} into slot ${slot} (${disk[slot]})`,
   );
   await unmountIfMounted(SLOT_MOUNT);
-  await makeExt4(disk[slot], PARTITIONS[slot]);
+  await makeFileSystem('ext4', disk[slot], PARTITIONS[slot]);
   await mountOnce(disk[slot], SLOT_MOUNT);
   const mirror = await Store.open(join(STATE, 'store'));
   await fetchImage({ release, toRun, publicKey, source, mirror, directory: SLOT_MOUNT, reporter });
   reporter.done('fetch', 'the image is unpacked');
 }
 
-async function configureSlot(request: InstallRequest, slot: Slot, identity: Identity): Promise<void> {
+async function configureSlot(
+  request: InstallRequest,
+  disk: BladeDisk,
+  slot: Slot,
+  identity: Identity,
+): Promise<void> {
   const { blade, reporter, source } = request;
   const secrets = await fetchSecrets(source, blade, identity);
   reporter.started('configure', `making it ${blade.name}`);
   await configure({
     directory: SLOT_MOUNT,
-    mounts: slotMounts(slot),
+    mounts: fstabOf(disk.partitions, releaseLayout(blade), slot),
     overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes),
     secrets,
     identity,
@@ -134,7 +142,7 @@ async function configureSlot(request: InstallRequest, slot: Slot, identity: Iden
 
 /** @param secrets what it has got of those that there are for the blade */
 export function tellConfigured(
-  { blade, reporter }: Pick<InstallRequest, 'blade' | 'reporter'>,
+  { blade, reporter }: Pick<BootRequest, 'blade' | 'reporter'>,
   { recipient }: Pick<Identity, 'recipient'>,
   secrets: Uint8Array | undefined,
 ): void {
@@ -144,12 +152,14 @@ export function tellConfigured(
 
 /** Shows who this machine is, and tells the root, which may have to accept it: once the identity is on the disk. */
 export async function introduce(
-  { root, blade, machine, reporter }: InstallRequest,
+  { root, blade, machine, reporter }: BootRequest,
   identity: Identity,
 ): Promise<void> {
   const { recipient } = identity;
   reporter.say(describeIdentity(blade, recipient));
-  await sayHello(root, { ...machine, recipient }).catch((error: unknown) =>
+  // As they are now, for `blade disks`.
+  const disks = await inspectDisks();
+  await sayHello(root, { ...machine, disks, recipient }).catch((error: unknown) =>
     // It can be installed all the same.
     reporter.say(`the root did not hear who this is: ${describeError(error)}`),
   );

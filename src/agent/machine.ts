@@ -35,7 +35,7 @@ export async function inspectMachine(bootMac: string | undefined, root = '/'): P
     cpu: await inspectCpus(join(root, 'proc/cpuinfo')),
     memoryBytes: await inspectMemory(join(root, 'proc/meminfo')),
     nics: nics.slice(0, 64),
-    disks: (await inspectDisks(join(root, 'sys/block'))).slice(0, 256),
+    disks: (await disksIn(join(root, 'sys/block'))).slice(0, 256),
   };
 }
 
@@ -78,7 +78,8 @@ async function inspectNics(folder: string): Promise<Machine['nics']> {
   return nics;
 }
 
-async function inspectDisks(folder: string): Promise<Machine['disks']> {
+/** The disks of /sys/block; what is on them is not looked at. */
+export async function disksIn(folder: string): Promise<Machine['disks']> {
   const disks: Machine['disks'] = [];
   for (const name of (await namesIn(folder)).sort()) {
     const disk = join(folder, name);

@@ -12,10 +12,11 @@ import { identityOf } from '../fleet/machine.ts';
 import { attempt } from './attempt.ts';
 import { parseCommandLine } from './command-line.ts';
 import { claim } from './claim.ts';
-import { findRelease, releaseOf, type FoundRelease } from './find-release.ts';
+import { findRelease, type FoundRelease } from './find-release.ts';
+import { awaitDisks } from './await-disks.ts';
 import { findIdentity } from './identity.ts';
 import { inspectDisks } from './disks.ts';
-import { install, PERSIST, type InstallRequest } from './install.ts';
+import { install, PERSIST, type BootRequest } from './install.ts';
 import { inspectMachine } from './machine.ts';
 import { Reporter } from './reporter.ts';
 import { runInMemory } from './run-in-memory.ts';
@@ -31,6 +32,8 @@ function describeTask({ blade, release }: FoundRelease, toRun: SignedRelease): s
   return `this is ${blade.name} of ${fleet}, to run release ${toRun.statement.sequence}${pinned}`;
 }
 
+const sourceOf = (root: string): HttpSource => new HttpSource(`${root}/store`);
+
 async function main(): Promise<void> {
   const reporter = new Reporter(await bootId(), (line) => void process.stdout.write(`bladeroot: ${line}\n`));
   try {
@@ -38,20 +41,20 @@ async function main(): Promise<void> {
     const publicKey = createPublicKey(await readFile(PUBLIC_KEY));
     const { roots, bootMac, deploy } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
     reporter.started('release', `asking ${roots.join(', ')} for the release`);
-    const identity = await attempt('agent', reporter, async () =>
-      findIdentity(await inspectDisks(), PERSIST),
-    );
-    const machine = { ...(await inspectMachine(bootMac)), recipient: identity.recipient };
+    const disks = await attempt('agent', reporter, inspectDisks);
+    const identity = await attempt('agent', reporter, () => findIdentity(disks, PERSIST));
+    const machine = { ...(await inspectMachine(bootMac)), disks, recipient: identity.recipient };
     const asked = await attempt('release', reporter, () =>
       findRelease(roots, publicKey, identityOf(machine)),
     );
-    const found = await claim(asked, { machine, roots, publicKey, reporter, show });
+    const claimed = await claim(asked, { machine, roots, publicKey, reporter, show });
+    reporter.setTarget({ root: claimed.root, blade: claimed.blade.name });
+    const ready = await awaitDisks({ found: claimed, machine, roots, publicKey, reporter, sourceOf });
+    const { found, toRun, source, plan } = ready;
     reporter.setTarget({ root: found.root, blade: found.blade.name });
-    const source = new HttpSource(`${found.root}/store`);
-    const toRun = await attempt('release', reporter, () => releaseOf(found, source, publicKey));
     reporter.done('release', describeTask(found, toRun));
 
-    const request: InstallRequest = {
+    const request: BootRequest = {
       ...found,
       deploy,
       publicKey,
@@ -61,7 +64,7 @@ async function main(): Promise<void> {
       identity,
       reporter,
     };
-    const device = found.blade.root === 'ram' ? await runInMemory(request) : await install(request);
+    const device = plan === undefined ? await runInMemory(request) : await install({ ...request, plan });
     await mkdir(SWITCH_ROOT, { recursive: true });
     await writeFile(`${SWITCH_ROOT}/switch-root`, `DEVICE=${device}\nINIT=/sbin/init\n`);
     reporter.done('switch-root', `starting the system on ${device}`);

@@ -11,8 +11,10 @@ import { openRelease, type SignedRelease } from '../release/repository.ts';
 import { newIdentity, readBladeIdentity } from '../secrets/identity-file.ts';
 import { HttpSource } from '../store/http-source.ts';
 import { run } from '../system/run.ts';
-import { PARTITIONS } from './disk-layout.ts';
-import { makeExt4 } from './disks.ts';
+import { usedDisk } from '../disks/disks.fixture.ts';
+import { PARTITIONS } from '../fleet/layout.ts';
+import type { DiskFacts } from '../fleet/machine.ts';
+import { makeFileSystem } from './file-systems.ts';
 import { unmountIfMounted } from './mounts.ts';
 import { keys, makeRelease, serveRelease, signRelease, testBlade } from './release.fixture.ts';
 import { Reporter } from './reporter.ts';
@@ -27,7 +29,7 @@ interface Scene {
   release: SignedRelease;
   url: string;
   /** Boots the blade: what it had in memory is gone. Resolves with what its console said. */
-  boot(disks?: { partitions: { name: string; path: string }[] }[]): Promise<string>;
+  boot(disks?: DiskFacts[]): Promise<string>;
 }
 
 async function scene(t: TestContext): Promise<Scene> {
@@ -99,8 +101,19 @@ test('on a persistent partition it is known by the same for ever, and what slots
   await truncate(image, 16 * 1024 ** 2);
   const device = (await run('losetup', ['--find', '--show', image])).stdout.trim();
   t.after(async () => await run('losetup', ['--detach', device]));
-  await makeExt4(device, PARTITIONS.persist);
-  const disks = [{ partitions: [{ name: PARTITIONS.persist, path: device }] }];
+  await makeFileSystem('ext4', device, 'persist');
+  const persistent = {
+    number: 5,
+    path: device,
+    name: PARTITIONS.persist,
+    uuid: '',
+    type: '',
+    start: 0,
+    bytes: 0,
+    fileSystem: 'ext4',
+    blank: false,
+  };
+  const disks = [usedDisk('/dev/sda', 0, [persistent])];
   const persist = join(base, 'persist');
   const inPersist = async <T>(look: (state: string) => Promise<T>): Promise<T> => {
     await run('mount', [device, persist]);

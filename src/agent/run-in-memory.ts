@@ -2,6 +2,8 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readBladeState, requireNotOlder, writeBladeState } from '../blade/state.ts';
+import { memoryMounts } from '../disks/fstab.ts';
+import type { DiskFacts } from '../fleet/machine.ts';
 import { unpackSnapshot } from '../image/unpack.ts';
 import { writePublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
@@ -10,12 +12,11 @@ import type { Identity } from '../secrets/identity-file.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
-import { configure, memoryMounts } from './configure.ts';
-import type { PartitionFacts } from './disk-layout.ts';
+import { configure } from './configure.ts';
 import { inspectDisks } from './disks.ts';
 import { BLADE_LAYERS } from './fetch-image.ts';
 import { findPersist, keepIdentity } from './identity.ts';
-import { introduce, PERSIST, SLOT_MOUNT, tellConfigured, type InstallRequest } from './install.ts';
+import { introduce, PERSIST, SLOT_MOUNT, tellConfigured, type BootRequest } from './install.ts';
 import { fetchSecrets } from './lay-secrets.ts';
 import { memoryRoom } from './memory-room.ts';
 import { mountOnce, unmountIfMounted } from './mounts.ts';
@@ -24,7 +25,7 @@ import { mountOnce, unmountIfMounted } from './mounts.ts';
 interface Surroundings {
   root: string;
   persist: string;
-  inspectDisks(): Promise<readonly { partitions: PartitionFacts[] }[]>;
+  inspectDisks(): Promise<readonly DiskFacts[]>;
 }
 
 const MACHINE: Surroundings = { root: SLOT_MOUNT, persist: PERSIST, inspectDisks };
@@ -43,7 +44,7 @@ interface Home {
  * @returns what stands for a device where the system is started
  * @throws BladerootError `NOT_ENOUGH_MEMORY`, `RELEASE_OLDER`, and what unpacking and configuring throw
  */
-export async function runInMemory(request: InstallRequest, around = MACHINE): Promise<string> {
+export async function runInMemory(request: BootRequest, around = MACHINE): Promise<string> {
   const { reporter } = request;
   const bytes = await attempt('disk', reporter, () => measureRoom(request));
   const home = await attempt('disk', reporter, () => findHome(request, around));
@@ -61,7 +62,7 @@ export async function runInMemory(request: InstallRequest, around = MACHINE): Pr
   return 'tmpfs';
 }
 
-async function measureRoom({ toRun, source, publicKey, reporter }: InstallRequest): Promise<number> {
+async function measureRoom({ toRun, source, publicKey, reporter }: BootRequest): Promise<number> {
   reporter.started('disk', 'measuring the memory: this blade has its root filesystem there');
   const { statement } = await fetchSnapshot(source, toRun.statement.snapshot.id, publicKey);
   const meminfo = await readFile('/proc/meminfo', 'utf8');
@@ -73,9 +74,9 @@ async function measureRoom({ toRun, source, publicKey, reporter }: InstallReques
   });
 }
 
-async function findHome({ reporter }: InstallRequest, around: Surroundings): Promise<Home> {
+async function findHome({ reporter }: BootRequest, around: Surroundings): Promise<Home> {
   const { root, persist: directory } = around;
-  const device = await findPersist(await around.inspectDisks());
+  const device = findPersist(await around.inspectDisks());
   if (device === undefined) {
     reporter.done('disk', 'the image fits into memory');
     reporter.say(
@@ -89,7 +90,7 @@ async function findHome({ reporter }: InstallRequest, around: Surroundings): Pro
 }
 
 async function unpack(
-  { toRun, publicKey, source, reporter }: InstallRequest,
+  { toRun, publicKey, source, reporter }: BootRequest,
   directory: string,
   bytes: number,
 ): Promise<void> {
@@ -116,7 +117,7 @@ async function identityAt({ persist, stateDirectory }: Home, identity: Identity)
   return persist === undefined ? identity : await keepIdentity(stateDirectory, identity);
 }
 
-async function makeItThisBlade(request: InstallRequest, home: Home, identity: Identity): Promise<void> {
+async function makeItThisBlade(request: BootRequest, home: Home, identity: Identity): Promise<void> {
   const { blade, source, reporter, machine } = request;
   await mkdir(home.stateDirectory, { recursive: true });
   // On a persistent partition it is already, and stays.
@@ -136,7 +137,7 @@ async function makeItThisBlade(request: InstallRequest, home: Home, identity: Id
 }
 
 /** What slots of a disk hold stays written down: it is there still. */
-async function record({ release, toRun, root, blade, publicKey }: InstallRequest, home: Home): Promise<void> {
+async function record({ release, toRun, root, blade, publicKey }: BootRequest, home: Home): Promise<void> {
   const { stateDirectory } = home;
   await writePublicKey(stateDirectory, publicKey);
   const releases = new ReleaseRepository(stateDirectory, publicKey);

@@ -21,8 +21,8 @@ export const helloAnswerSchema = z.object({
 
 const querySchema = z.object({ pending: z.stringbool().default(false) });
 
-/** A machine with many disks says a few kilobytes. */
-const BODY_LIMIT = 64 * 1024;
+/** A machine with sixty disks and their partitions says some hundred kilobytes. */
+const BODY_LIMIT = 512 * 1024;
 
 export function machineRoutes(
   app: FastifyInstance,

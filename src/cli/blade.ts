@@ -7,6 +7,7 @@ import { adoptCommand } from './blade/adopt.ts';
 import { approveCommand } from './blade/approve.ts';
 import { listPending } from './blade/pending.ts';
 import { bootsCommand } from './blade/boots.ts';
+import { disksCommand } from './blade/disks.ts';
 import { editCommand } from './blade/edit.ts';
 import { exportCommand, importCommand } from './blade/table.ts';
 import { rollbackCommand } from './blade/rollback.ts';
@@ -29,6 +30,7 @@ export function bladeCommands(signal: AbortSignal): Command {
     exportCommand(signal),
     editCommand(signal),
     bootsCommand(signal),
+    disksCommand(signal),
     rollbackCommand(signal),
     adoptCommand(signal),
     approveCommand(signal),
@@ -38,7 +40,7 @@ export function bladeCommands(signal: AbortSignal): Command {
 function list(signal: AbortSignal): Command {
   return leaf(
     'list',
-    'list the blades of the fleet folder, or the machines that wait for a name or for approval',
+    'list the blades of the fleet folder, or the machines that wait for a name, for approval or for their disks',
     [
       'bladeroot blade list',
       "bladeroot blade list @profile:web '!web07'",
@@ -48,7 +50,7 @@ function list(signal: AbortSignal): Command {
     .argument('[blades...]', `${HOST_LIST_HELP} (all of them when left out)`)
     .option(
       '--pending',
-      'the machines that have said hello to this root and are no blades yet, and blades whose identity is not accepted',
+      'the machines that have said hello to this root and are no blades yet, and blades whose identity is not accepted, or whose disks wait',
     )
     .action(async (hosts: string[], { pending }: { pending?: true }, command: Command) => {
       const context = contextOf(command, signal);

@@ -10,6 +10,8 @@ export interface NewBlade {
   profile?: string[] | undefined;
   /** Its accepted identity. */
   recipient?: string | undefined;
+  /** What its disk carries and may lose, by its fingerprint. */
+  wipe?: string | undefined;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface NewBlade {
 export async function addBladeTo(
   folder: string,
   name: string,
-  { mac, address, profile = [], recipient }: NewBlade,
+  { mac, address, profile = [], recipient, wipe }: NewBlade,
   beforeWriting: (fleet: Fleet) => Promise<void> = async () => {},
 ): Promise<{ fleet: Fleet; file: string }> {
   const value = {
@@ -29,6 +31,7 @@ export async function addBladeTo(
     address,
     ...(profile.length === 0 ? {} : { profile: profile.length === 1 ? profile[0] : profile }),
     ...(recipient === undefined ? {} : { recipient }),
+    ...(wipe === undefined ? {} : { disks: { wipe } }),
   };
   const proposal = await proposeEdit(folder, ({ fleet }) => {
     if (Object.hasOwn(fleet.blades, name))

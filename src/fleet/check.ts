@@ -1,6 +1,7 @@
 import { addedBy, editOf, TAKE_ALL } from './list-edit.ts';
 import { didYouMean, nameList } from './nearest.ts';
 import { checkNetworks, networksOfDraft, outside, subnetOf, type Subnet } from './check-networks.ts';
+import { checkDisks } from './check-disks.ts';
 import type { Draft, Settings } from './schema.ts';
 import type { Path } from './source.ts';
 
@@ -44,6 +45,7 @@ export function checkFleet(draft: Draft, around: Surroundings): Fault[] {
     ...checkIdentities(draft, around),
     ...checkProfileNames(draft, around),
     ...checkCycles(draft),
+    ...checkDisks(draft, around),
     ...layers.flatMap(([path, settings]) => [
       ...checkOverlays(path, settings, around),
       ...checkServices(path, settings),

@@ -55,7 +55,7 @@ profiles:
   #   services: { start: [nginx], stop: [exim4] } # of those that the image has
   #   kernelArgs: [console=ttyS0]
   #   vars: { role: web }                         # for templates: {{ vars.role }}
-  #   disk: { slot: 3GiB }                        # size of one of the two slots for an installed release
+  #   disks: { slot: 3GiB }                       # size of one of the two slots for an installed release
   #   boot: { timeout: 5 }                        # seconds for which a menu is shown at a boot from the network
 
 # The servers: the MAC address of the card that each boots from, and the address it is given.

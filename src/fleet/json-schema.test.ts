@@ -29,7 +29,7 @@ test('editors and the program agree about what is right', () => {
     ['fleet', `${head}profiles: { web: { extends: [a, b] }, mail: { extends: a } }\n`],
     ['profile', '{ overlays: [-*, +web, -base], services: { start: [+nginx.service, -getty@tty1] } }'],
     ['profile', 'vars: { a: [1, { b: null }], c: { d: true } }\nkernelArgs: ["+-x", quiet]\n'],
-    ['blade', 'mac: 52-54-00-AA-00-11\naddress: 10.77.0.11\nprofile: web\ndisk: { slot: 3GiB }\n'],
+    ['blade', 'mac: 52-54-00-AA-00-11\naddress: 10.77.0.11\nprofile: web\ndisks: { slot: 3GiB }\n'],
   ];
   for (const [kind, yaml] of right) assert.deepEqual(taken(kind, yaml), [true, true], yaml);
   const wrong: [SchemaKind, string][] = [

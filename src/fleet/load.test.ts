@@ -33,7 +33,7 @@ profiles:
     overlays: [web]
     services: { start: [nginx.service], stop: [] }
     kernelArgs: [console=ttyS0]
-    disk: { slot: 3GiB }
+    disks: { slot: 3GiB }
 blades:
   web01: { mac: "52-54-00-AA-00-11", address: 10.77.0.11, profile: web }
 `,
@@ -42,7 +42,7 @@ blades:
   assert.equal(fleet.blades['web01']?.mac, '52:54:00:aa:00:11');
   assert.deepEqual(fleet.blades['web01']?.profile, ['web']);
   assert.deepEqual(fleet.profiles['web']?.services, { start: ['nginx'], stop: [] });
-  assert.equal(fleet.profiles['web']?.disk.slot, 3 * 1024 ** 3);
+  assert.equal(fleet.profiles['web']?.disks.slot, '3GiB');
   assert.deepEqual(fleet.profiles['base']?.kernelArgs, []);
 });
 
@@ -98,13 +98,13 @@ test('each fault names file, line and field, what is wrong and what would be rig
       `${HEAD}defaults:\n  kernelargs: [quiet]\n  colour: red\n`,
       [
         'fleet.yaml:4: defaults.kernelargs: is not a known key; did you mean kernelArgs?',
-        'fleet.yaml:5: defaults.colour: is not a known key; known are overlays, services, kernelArgs, vars, pin, root, disk, boot, health, bootOrder, timezone, ssh, rootPassword',
+        'fleet.yaml:5: defaults.colour: is not a known key; known are overlays, services, kernelArgs, vars, pin, root, disks, boot, health, bootOrder, timezone, ssh, rootPassword',
       ],
     ],
     [
-      `${HEAD}defaults:\n  disk: { slot: 3GB }\n  vars: { n: .nan }\n  overlays: base\n`,
+      `${HEAD}defaults:\n  disks: { slot: 3GB }\n  vars: { n: .nan }\n  overlays: base\n`,
       [
-        'fleet.yaml:4: defaults.disk.slot: "3GB" is not a size; write a whole number and its unit such as 3GiB',
+        'fleet.yaml:4: defaults.disks.slot: "3GB" is not a size; write a whole number and its unit such as 3GiB, or a share of the disk such as 20%',
         'fleet.yaml:5: defaults.vars.n: NaN is not a value for templates; write text, a number, true, false, a list or a map',
         'fleet.yaml:6: defaults.overlays: "base" is not a list; write folders of overlays/ such as [base, web]',
       ],
@@ -177,7 +177,7 @@ test('all faults are found at once, those between sound fields as well', () => {
   const findings = findingsOf(`nane: lab
 network: { subnet: 10.77.0.0/24 }
 profiles:
-  web: { disk: { slot: big } }
+  web: { disks: { slot: big } }
 blades:
   a: { mac: nonsense, address: 10.77.0.11, profile: web }
   b: { mac: "52:54:00:77:00:12", address: 10.77.0.11, profile: wob, overlays: [ghost] }
@@ -187,7 +187,7 @@ blades:
     [
       'fleet.yaml:1: name:',
       'fleet.yaml:1: nane:',
-      'fleet.yaml:4: profiles.web.disk.slot:',
+      'fleet.yaml:4: profiles.web.disks.slot:',
       'fleet.yaml:6: blades.a.mac:',
       'fleet.yaml:7: blades.b.address:',
       'fleet.yaml:7: blades.b.profile[0]:',

@@ -6,6 +6,53 @@ const word = z.string().min(1).max(128);
 
 const mac = z.string().regex(/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/, 'a MAC is written like 52:54:00:12:34:56');
 
+const count = z.number().int().nonnegative();
+
+/** A partition as the table says it; all in bytes. */
+const partitionSchema = z.object({
+  number: count,
+  path: word,
+  /** In the GPT; empty without one. */
+  name: z.string().max(128),
+  /** Of the partition itself (PARTUUID), and of its type; empty where the table has none. */
+  uuid: z.string().max(64),
+  type: z.string().max(64),
+  start: count,
+  bytes: count,
+  /** As blkid names what is in it, such as `ext4` or `crypto_LUKS`. */
+  fileSystem: word.optional(),
+  /** Whether nothing is in it: no file system, and only zeros in its first MiB. */
+  blank: z.boolean(),
+});
+
+/** What the agent has found on a disk, which it has only read. */
+const contentsSchema = z.object({
+  /** Bytes of a logical sector. */
+  sectorBytes: z.number().int().positive(),
+  readOnly: z.boolean(),
+  removable: z.boolean(),
+  /** Such as `gpt` or `dos`; absent where there is no partition table. */
+  table: word.optional(),
+  partitions: z.array(partitionSchema).max(128),
+  /** What wipefs finds on the disk itself, such as `gpt` or `ext4`. */
+  signatures: z.array(word).max(64),
+  /** Whether the first MiB holds anything but zeros, and its SHA-256. */
+  written: z.boolean(),
+  digest: z.string().max(64),
+  /** Why it could not be looked at; absent when it could. */
+  unreadable: z.string().max(2000).optional(),
+});
+
+const diskSchema = z.object({
+  path: word,
+  bytes: count,
+  model: word.optional(),
+  serial: word.optional(),
+  rotational: z.boolean(),
+  /** Absent from agents that did not say it. */
+  contents: contentsSchema.optional(),
+});
+
 /** Fields that a newer agent has and this root does not know are left out, so that the machine still gets its name. */
 export const machineSchema = z.object({
   /** Of the card that it booted from: by this it is known to DHCP. */
@@ -25,8 +72,8 @@ export const machineSchema = z.object({
   vendor: word.optional(),
   model: word.optional(),
   firmware: z.enum(['bios', 'uefi']),
-  cpu: z.object({ model: word.optional(), count: z.number().int().nonnegative() }),
-  memoryBytes: z.number().int().nonnegative(),
+  cpu: z.object({ model: word.optional(), count: count }),
+  memoryBytes: count,
   nics: z
     .array(
       z.object({
@@ -39,20 +86,17 @@ export const machineSchema = z.object({
       }),
     )
     .max(64),
-  disks: z
-    .array(
-      z.object({
-        path: word,
-        bytes: z.number().int().nonnegative(),
-        model: word.optional(),
-        serial: word.optional(),
-        rotational: z.boolean(),
-      }),
-    )
-    .max(256),
+  disks: z.array(diskSchema).max(256),
+  /** Why it cannot lay out its disks, and waits for a person. */
+  refusal: z.string().max(2000).optional(),
 });
 
 export type Machine = z.infer<typeof machineSchema>;
+
+export type PartitionFacts = z.infer<typeof partitionSchema>;
+type DiskContents = z.infer<typeof contentsSchema>;
+/** A disk that was looked at. */
+export type DiskFacts = z.infer<typeof diskSchema> & { contents: DiskContents };
 
 /** By what a machine can be named in fleet.yaml. */
 export interface MachineIdentity {

@@ -39,7 +39,7 @@ defaults:
     app: { port: 80,
            host: x }
     peers: [a, b]
-  disk: { slot: 2GiB }
+  disks: { slot: 2GiB }
 `,
       'profiles/server.yaml': 'services:\n  start: [-cron]\nvars:\n  app:\n    host: y\n',
       'profiles/web.yaml': 'extends:\n  - server\noverlays:\n  - web\nservices: { start: [nginx.service] }\n',
@@ -73,7 +73,7 @@ vars:
     'vars.app.port': 'fleet.yaml:17',
     'vars.app.host': 'profiles/server.yaml:5',
     'vars.peers.0': 'blades/web01.yaml:8',
-    'disk.slot': 'fleet.yaml:20',
+    'disks.slot': 'fleet.yaml:20',
   });
 });
 
@@ -89,12 +89,37 @@ const edits = fc
     selector: ([, name]) => name,
   })
   .map((items) => items.map(([sign, name]) => sign + name));
+function partitionAt(mount: string): fc.Arbitrary<object> {
+  return fc.record(
+    {
+      size: fc.constantFrom('1GiB', '10%'),
+      mount: fc.constant(mount),
+      fs: fc.constantFrom('xfs', 'ext4'),
+      options: fc.constantFrom([], ['noatime'], ['noatime', 'discard']),
+    },
+    { requiredKeys: ['size', 'mount'], noNullPrototype: true },
+  );
+}
+
 const layer = fc.record(
   {
     kernelArgs: edits,
     overlays: edits,
     vars: fc.dictionary(fc.constantFrom('v', 'w'), variable, { noNullPrototype: true }),
-    disk: fc.record({ slot: fc.constantFrom('1GiB', '2GiB') }, { requiredKeys: [], noNullPrototype: true }),
+    disks: fc.record(
+      {
+        slot: fc.constantFrom('1GiB', '2GiB'),
+        use: fc.record(
+          { serial: fc.constantFrom('X1', 'X2'), rotational: fc.boolean() },
+          { requiredKeys: [], noNullPrototype: true },
+        ),
+        partitions: fc.record(
+          { data: partitionAt('/srv'), logs: partitionAt('/var/log') },
+          { requiredKeys: [], noNullPrototype: true },
+        ),
+      },
+      { requiredKeys: [], noNullPrototype: true },
+    ),
   },
   { requiredKeys: [], noNullPrototype: true },
 );

@@ -55,11 +55,19 @@ function rowsOf(schema: Schema, above = ''): Row[] {
     if (typeof field === 'boolean') return [];
     const key = `${above}${name}`;
     const needed = schema.required?.includes(name) === true ? ' (needed)' : '';
-    const within = rowsOf(field, `${key}.`);
+    const within = [...rowsOf(field, `${key}.`), ...namedRows(field, `${key}.NAME.`)];
     const value = within.length > 0 ? 'map' : valueOf(field);
     return [{ key, value: `${value}${needed}`, text: field.description ?? '' }, ...within];
   });
 }
+
+/** Those of a map whose keys people choose, but for what has a section of its own. */
+function namedRows({ additionalProperties: named }: Exclude<Schema, boolean>, above: string): Row[] {
+  if (typeof named !== 'object' || OWN_SECTIONS.has(above)) return [];
+  return rowsOf(named, above);
+}
+
+const OWN_SECTIONS = new Set(['networks.NAME.', 'profiles.NAME.', 'blades.NAME.']);
 
 /** What may be written, in a few words. */
 function valueOf(schema: Schema): string {

@@ -14,7 +14,7 @@ defaults:
   services: { start: [ssh], stop: [nginx] }
   kernelArgs: [quiet, console=ttyS0]
   vars: { role: none, motto: hello }
-  disk: { slot: 2GiB }
+  disks: { slot: 2GiB }
 profiles:
   server: { overlays: [server], vars: { role: server } }
   web: { extends: server, overlays: [web], services: { start: [nginx] } }
@@ -27,7 +27,7 @@ blades:
     overlays: [base]
     services: { stop: [ssh] }
     vars: { motto: hi }
-    disk: { slot: 3GiB }
+    disks: { slot: 3GiB }
   bare: { mac: "52:54:00:77:00:12", address: 10.77.1.12 }
 `,
   ['base', 'server', 'web'],
@@ -48,7 +48,7 @@ test('a blade has what defaults, its profiles from the furthest ancestor, and it
     services: { start: ['nginx'], stop: ['ssh'] },
     kernelArgs: ['console=ttyS0', 'quiet'],
     vars: { role: 'server', motto: 'hi' },
-    disk: { slot: 3 * 1024 ** 3 },
+    disks: { slot: '3GiB', use: {}, partitions: {} },
     boot: {},
     health: { command: [], http: [], tcp: [], unit: [], mayFail: [] },
     ssh: { authorizedKeys: [] },
@@ -80,7 +80,24 @@ const layer: fc.Arbitrary<Settings> = fc.record(
     pin: fc.oneof(fc.integer({ min: 1 }), fc.constant('latest' as const)),
     vars: fc.dictionary(fc.constantFrom('x', 'y', 'z'), fc.string(), { noNullPrototype: true }),
     root: fc.constantFrom('disk', 'ram'),
-    disk: fc.record({ slot: fc.nat() }, { requiredKeys: [], noNullPrototype: true }),
+    disks: fc.record(
+      {
+        slot: fc.constantFrom('1GiB', '20%'),
+        use: fc.record(
+          { serial: fc.constantFrom('X1', 'X2'), rotational: fc.boolean() },
+          { requiredKeys: [], noNullPrototype: true },
+        ),
+        partitions: fc.dictionary(
+          fc.constantFrom('data', 'logs'),
+          fc.record(
+            { size: fc.constantFrom('1GiB', 'rest'), fs: fc.constantFrom('xfs', 'swap'), keep: fc.boolean() },
+            { requiredKeys: [], noNullPrototype: true },
+          ),
+          { noNullPrototype: true },
+        ),
+      },
+      { requiredKeys: ['use', 'partitions'], noNullPrototype: true },
+    ),
     boot: fc.record(
       { default: fc.constantFrom(...BOOT_CHOICES), timeout: fc.nat() },
       { requiredKeys: [], noNullPrototype: true },
@@ -106,7 +123,7 @@ const layer: fc.Arbitrary<Settings> = fc.record(
     rootPassword: fc.string(),
   },
   {
-    requiredKeys: ['overlays', 'services', 'kernelArgs', 'vars', 'disk', 'boot', 'health', 'ssh'],
+    requiredKeys: ['overlays', 'services', 'kernelArgs', 'vars', 'disks', 'boot', 'health', 'ssh'],
     noNullPrototype: true,
   },
 );
@@ -132,7 +149,7 @@ test('the nearest layer wins: all that it says is so', () => {
       for (const service of nearest.services.start) assert.ok(merged.services.start.includes(service));
       for (const service of nearest.services.stop) assert.ok(merged.services.stop.includes(service));
       for (const [name, value] of Object.entries(nearest.vars)) assert.deepEqual(merged.vars[name], value);
-      assert.equal(merged.disk.slot, nearest.disk.slot ?? merged.disk.slot);
+      assert.equal(merged.disks.slot, nearest.disks.slot ?? merged.disks.slot);
       assert.deepEqual(merged.boot, { ...merged.boot, ...nearest.boot });
       assert.equal(merged.root, nearest.root ?? merged.root);
       assert.equal(merged.timezone, nearest.timezone ?? merged.timezone);
@@ -263,7 +280,8 @@ test('every setting of the schema is merged: what a layer says is said of the bl
   const lists: string[][] = [];
   const scalars: string[][] = [];
   const walk = (schema: z.core.JSONSchema._JSONSchema, path: string[]): void => {
-    if (typeof schema === 'boolean' || path[0] === 'vars') return;
+    // Maps by names that people choose have tests of their own.
+    if (typeof schema === 'boolean' || path[0] === 'vars' || path.at(-1) === 'partitions') return;
     if (schema.type === 'array') lists.push(path);
     else if (schema.properties === undefined) scalars.push(path);
     for (const [name, field] of Object.entries(schema.properties ?? {})) walk(field, [...path, name]);
@@ -273,6 +291,19 @@ test('every setting of the schema is merged: what a layer says is said of the bl
   for (const path of lists)
     assert.deepEqual(mergedAt(path, ['a', 'b'], ['-a', 'c']), ['b', 'c'], path.join('.'));
   for (const path of scalars) assert.equal(mergedAt(path, 'far', 'near'), 'near', path.join('.'));
+});
+
+test('partitions are merged by name, and what a nearer layer says of one is laid over the rest of it', () => {
+  const below = {
+    swap: { size: '1GiB', fs: 'swap' },
+    data: { size: '10%', fs: 'xfs', options: ['noatime'] },
+  };
+  const layer = { data: { size: '20%', options: ['discard'] }, logs: { size: '5GiB' } };
+  assert.deepEqual(mergedAt(['disks', 'partitions'], below, layer), {
+    swap: { size: '1GiB', fs: 'swap' },
+    data: { size: '20%', fs: 'xfs', options: ['discard'] },
+    logs: { size: '5GiB' },
+  });
 });
 
 test('in a chain of profiles each stands once, after all that it extends', () => {

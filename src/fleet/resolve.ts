@@ -3,6 +3,7 @@ import ipaddr from 'ipaddr.js';
 import { BladerootError } from '../errors.ts';
 import { didYouMean } from './nearest.ts';
 import { addedBy, layList, without } from './list-edit.ts';
+import type { Disks } from './disk-fields.ts';
 import type { Blade, Fleet, Health, Network, Settings } from './schema.ts';
 import type { Path } from './source.ts';
 
@@ -100,7 +101,12 @@ export function layersOf(fleet: Fleet, name: string): [Path, Settings][] {
   return layers(fleet, name, bladeOf(fleet, name));
 }
 
-function layers(fleet: Fleet, name: string, blade: Blade): [Path, Settings][] {
+/** As `layersOf`, also of a fleet of which parts are missing. */
+export function layers(
+  fleet: Pick<Fleet, 'defaults' | 'profiles'>,
+  name: string,
+  blade: Settings & Pick<Blade, 'profile'>,
+): [Path, Settings][] {
   const profiles = profileChain(fleet, blade.profile ?? []);
   return [
     [['defaults'], fleet.defaults],
@@ -132,7 +138,7 @@ export const NO_SETTINGS: Settings = {
   services: { start: [], stop: [] },
   kernelArgs: [],
   vars: {},
-  disk: {},
+  disks: { use: {}, partitions: {} },
   boot: {},
   health: { command: [], http: [], tcp: [], unit: [], mayFail: [] },
   ssh: { authorizedKeys: [] },
@@ -155,7 +161,7 @@ export function mergeSettings(below: Settings, layer: Settings): Settings {
     },
     kernelArgs: layList(below.kernelArgs, layer.kernelArgs),
     vars: mergeVars(below.vars, layer.vars),
-    disk: { ...below.disk, ...layer.disk },
+    disks: mergeDisks(below.disks, layer.disks),
     boot: { ...below.boot, ...layer.boot },
     health: mergeHealth(below.health, layer.health),
     ssh: { authorizedKeys: layList(below.ssh.authorizedKeys, layer.ssh.authorizedKeys) },
@@ -164,6 +170,20 @@ export function mergeSettings(below: Settings, layer: Settings): Settings {
     ...(bootOrder === undefined ? {} : { bootOrder }),
     ...(timezone === undefined ? {} : { timezone }),
     ...(rootPassword === undefined ? {} : { rootPassword }),
+  };
+}
+
+/** By key, those of each partition likewise; a partition of which a nearer layer says more keeps its place. */
+function mergeDisks(below: Disks, layer: Disks): Disks {
+  const partitions = Object.entries(layer.partitions).map(([name, partition]) => [
+    name,
+    { ...below.partitions[name], ...partition },
+  ]);
+  return {
+    ...below,
+    ...layer,
+    use: { ...below.use, ...layer.use },
+    partitions: { ...below.partitions, ...Object.fromEntries(partitions) },
   };
 }
 

@@ -1,49 +1,10 @@
 /**
- * The fields of a fleet: the only place where they are defined. Types come from here by inference, the JSON Schema for
- * editors by json-schema.ts, the reference of docs/fleet.md by reference.ts.
+ * The fields of a fleet: the only place where they are defined, with disk-fields.ts for those of disks. Types come from
+ * here by inference, the JSON Schema for editors by json-schema.ts, the reference of docs/fleet.md by reference.ts.
  */
 import { z } from 'zod';
-import { didYouMean, nameList } from './nearest.ts';
-
-/** Says of a wrong value what it is not and what to write instead, and of a missing one what to write. */
-function expects(what: string, right: string): (issue: { readonly input?: unknown }) => string {
-  return ({ input }) =>
-    input === undefined ? `is missing; write ${right}` : `${shown(input)} is not ${what}; write ${right}`;
-}
-
-function shown(value: unknown): string {
-  if (value === null) return 'nothing';
-  return (typeof value === 'number' ? String(value) : JSON.stringify(value)).slice(0, 80);
-}
-
-function text(pattern: RegExp, what: string, right: string) {
-  const error = expects(what, right);
-  return z.string({ error }).regex(pattern, { error });
-}
-
-function listOf<Item extends z.ZodType>(item: Item, right: string) {
-  return z.array(item, { error: expects('a list', right) });
-}
-
-/** Several unknown keys are one issue for zod: its message has a line for each, in the order of `issue.keys`. */
-function strict<Shape extends z.ZodRawShape>(shape: Shape) {
-  const known = Object.keys(shape);
-  const wrongType = expects('a map', `"key: value" lines; the keys are ${known.join(', ')}`);
-  return z.strictObject(shape, {
-    error: (issue) =>
-      issue.code === 'unrecognized_keys'
-        ? issue.keys
-            .map(
-              (key) => `is not a known key${didYouMean(key, known) || `; known are ${nameList(known, 20)}`}`,
-            )
-            .join('\n')
-        : wrongType(issue),
-  });
-}
-
-function mapOf<Key extends z.ZodString, Value extends z.ZodType>(key: Key, value: Value, right: string) {
-  return z.record(key, value, { error: expects('a map', right) });
-}
+import { disksSchema } from './disk-fields.ts';
+import { expects, listOf, mapOf, strict, text } from './field-types.ts';
 
 const label = (what: string, example: string) =>
   text(
@@ -94,13 +55,6 @@ const recipient = text(
   'an age recipient',
   'what `bladeroot blade list --pending` or `age-keygen -y` shows, age1 and 58 letters and digits',
 );
-
-/** In bytes. */
-const size = text(
-  /^[1-9][0-9]*(MiB|GiB|TiB)$/,
-  'a size',
-  'a whole number and its unit such as 3GiB',
-).transform((size) => Number.parseInt(size, 10) * 1024 ** ('KMGT'.indexOf(size.slice(-3, -2)) + 1));
 
 const templateValue: z.ZodType<z.core.util.JSONType> = z.lazy(() =>
   z.union(
@@ -220,11 +174,7 @@ const settings = {
     .describe(
       'Where the root filesystem lies: disk, the default, or ram, unpacked into memory anew at every boot, without a disk',
     ),
-  disk: strict({
-    slot: size.optional().describe('Size of one of the two slots for an installed release, such as 3GiB'),
-  })
-    .prefault({})
-    .describe('How the disk is laid out'),
+  disks: disksSchema.prefault({}).describe('Which disk a blade has its slots on, and how it is divided'),
   boot: strict({
     default: z
       .enum(BOOT_CHOICES, {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { sampleImage, wholeImage } from './sample-image.fixture.ts';
+import { sampleElf, sampleImage, wholeImage } from './sample-image.fixture.ts';
 import { findTools } from './tools.ts';
 
 test('tools are found by their names in a merged /usr', async () => {
@@ -23,6 +23,13 @@ test("all missing tools are named at once, each with this distribution's package
   await assert.rejects(findTools(gentoo.files), {
     hint: 'install in the tree: sys-apps/util-linux sys-fs/dosfstools',
   });
+});
+
+test('programs of file systems that only some layouts have come along where the image has them', async () => {
+  await using without = await sampleImage(wholeImage());
+  assert.equal((await findTools(without.files)).programs.has('mkfs.xfs'), false);
+  await using image = await sampleImage({ ...wholeImage(), 'usr/sbin/mkfs.xfs': sampleElf({}) });
+  assert.equal((await findTools(image.files)).programs.get('mkfs.xfs'), 'sbin/mkfs.xfs');
 });
 
 test("a busybox under a tool's name is not the tool", async () => {

@@ -9,10 +9,14 @@ interface Tool {
   package: PackageNames;
   /** Files that the program reads, where the image has them. */
   reads?: string[];
+  /** Taken along where the image has it: layouts that need it are checked against the image (overlay/check-image.ts). */
+  optional?: true;
 }
 
 const UTIL_LINUX = { debian: 'util-linux', gentoo: 'sys-apps/util-linux' };
 const E2FSPROGS = { debian: 'e2fsprogs', gentoo: 'sys-fs/e2fsprogs' };
+const XFSPROGS = { debian: 'xfsprogs', gentoo: 'sys-fs/xfsprogs' };
+const BTRFS_PROGS = { debian: 'btrfs-progs', gentoo: 'sys-fs/btrfs-progs' };
 
 const TOOLS: Tool[] = [
   { name: 'busybox', package: { debian: 'busybox-static', gentoo: 'sys-apps/busybox' } },
@@ -24,6 +28,12 @@ const TOOLS: Tool[] = [
   { name: 'mke2fs', package: E2FSPROGS },
   { name: 'e2fsck', package: E2FSPROGS },
   { name: 'mkfs.vfat', package: { debian: 'dosfstools', gentoo: 'sys-fs/dosfstools' } },
+  { name: 'resize2fs', package: E2FSPROGS, optional: true },
+  { name: 'mkswap', package: UTIL_LINUX, optional: true },
+  { name: 'mkfs.xfs', package: XFSPROGS, optional: true },
+  { name: 'xfs_growfs', package: XFSPROGS, optional: true },
+  { name: 'mkfs.btrfs', package: BTRFS_PROGS, optional: true },
+  { name: 'btrfs', package: BTRFS_PROGS, optional: true },
   { name: 'tar', package: { debian: 'tar', gentoo: 'app-arch/tar' } },
   { name: 'modprobe', package: { debian: 'kmod', gentoo: 'sys-apps/kmod' } },
 ];
@@ -61,8 +71,8 @@ export async function findTools(image: ImageFiles): Promise<FoundTools> {
   const missing: Tool[] = [];
   for (const tool of TOOLS) {
     const path = await findTool(image, tool);
-    if (path === undefined) missing.push(tool);
-    else programs.set(tool.name, path);
+    if (path === undefined && tool.optional !== true) missing.push(tool);
+    if (path !== undefined) programs.set(tool.name, path);
     for (const file of tool.reads ?? []) {
       if ((await followLinks(image, file)) !== undefined) files.push(file);
     }

@@ -52,6 +52,17 @@ test('a boot order is for a blade that can set it', async (t) => {
   assert.deepEqual(more, []);
 });
 
+test('a file system is for a blade whose image can make it', async (t) => {
+  const files = {
+    'profiles/web.yaml':
+      'disks:\n  partitions:\n    data: { size: 1GiB, fs: xfs }\n    swap: { size: 1GiB, fs: swap }\n',
+  };
+  assert.deepEqual(await findings(t, files, { ...IMAGE, 'usr/sbin/mkfs.xfs': '' }), []);
+  assert.deepEqual(await findings(t, files), [
+    'profiles/web.yaml:3: profiles.web.disks.partitions.data.fs: the agent cannot make it: the image has no mkfs.xfs; install xfsprogs (sys-fs/xfsprogs) in the tree',
+  ]);
+});
+
 test('templates and overlays that do not go with the image, with their file and line, for all blades', async (t) => {
   const files = {
     'blades/web02.yaml': `${WEB02}overlays: [-web, conf]\n`,

@@ -1,5 +1,6 @@
 /** Whether a fleet goes with an image: what can only be told when the overlays are laid over it. */
 import { BladerootError } from '../errors.ts';
+import type { FileSystem } from '../fleet/disk-fields.ts';
 import { FleetErrors, findingText, type Finding } from '../fleet/findings.ts';
 import { faultPlace, type LoadedFleet } from '../fleet/load.ts';
 import { originsOf } from '../fleet/origins.ts';
@@ -40,8 +41,11 @@ export async function checkAgainstImage(check: ImageCheck): Promise<ImageFinding
       const { startedAnyway } = await renderer.render(blade);
       for (const finding of startedAnywayFindings(check, blade, startedAnyway))
         warnings.set(findingText(finding), finding);
-      for (const finding of await bootOrderFindings(check, blade, { renderer, image }))
-        errors.set(findingText(finding), finding);
+      const lacking = [
+        ...(await bootOrderFindings(check, blade, { renderer, image })),
+        ...(await fileSystemFindings(check, blade, image)),
+      ];
+      for (const finding of lacking) errors.set(findingText(finding), finding);
     } catch (error) {
       for (const finding of await findingsOf(check, blade, renderer, error))
         errors.set(findingText(finding), finding);
@@ -66,10 +70,6 @@ async function findingsOf(
   const services = await detectServiceManager(root);
   const findings: Finding[] = [];
   for (const { path, from } of originsOf(check.fleet, blade.name)) {
-    if (path[0] === 'bootOrder' && !(await hasEfibootmgr(root))) {
-      const message = `the blade cannot set it: its image has no efibootmgr; install ${EFIBOOTMGR} in the tree`;
-      findings.push(faultPlace(check.source, { path: from, message }));
-    }
     if (path[0] !== 'services') continue;
     const { start, stop } = blade.services;
     const isStarted = path[1] === 'start';
@@ -94,18 +94,42 @@ async function bootOrderFindings(
   blade: ResolvedBlade,
   { renderer, image }: { renderer: OverlayRenderer; image: ImageFiles },
 ): Promise<Finding[]> {
-  if (blade.bootOrder === undefined || (await hasEfibootmgr(image))) return [];
-  if (await hasEfibootmgr(await renderer.rootOf(blade))) return [];
+  if (blade.bootOrder === undefined || (await hasProgram(image, 'efibootmgr'))) return [];
+  if (await hasProgram(await renderer.rootOf(blade), 'efibootmgr')) return [];
   const origin = originsOf(check.fleet, blade.name).find(({ path }) => path[0] === 'bootOrder');
   const message = `the blade cannot set it: its image has no efibootmgr; install ${EFIBOOTMGR} in the tree`;
   return [faultPlace(check.source, { path: origin?.from ?? ['blades', blade.name], message })];
 }
 
-async function hasEfibootmgr(root: ImageFiles): Promise<boolean> {
+async function hasProgram(root: ImageFiles, name: string): Promise<boolean> {
   for (const directory of ['usr/sbin', 'usr/bin', 'sbin', 'bin']) {
-    if ((await followLinks(root, `${directory}/efibootmgr`)) !== undefined) return true;
+    if ((await followLinks(root, `${directory}/${name}`)) !== undefined) return true;
   }
   return false;
+}
+
+/** What makes the file systems that not every image can make, and its package of Debian and of Gentoo. */
+const MAKERS: Partial<Record<FileSystem, [program: string, from: string]>> = {
+  xfs: ['mkfs.xfs', 'xfsprogs (sys-fs/xfsprogs)'],
+  btrfs: ['mkfs.btrfs', 'btrfs-progs (sys-fs/btrfs-progs)'],
+};
+
+/** Whether the agent, whose programs are those of the image, can make the file systems of a blade. */
+async function fileSystemFindings(
+  check: ImageCheck,
+  blade: ResolvedBlade,
+  image: ImageFiles,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const [name, { fs = 'ext4' }] of Object.entries(blade.disks.partitions)) {
+    const [program, from] = MAKERS[fs] ?? [];
+    if (program === undefined || (await hasProgram(image, program))) continue;
+    const path = JSON.stringify(['disks', 'partitions', name, 'fs']);
+    const origin = originsOf(check.fleet, blade.name).find((one) => JSON.stringify(one.path) === path);
+    const message = `the agent cannot make it: the image has no ${program}; install ${from} in the tree`;
+    findings.push(faultPlace(check.source, { path: origin?.from ?? ['blades', blade.name], message }));
+  }
+  return findings;
 }
 
 /** What is wrong with the image itself is no finding about the fleet. */

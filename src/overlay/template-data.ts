@@ -54,7 +54,7 @@ function bladeData(blade: ResolvedBlade): Record<string, unknown> {
     ...identity,
     root: 'disk',
     ...blade,
-    disk: { slot: null, ...blade.disk },
+    disks: { slot: null, ...blade.disks },
   };
 }
 

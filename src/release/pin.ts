@@ -65,9 +65,12 @@ export async function pinBlade(
     const hint = 'mend the store with `bladeroot snapshot verify --repair-from URL`, or pin it to another';
     throw refused(`not all that release ${number} needs is in the store`, hint);
   }
+  // Who lets a disk be wiped means the blade as it is now, whatever it runs.
+  const disks = { use: {}, partitions: {}, ...then.disks, wipe: blade.disks.wipe };
   const { mac: _mac, serial: _serial, guid: _guid, recipient: _recipient, ...same } = then;
   return {
     ...same,
+    ...(then.disks?.wipe === blade.disks.wipe ? {} : { disks }),
     ...(mac === undefined ? {} : { mac }),
     ...(serial === undefined ? {} : { serial }),
     ...(guid === undefined ? {} : { guid }),

@@ -178,7 +178,7 @@ function releaseNetwork(name: string, network: Network): ReleaseNetwork {
 }
 
 function releaseBlade(blade: ResolvedBlade, overlay: Blob, secrets: Blob | undefined): ReleaseBlade {
-  const { name, mac, serial, guid, address, netmask, gateway, dns, domain, kernelArgs, disk, boot } = blade;
+  const { name, mac, serial, guid, address, netmask, gateway, dns, domain, kernelArgs, disks, boot } = blade;
   const { health, bootOrder } = blade;
   return {
     name,
@@ -194,13 +194,17 @@ function releaseBlade(blade: ResolvedBlade, overlay: Blob, secrets: Blob | undef
     services: blade.services,
     ...(Object.keys(boot).length === 0 ? {} : { boot: bootMenu(boot) }),
     ...(blade.root === 'ram' ? { root: blade.root } : {}),
-    ...(disk.slot === undefined ? {} : { slotBytes: disk.slot }),
+    ...(saysNothing(disks) ? {} : { disks }),
     ...(isDeepStrictEqual(health, NO_SETTINGS.health) ? {} : { health }),
     ...(bootOrder === undefined ? {} : { bootOrder }),
     overlay,
     ...(blade.recipient === undefined ? {} : { recipient: blade.recipient }),
     ...(secrets === undefined ? {} : { secrets }),
   };
+}
+
+function saysNothing({ use, partitions, ...more }: ResolvedBlade['disks']): boolean {
+  return [use, partitions, more].every((map) => Object.keys(map).length === 0);
 }
 
 function bootMenu({ default: preset, timeout }: ResolvedBlade['boot']): BootMenu {

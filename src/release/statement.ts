@@ -1,5 +1,7 @@
 /** What a release says; it is signed, and everything else that a blade installs hangs on it by SHA-256. */
 import { z } from 'zod';
+import { disksSchema } from '../fleet/disk-fields.ts';
+import { layoutOf, type Layout } from '../fleet/layout.ts';
 import { BOOT_CHOICES, BOOT_ORDERS } from '../fleet/schema.ts';
 import { subnetOf } from '../net/ipv4.ts';
 import { digestSchema } from '../store/digest-schema.ts';
@@ -50,7 +52,9 @@ const releaseBladeSchema = z.strictObject({
   boot: z.strictObject({ default: z.enum(BOOT_CHOICES), timeout: z.int().nonnegative() }).optional(),
   /** `ram`: it has its root filesystem in memory, unpacked anew at every boot; absent: on its disk. */
   root: z.literal('ram').optional(),
-  /** Bytes; absent: a share of the disk (agent/disk-layout.ts). */
+  /** Which disk it is, and how it is divided; absent: as fleet/layout.ts has it for a blade that says nothing. */
+  disks: disksSchema.optional(),
+  /** Bytes of a slot: what releases said before there was `disks`. */
   slotBytes: z.number().int().positive().optional(),
   /** What must be so before it takes a release for good, times in seconds; absent: that no service has failed. */
   health: healthSchema.optional(),
@@ -124,6 +128,13 @@ export function releaseNetworks(release: Pick<ReleaseStatement, 'networks' | 'bl
     if (!bySubnet.has(subnet)) bySubnet.set(subnet, { name: subnet, subnet, mode: 'server', ...said });
   }
   return [...bySubnet.values()];
+}
+
+/** How the disk of a blade is to be divided. */
+export function releaseLayout({ disks, slotBytes }: Pick<ReleaseBlade, 'disks' | 'slotBytes'>): Layout {
+  const slot =
+    slotBytes === undefined ? {} : { slot: `${Math.max(1, Math.floor(slotBytes / 1024 ** 2))}MiB` };
+  return layoutOf(disks ?? { use: {}, partitions: {}, ...slot });
 }
 
 /** The number of the release that a blade of a release is to run. */

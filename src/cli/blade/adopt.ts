@@ -3,28 +3,31 @@ import type { Command } from 'commander';
 import { BladerootError, errorCode } from '../../errors.ts';
 import { addBladeTo } from '../../fleet/add-blade.ts';
 import { lockFolder } from '../../fleet/edit-folder.ts';
+import { layoutOf } from '../../fleet/layout.ts';
 import { loadFleet } from '../../fleet/load.ts';
 import { describeMachine, identityOf, type Machine } from '../../fleet/machine.ts';
 import { didYouMean, nameList } from '../../fleet/nearest.ts';
+import { layers, mergeSettings, NO_SETTINGS } from '../../fleet/resolve.ts';
 import type { Fleet } from '../../fleet/schema.ts';
 import { parseMac } from '../../net/mac.ts';
 import { fingerprint } from '../../secrets/fingerprint.ts';
 import { collect, contextOf, leaf, type Context } from '../command.ts';
 import { withIdentity, type IdentityOptions } from '../secret/identities.ts';
-import { withSigningOptions, type SigningOptions } from '../signing.ts';
+import { withSigningOptions } from '../signing.ts';
 import { requireFingerprint } from './fingerprint.ts';
 import { networkFor, nextAddress } from './next-address.ts';
 import { readPending } from './pending.ts';
 import { findPublishable, publishChange } from './publish-change.ts';
 import { prepareRekey, rekeyNothing } from './rekey-change.ts';
+import { allowWipe, confirmedWipe, type WipeOptions } from './wipe.ts';
 
-interface AdoptOptions extends SigningOptions, IdentityOptions {
+interface AdoptOptions extends WipeOptions, IdentityOptions {
   address?: string;
   network?: string;
   profile: string[];
   secrets: boolean;
   fingerprint?: string;
-  publish: boolean;
+  wipe?: true;
 }
 
 export function adoptCommand(signal: AbortSignal): Command {
@@ -32,22 +35,27 @@ export function adoptCommand(signal: AbortSignal): Command {
     'bladeroot blade adopt 52:54:00:12:34:56 web01 --profile web',
     'bladeroot blade adopt 4QX0P33 db01 --address 10.77.0.31    # by its serial number',
     'bladeroot blade list --pending                             # which machines wait',
+    'bladeroot blade adopt web01 --wipe                         # a blade whose disk carries something may wipe it',
   ])
-    .argument('<machine>', 'its MAC address, serial number or GUID')
-    .argument('<name>', 'the name of the blade, which is its host name')
+    .argument('<machine>', 'its MAC address, serial number or GUID; with --wipe alone, the name of a blade')
+    .argument('[name]', 'the name of the blade, which is its host name')
     .option('--address <address>', 'its address (the next free one of its network when left out)')
     .option('--network <name>', 'its network (the one that it was seen in when left out)')
     .option('--profile <name>', 'a profile; can be given again and again', collect, [])
     .option('--fingerprint <digits>', 'only when its identity has this one, as its console shows it')
     .option('--no-secrets', 'do not accept its identity yet: it gets no secrets until `blade approve`')
+    .option('--wipe', 'its disk may be wiped, with what it carries now: once, and after a question')
+    .option('-y, --yes', 'do not ask whether what is on the disk may be lost')
     .option('--no-publish', 'only write fleet.yaml: the machine goes on after the next `release publish`');
   return withSigningOptions(withIdentity(command)).action(
-    async (machine: string, name: string, options: AdoptOptions, command: Command) => {
+    async (machine: string, name: string | undefined, options: AdoptOptions, command: Command) => {
+      if (name === undefined && options.wipe !== true) command.error("error: missing argument 'name'");
       const context = contextOf(command, signal);
       const fleet = await loadFleet(context.fleetDirectory);
       const unlock = await lockFolder(context.fleetDirectory, signal);
       try {
-        await adopt(context, fleet.name, { text: machine, name, options });
+        if (name === undefined) await allowWipe(context, machine, options);
+        else await adopt(context, fleet.name, { text: machine, name, options });
       } finally {
         await unlock();
       }
@@ -82,7 +90,8 @@ async function adopt(
     wrote = `${name} stands in the fleet folder already: ${mac}, ${before.blades[name]?.address}`;
   } else {
     const address = options.address ?? nextAddress(before, networkFor(before, options.network, seenAt));
-    const blade = { mac, address, profile: options.profile, recipient };
+    const wipe = options.wipe && (await wipeOf(context, before, { name, machine, options }));
+    const blade = { mac, address, profile: options.profile, recipient, wipe };
     const { fleet, file } = await addBladeTo(fleetDirectory, name, blade, async (proposed) => {
       rekeySecrets = await prepareRekey(context, proposed, options);
     });
@@ -112,6 +121,18 @@ async function adopt(
       ? `${name} goes on after the next \`bladeroot release publish\``
       : `release ${sequence} has it: ${name} goes on by itself`,
   );
+}
+
+/** The fingerprint of what a new blade of these profiles may wipe. */
+async function wipeOf(
+  context: Context,
+  fleet: Fleet,
+  { name, machine, options }: { name: string; machine: Machine; options: AdoptOptions },
+): Promise<string> {
+  const found = layers(fleet, name, { ...NO_SETTINGS, profile: options.profile });
+  const { disks } = found.map(([, layer]) => layer).reduce(mergeSettings, NO_SETTINGS);
+  const ask = options.yes !== true;
+  return (await confirmedWipe(context, { name, machine, layout: layoutOf(disks), ask })).fingerprint;
 }
 
 /** @throws BladerootError `UNKNOWN_MACHINE`, `SEVERAL_MACHINES` */

@@ -40,6 +40,11 @@ const ACCEPTANCES: Record<Unapproved['acceptance'], string> = {
 export async function listPending({ stateDirectory, output }: Context): Promise<void> {
   const pending = readPending(stateDirectory);
   const unapproved = await readUnapproved(stateDirectory);
+  const refused = readKnown(stateDirectory).flatMap(({ blade, machine, lastSeen }) =>
+    blade === undefined || machine.refusal === undefined
+      ? []
+      : [{ blade, mac: machine.mac, refusal: machine.refusal, lastSeen }],
+  );
   const rows = pending.map(({ machine, lastSeen }) => [
     machine.mac,
     machine.serial ?? machine.guid ?? '',
@@ -54,6 +59,10 @@ export async function listPending({ stateDirectory, output }: Context): Promise<
   const tables = [
     ...(rows.length > 0 ? [table(headings, rows)] : []),
     ...(unapproved.length > 0 ? [unapprovedTable(unapproved)] : []),
+    ...refused.map(
+      ({ blade, mac, refusal, lastSeen }) =>
+        `${blade} (${mac}, seen ${ago(Date.now() - lastSeen)}) waits for its disks: ${refusal}`,
+    ),
   ];
   const value = [
     ...pending.map((known) => ({ ...known.machine, ...times(known) })),
@@ -63,6 +72,7 @@ export async function listPending({ stateDirectory, output }: Context): Promise<
       blade,
       acceptance,
     })),
+    ...refused.map(({ lastSeen, ...one }) => ({ ...one, lastSeen: new Date(lastSeen).toISOString() })),
   ];
   output.result(value, tables.length === 0 ? 'no machine waits for a name' : tables.join('\n\n'));
 }

@@ -1,0 +1,93 @@
+/** The disks of a blade as it has reported them, and what its layout would make of them. */
+import type { Command } from 'commander';
+import type { DiskPlan, Refusal } from '../../disks/plan.ts';
+import { describeContents, gibibytes } from '../../disks/wording.ts';
+import { layoutOf } from '../../fleet/layout.ts';
+import { loadFleet } from '../../fleet/load.ts';
+import type { Machine } from '../../fleet/machine.ts';
+import { resolveBlade } from '../../fleet/resolve.ts';
+import { contextOf, leaf } from '../command.ts';
+import { table } from '../output.ts';
+import { knownMachineOf, planReported } from './reported-disks.ts';
+
+export function disksCommand(signal: AbortSignal): Command {
+  return leaf('disks', 'on the root: show the disks of a blade, as it reported them at its last boot', [
+    'bladeroot blade disks web01',
+    'bladeroot blade disks web01 --plan    # what its layout in the fleet folder would make of them',
+  ])
+    .argument('<name>', 'the blade')
+    .option('--plan', 'what would happen to them; nothing is done')
+    .action(async (name: string, { plan }: { plan?: true }, command: Command) => {
+      const context = contextOf(command, signal);
+      const blade = resolveBlade(await loadFleet(context.fleetDirectory), name);
+      const { machine, lastSeen } = knownMachineOf(context, blade);
+      const reported = new Date(lastSeen).toISOString();
+      if (plan !== true) {
+        context.output.result({ blade: name, reported, disks: machine.disks }, disksText(machine));
+        return;
+      }
+      const planned = await planReported(context, machine, layoutOf(blade.disks));
+      context.output.result({ blade: name, reported, ...planValue(planned) }, planText(name, planned));
+    });
+}
+
+function disksText({ disks }: Machine): string {
+  const rows = disks.map((disk) => {
+    const { path, bytes, model = '', serial = '', rotational, contents } = disk;
+    const carries =
+      contents === undefined
+        ? 'not reported'
+        : describeContents({ ...disk, contents }).join(', ') || 'nothing';
+    return [path, gibibytes(bytes), rotational ? 'yes' : 'no', model, serial, carries];
+  });
+  if (rows.length === 0) return 'it has no disks';
+  return table(['DISK', 'SIZE', 'ROTATIONAL', 'MODEL', 'SERIAL', 'CARRIES'], rows);
+}
+
+/** A plan for programs: of its disk only what tells which one it is. */
+export function planValue(planned: DiskPlan | Refusal): object {
+  if (planned.action !== 'refuse') {
+    const { action, disk, loses, partitions } = planned;
+    return { action, disk: disk.path, serial: disk.serial, loses, partitions };
+  }
+  const { action, reasons, ifWiped } = planned;
+  return {
+    action,
+    reasons,
+    ...(ifWiped === undefined
+      ? {}
+      : { ifWiped: { ...planValue(ifWiped.plan), fingerprint: ifWiped.fingerprint } }),
+  };
+}
+
+const ACTIONS: Record<DiskPlan['action'], string> = {
+  keep: 'stays as it is',
+  change: 'is changed; nothing on it is lost',
+  'lay-out': 'is laid out',
+};
+
+function planText(name: string, planned: DiskPlan | Refusal): string {
+  if (planned.action !== 'refuse') {
+    const { disk, action, loses } = planned;
+    const lost = loses.length === 0 ? '' : `; this is lost: ${loses.join(', ')}`;
+    return `${name}: ${disk.path} ${ACTIONS[action]}${lost}\n${partitionsText(planned)}`;
+  }
+  const { reasons, ifWiped } = planned;
+  const refused = `${name}: nothing is written, and it waits:\n${reasons.map((reason) => `  ${reason}`).join('\n')}`;
+  if (ifWiped === undefined) return refused;
+  const { plan } = ifWiped;
+  const lost = plan.loses.map((thing) => `  ${thing}`).join('\n');
+  return `${refused}\nafter \`bladeroot blade adopt ${name} --wipe\`, ${plan.disk.path} is laid out, and this is lost:\n${lost}\n${partitionsText(plan)}`;
+}
+
+function partitionsText({ partitions }: DiskPlan): string {
+  const rows = partitions.map(({ name, start, bytes, fs, mount, change }) => [
+    name,
+    gibibytes(start),
+    gibibytes(bytes),
+    fs ?? '',
+    mount ?? '',
+    change,
+  ]);
+  return table(['PARTITION', 'FROM', 'SIZE', 'FILE SYSTEM', 'MOUNT', 'HAPPENS'], rows);
+}
