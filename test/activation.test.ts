@@ -84,3 +84,41 @@ test(
     assert.match(await readlink(`/proc/${serving.pid}/exe`), /node/);
   },
 );
+
+test(
+  "systemd's own activation over UDP: the first TFTP request starts the root, and is answered",
+  { skip: needsRoot, timeout: 60_000 },
+  async (t) => {
+    const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
+    await wire.inClient('ip', 'address', 'add', '10.99.0.50/24', 'dev', WIRE.client);
+    const listen = ['--datagram', `--listen=${WIRE.address}:69`];
+    const starting = Serving.start(wire, state, { through: ['systemd-socket-activate', ...listen] });
+    t.after(async () => await (await starting).stop());
+    await untilListening(wire, 69);
+    const loader = await wire.inClient('curl', '-sS', `tftp://${WIRE.address}/undionly.kpxe`);
+    assert.equal(loader.stdout, SERVED.loader);
+    const serving = await starting;
+    assert.match(serving.stderr, /Listening on .*:69/);
+  },
+);
+
+test(
+  'a DHCP socket that is bound to no device is refused, with what its unit has to say',
+  { skip: needsRoot, timeout: 60_000 },
+  async (t) => {
+    const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
+    const listen = ['--datagram', '--listen=0.0.0.0:67'];
+    const starting = Serving.start(wire, state, { through: ['systemd-socket-activate', ...listen] });
+    const refused = assert.rejects(starting, /DHCP at port 67 .* no network device; .*BindToDevice=wire0/);
+    await untilListening(wire, 67);
+    const once = ['-f', '-q', '-n', '-t', '1', '-T', '1', '-A', '1', '-i', WIRE.client, '-s', '/bin/true'];
+    await assert.rejects(wire.inClient('busybox', 'udhcpc', ...once));
+    await refused;
+  },
+);
+
+/** A datagram that comes before is lost, unlike a connection. */
+async function untilListening(wire: Wire, port: number): Promise<void> {
+  const listening = `while ! ss --udp --listening --numeric --no-header 'sport = :${port}' | grep -q .; do sleep 0.05; done`;
+  await wire.inServer('sh', '-c', listening);
+}

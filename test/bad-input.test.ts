@@ -215,6 +215,25 @@ test('a snapshot without the program, and a tree without a kernel', async (t) =>
   );
 });
 
+test('a subnet that is full, a key of another fleet, and a folder that is none', async (t) => {
+  const { bladeroot, state } = await place(t, {
+    'fleet.yaml': FLEET['fleet.yaml'].replaceAll('10.77.0.0/24', '10.77.0.8/30').replace('77.0.11', '77.0.9'),
+  });
+  await bladeroot(['blade', 'add', 'web02', '--mac', '52:54:00:77:00:12']);
+  const full = await bladeroot(['blade', 'add', 'web03', '--mac', '52:54:00:77:00:13']);
+  assertFailed(full, /all addresses of 10\.77\.0\.8\/30 are taken; give one with --address/);
+
+  await createKeys(state);
+  const other = await place(t, { note: 'no fleet' });
+  await createKeys(other.state);
+  const key = join(other.state, 'keys/release.key');
+  assertFailed(
+    await bladeroot(['release', 'publish', '--key', key]),
+    /release\.key is another key \(\w+\) than this fleet's; blades trust \w+ alone/,
+  );
+  assertFailed(await other.bladeroot(['init']), /holds other things, and no fleet\.yaml; choose an empty/);
+});
+
 describe('with a network of its own', { skip: needsRoot }, () => {
   const namespace = `bladeroot-bad-${process.pid}`;
   const ip = async (...args: string[]): Promise<unknown> => await run('ip', ['-n', namespace, ...args]);

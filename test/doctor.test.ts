@@ -159,25 +159,38 @@ test('a firewall that lets no boot in', options, async (t) => {
   assert.equal((await doctor(t, wire, state)).level('firewall'), 'ok');
 });
 
-test('files of the release that are missing or cut off, and no release at all', options, async (t) => {
-  const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
-  const blob = (content: string): string => join(state, 'store', blobPath(blobOf(content).digest));
-  await rm(blob(SERVED.loader));
-  await truncate(blob(SERVED.kernel), 3);
-  const { message } = (await doctor(t, wire, state)).find('files');
-  assert.match(message, /kernel .* has 3 bytes and not 8.*undionly\.kpxe .* is missing/);
-  for (const name of await readdir(join(state, 'releases'))) await rm(join(state, 'releases', name));
-  assert.match((await doctor(t, wire, state)).find('release').hint ?? '', /release publish/);
-  const empty = await folderOf(t, {});
-  assert.match((await doctor(t, wire, empty)).find('release').hint ?? '', /bladeroot init/);
-  assert.match((await doctor(t, wire, join(empty, 'nosuch'))).find('disk').message, /no state directory/);
-});
+test(
+  'files of the release that are missing or cut off, which serve says as well, and no release at all',
+  options,
+  async (t) => {
+    const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
+    const blob = (content: string): string => join(state, 'store', blobPath(blobOf(content).digest));
+    await rm(blob(SERVED.loader));
+    await truncate(blob(SERVED.kernel), 3);
+    const { message } = (await doctor(t, wire, state)).find('files');
+    assert.match(message, /kernel .* has 3 bytes and not 8.*undionly\.kpxe .* is missing/);
+    await assert.rejects(Serving.start(wire, state), ({ message: said }: Error) => {
+      assert.match(
+        said,
+        /release 1 cannot be served: kernel \(\S+\) has 3 bytes.*undionly\.kpxe \(\S+\) is missing; /,
+      );
+      assert.match(said, /snapshot verify --repair-from http:\/\/OTHER:8067\/store.*release publish/);
+      return true;
+    });
+    for (const name of await readdir(join(state, 'releases'))) await rm(join(state, 'releases', name));
+    assert.match((await doctor(t, wire, state)).find('release').hint ?? '', /release publish/);
+    const empty = await folderOf(t, {});
+    assert.match((await doctor(t, wire, empty)).find('release').hint ?? '', /bladeroot init/);
+    assert.match((await doctor(t, wire, join(empty, 'nosuch'))).find('disk').message, /no state directory/);
+  },
+);
 
 test('for people: a line for each check, and below it what to do', options, async (t) => {
   const [wire, state] = [await Wire.make(t), await stateWithRelease(t)];
   const { bladeroot } = await place(t);
   const { status, stdout } = await bladeroot(['doctor', '--state', state, '--user', 'nosuch'], wire.server);
   assert.equal(status, 1);
-  assert.match(stdout, /^ok {7}release: release 1 for 1 blades, its signature is good$/m);
+  assert.match(stdout, /^ok {7}release: release 1 for 1 blade, its signature is good$/m);
   assert.match(stdout, /^failure {2}user: there is no user nosuch.*\n {9}useradd .* nosuch$/m);
+  assert.match(stdout, /\n\n1 failure, 1 warning\n$/);
 });

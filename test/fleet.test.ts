@@ -83,26 +83,36 @@ test('fleet check: nothing wrong, warnings, errors, and what its exit status say
   );
 });
 
-test('fleet check with a snapshot: services that it does not have; publish and adopt take a split folder', async (t) => {
+test('fleet check with a snapshot: services that it does not have, or that start although they are stopped; publish and adopt take a split folder', async (t) => {
   const fleet = {
     'fleet.yaml': FLEET.slice(0, FLEET.indexOf('profiles:')),
-    'profiles/web.yaml': 'overlays: [web]\nservices: { start: [nginx] }\n',
+    'profiles/web.yaml': 'overlays: [web]\nservices: { start: [nginx], stop: [postfix] }\n',
     'blades/rack1/web01.yaml': 'mac: "52:54:00:77:00:11"\naddress: 10.77.0.11\nprofile: web\n',
     'overlays/web/etc/motd.liquid': '{{ blade.name }}\n',
   };
   const where = await place(t, fleet);
   await createKeys(where.state);
-  const tree = await publishableTree(t);
+  const units = 'usr/lib/systemd/system';
+  const tree = await publishableTree(t, {
+    [`${units}/default.target`]: '[Unit]\nWants=lists.service\n',
+    [`${units}/lists.service`]: '[Unit]\nRequires=postfix.service\n',
+  });
   const packed = await where.bladeroot(['snapshot', 'pack', `${tree}/`, '--tag', 'sample']);
   assert.equal(packed.status, 0, packed.stderr);
   const good = await where.bladeroot(['fleet', 'check', '--json']);
   assert.equal(good.status, 0, good.stdout);
   const { findings, snapshot } = JSON.parse(good.stdout);
-  assert.deepEqual(findings, []);
+  const [warning] = findings;
+  assert.deepEqual(
+    [findings.length, warning?.severity, warning?.file, warning?.line],
+    [1, 'warning', 'profiles/web.yaml', 2],
+  );
+  assert.match(warning?.message ?? '', /postfix starts all the same: lists\.service starts it/);
   assert.match(snapshot, /^[0-9a-f]{64}$/);
 
   const published = await where.bladeroot(['release', 'publish']);
   assert.equal(published.status, 0, published.stderr);
+  assert.match(published.stderr, /warning: profiles\/web\.yaml:2: .*postfix starts all the same: lists/);
   const release = JSON.parse((await where.bladeroot(['release', 'show', '--json'])).stdout);
   assert.deepEqual(
     release.blades.map(({ name, address }: Record<string, unknown>) => [name, address]),

@@ -9,6 +9,8 @@ import { FLEET, IMAGE } from '../src/overlay/render.fixture.ts';
 import { createKeys } from '../src/release/keys.ts';
 import { place, type Ended } from './bladeroot.fixture.ts';
 
+const CIPHERTEXT = '-----BEGIN AGE ENCRYPTED FILE-----\nciphertext\n';
+
 interface Scene {
   /** Runs `bladeroot overlay`, which has to succeed; what it prints. */
   overlay(...args: string[]): Promise<string>;
@@ -24,6 +26,8 @@ async function scene(t: TestContext): Promise<Scene> {
     'overlays/base/bin/tool': '#!/bin/sh\n',
     'overlays/web/etc/profile.append': 'export WEB=1\n',
     'overlays/web/etc/binary': '\0\u0001',
+    'overlays/web/secrets/etc/key.age': CIPHERTEXT,
+    'overlays/web/secrets/etc/token.age': CIPHERTEXT,
   });
   await createKeys(where.state);
   const tree = await folderOf(t, {
@@ -31,6 +35,7 @@ async function scene(t: TestContext): Promise<Scene> {
     'etc/motd': 'welcome\nof 3\n',
     'etc/issue': 'Debian\n',
     'etc/same': 'as in the image\n',
+    'etc/token': 'of the image\n',
     'etc/profile': 'umask 022\n',
     'etc/group': 'root:x:0:\n',
   });
@@ -121,4 +126,23 @@ test('list names everything that is laid over the image, with its origin', async
   const json: unknown = JSON.parse(await overlay('list', 'web01', '--json'));
   assert.ok(Array.isArray(json) && json.length === lines.filter((line) => line !== '').length - 1);
   assert.match((await fails('list', 'web1')).stderr, /did you mean web01\?/);
+});
+
+test('secrets are shown by their names, with who says so, and nothing of what is in them', async (t) => {
+  const { overlay, fails } = await scene(t);
+  const list = (await overlay('list', 'web01')).replaceAll(/ +/g, ' ');
+  assert.match(list, /^secret 600 0:0 \/etc\/key overlays\/web\/secrets\/etc\/key\.age *$/m);
+  const diff = await overlay('diff', 'web01');
+  assert.match(
+    diff,
+    /^added {4}\/etc\/key \(secret, 600 0:0; overlays\/web\/secrets\/etc\/key\.age\)\n(?!---)/m,
+  );
+  assert.match(
+    diff,
+    /^changed {2}\/etc\/token \(secret, mode 644 → 600; overlays\/web\/secrets\/etc\/token\.age\)\n(?!---)/m,
+  );
+  const json = await overlay('diff', 'web01', '--json');
+  for (const text of [list, diff, json]) assert.doesNotMatch(text, /ciphertext|AGE ENCRYPTED/);
+  const { stderr } = await fails('show', 'web01', '/etc/key');
+  assert.match(stderr, /etc\/key is a secret .*`bladeroot secret show web \/etc\/key --identity FILE`/);
 });

@@ -55,12 +55,16 @@ test('a pin to what is not there, or cannot be run there, is refused, and nothin
     await assert.rejects(publish(pins), { code: 'PIN_INVALID', message, hint });
     assert.deepEqual(await releases.sequences(), [1, 2, 3]);
   };
-  await refused({ mail01: 17 }, /^blade mail01: pin: 17: there is no such release$/, /there are 1, 2, 3/);
-  await refused({ mail01: 4 }, /no such release/, /there are/);
-  await refused({ web01: 3 }, /it was pinned itself, to release 1$/, /pin: 1/);
+  await refused(
+    { mail01: 17 },
+    /^fleet\.yaml:\d+: blades\.mail01\.pin: there is no release 17 \(blade mail01\)$/,
+    /there are 1, 2, 3/,
+  );
+  await refused({ mail01: 4 }, /no release 4/, /there are/);
+  await refused({ web01: 3 }, /in release 3 it was pinned itself, to release 1 \(/, /pin: 1/);
   const first = (await releases.read(1)).statement;
   await rm(store.blobPath(first.blades[1]?.overlay.digest ?? ''));
-  await refused({ mail01: 1 }, /not all that it needs is in the store/, /repair-from/);
+  await refused({ mail01: 1 }, /not all that release 1 needs is in the store/, /repair-from/);
 
   const text = (await readFile(join(fleet, 'fleet.yaml'), 'utf8')).replace('10.77.0.11', '10.77.0.12');
   const moved = await publishScene(t, text.replace(/pin: \d+, /, ''));
@@ -72,7 +76,7 @@ test('a pin to what is not there, or cannot be run there, is refused, and nothin
   }
   await assert.rejects(moved.publish({ web01: 2 }), {
     code: 'PIN_INVALID',
-    message: /there its address is 10\.77\.0\.11, and in the fleet folder 10\.77\.0\.12$/,
+    message: /in release 2 its address is 10\.77\.0\.11, and in the fleet folder 10\.77\.0\.12 \(/,
   });
 });
 

@@ -1,11 +1,21 @@
 /** What `bladeroot serve` may do, once it serves. */
 import assert from 'node:assert/strict';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { SERVE_USER } from '../src/daemon/privileges.ts';
+import { readPublicKey } from '../src/release/keys.ts';
+import { ReleaseRepository } from '../src/release/repository.ts';
+import { releaseBlobs } from '../src/release/statement.ts';
 import { run } from '../src/system/run.ts';
+import { publishedRoot, succeeds } from './published-root.fixture.ts';
 import { needsRoot, SERVED, Serving, serveStranger, stateWithRelease, WIRE, Wire } from './serve.fixture.ts';
+
+const FLEET = `name: lab
+network: { subnet: 10.99.0.0/24 }
+blades:
+  web01: { mac: "${WIRE.mac}", address: ${WIRE.bladeAddress} }
+`;
 
 /** The lines of /proc/PID/task/TID/status. */
 async function statusOf(pid: number, thread: string): Promise<Map<string, string>> {
@@ -79,6 +89,35 @@ test(
       state,
     ]);
     assert.match(story.stdout, /kernel, 0\.0 MB/);
+  },
+);
+
+test(
+  'a release that an administrator of umask 077 publishes beside it is served at once, with all its files',
+  { skip: needsRoot, timeout: 120_000 },
+  async (t) => {
+    const before = process.umask(0o077);
+    t.after(() => process.umask(before));
+    const [wire, where] = [await Wire.make(t), await publishedRoot(t, { 'fleet.yaml': FLEET })];
+    await run('chmod', ['o+x', dirname(where.state)]);
+    const serving = await Serving.start(wire, where.state);
+    t.after(() => serving.stop());
+    await run('ip', ['-n', wire.client, 'address', 'add', `${WIRE.stranger}/24`, 'dev', WIRE.client]);
+    const get = async (path: string): Promise<string> =>
+      (await wire.inClient('curl', '-sSf', url(path))).stdout;
+    assert.match(await get('/boot/web01/script.ipxe'), /release 1/);
+
+    await succeeds(where, 'blade', 'set', 'web01', '--kernel-args', 'quiet', '--yes');
+    await succeeds(where, 'release', 'publish');
+    // The directory of the releases is watched; the kernel tells within milliseconds.
+    const untilServed = `until curl -sSf ${url('/boot/web01/script.ipxe')} | grep -q 'release 2'; do sleep 0.05; done`;
+    await wire.inClient('sh', '-c', untilServed);
+    const releases = new ReleaseRepository(where.state, await readPublicKey(where.state));
+    const { statement } = await releases.read(2);
+    for (const { digest, bytes } of releaseBlobs(statement)) {
+      const headers = await wire.inClient('curl', '-sSf', '--head', url(`/store/blobs/${digest}`));
+      assert.match(headers.stdout, new RegExp(`^content-length: ${bytes}\r$`, 'im'));
+    }
   },
 );
 

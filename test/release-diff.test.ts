@@ -1,6 +1,6 @@
 /** What changed from one release to another, on the command line. */
 import assert from 'node:assert/strict';
-import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { writePublicKey } from '../src/release/keys.ts';
@@ -81,7 +81,7 @@ test('release diff tells packages, files and the configuration of each blade; li
 });
 
 test('publishing builds the initrd only where what it is made of has changed', async (t) => {
-  const { tree, fleet, steps, publish, pack, state } = await publishScene(t);
+  const { tree, fleet, steps, publish, pack, state, store, releases } = await publishScene(t);
   const built = (): boolean => steps.splice(0).includes('building the initrd');
   await publish();
   assert.equal(built(), true);
@@ -97,6 +97,11 @@ test('publishing builds the initrd only where what it is made of has changed', a
   await rm(join(state, 'initrd.json'));
   assert.equal((await publish()).isNew, false, 'built again, it is the same');
   assert.equal(built(), true);
+  const { statement } = (await releases.current()) ?? assert.fail('no release');
+  const path = store.blobPath(statement.initrd.digest);
+  await truncate(path, 3);
+  await publish();
+  assert.equal((await stat(path)).size, statement.initrd.bytes, 'one that is damaged is built again');
 });
 
 test('of an initrd that is built anew, only what has changed in it is compressed', async (t) => {

@@ -211,3 +211,15 @@ test('a blade starts the program with the options that it is developed and measu
   assert.ok(options !== undefined);
   assert.equal(await optionsIn('src/tree/program.ts'), options);
 });
+
+test('no text for people has the marks of a merge left in it', async () => {
+  const docs = (await readdir(join(ROOT, 'docs'))).filter((name) => name.endsWith('.md'));
+  for (const path of [
+    'README.md',
+    'ARCHITECTURE.md',
+    'CHANGELOG.md',
+    ...docs.map((name) => `docs/${name}`),
+  ]) {
+    assert.doesNotMatch(await readFile(join(ROOT, path), 'utf8'), /^(<{7}|>{7}) /m, path);
+  }
+});

@@ -1,9 +1,11 @@
 /** How long it takes to render the overlays of a fleet, all of them and just those that changed. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { loadFleet } from '../../src/fleet/load.ts';
+import { findingText } from '../../src/fleet/findings.ts';
+import { loadFleet, loadFolder } from '../../src/fleet/load.ts';
 import { resolveFleet } from '../../src/fleet/resolve.ts';
 import { DirectoryFiles } from '../../src/image/files.ts';
+import { checkAgainstImage } from '../../src/overlay/check-image.ts';
 import { renderFleet } from '../../src/overlay/render-fleet.ts';
 import { readRendered, writeRendered } from '../../src/overlay/rendered.ts';
 import { Store } from '../../src/store/store.ts';
@@ -38,13 +40,14 @@ export async function benchRender(
   const fleetDir = join(work, 'fleet');
   await mkdir(fleetDir);
   await writeFleetFolder(fleetDir);
-  const runs = { all: [] as Run[], again: [] as Run[], changed: [] as Run[] };
+  const runs = { all: [] as Run[], again: [] as Run[], changed: [] as Run[], check: [] as Run[] };
   for (let round = 1; round <= rounds; round++) {
     onProgress(`rendering ${BLADES} blades: round ${round} of ${rounds}`);
     await empty(join(work, 'state'));
     runs.all.push(await rendering(setting, fleetDir, BLADES));
     runs.again.push(await rendering(setting, fleetDir, 0));
     runs.changed.push(await rendering(setting, fleetDir, await changeDatabase(fleetDir, round)));
+    runs.check.push(await checking(setting, fleetDir));
   }
   const [all, again, changed] = [least(runs.all), least(runs.again), least(runs.changed)];
   const seconds = { unit: 'seconds' } as const;
@@ -59,6 +62,7 @@ export async function benchRender(
     },
     { what: 'again, nothing changed', ...seconds, ours: again, beside: 'all', theirs: all },
     { what: 'again, a file of 10 % changed', ...seconds, ours: changed, beside: 'all', theirs: all },
+    { what: 'all checked (`fleet check`)', ...seconds, ours: least(runs.check), beside: 'all', theirs: all },
   ];
   return { rows, runs };
 }
@@ -81,6 +85,17 @@ async function rendering(
   const seconds = (performance.now() - started) / 1000;
   if (rendered !== wanted) throw new Error(`${rendered} blades were rendered, not ${wanted}`);
   return { seconds, rendered };
+}
+
+/** As `fleet check` does it, once the snapshot is open. */
+async function checking({ tree, signal }: RenderSetting, fleetDir: string): Promise<Run> {
+  const started = performance.now();
+  const loaded = await loadFolder(fleetDir);
+  const image = new DirectoryFiles(tree);
+  const { errors } = await checkAgainstImage({ ...loaded, fleetDir, image, signal });
+  const seconds = (performance.now() - started) / 1000;
+  if (errors.length > 0) throw new Error(errors.map(findingText).join('\n'));
+  return { seconds, rendered: BLADES };
 }
 
 function least(runs: readonly Run[]): number {

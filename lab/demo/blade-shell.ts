@@ -26,13 +26,15 @@ export class LabKey {
   }
 
   /** Blades are made anew in each run, so their host keys are not remembered. */
-  sshArgs(blade: DemoBlade): string[] {
-    const options = ['BatchMode=yes', 'ConnectTimeout=20', 'LogLevel=ERROR', 'StrictHostKeyChecking=no'];
+  sshArgs(blade: Pick<DemoBlade, 'address'>): string[] {
+    const options = ['BatchMode=yes', 'LogLevel=ERROR', 'StrictHostKeyChecking=no'];
+    // A blade that is cut off while it answers says no more.
+    const patience = ['ConnectTimeout=20', 'ServerAliveInterval=15'];
     const known = ['UserKnownHostsFile=/dev/null'];
     return [
       '-i',
       this.path,
-      ...[...options, ...known].flatMap((option) => ['-o', option]),
+      ...[...options, ...patience, ...known].flatMap((option) => ['-o', option]),
       `root@${blade.address}`,
     ];
   }
@@ -58,7 +60,7 @@ export class BladeShell {
    * Runs a line of shell on the blade and returns what it printed, without the last line's end. A blade whose sshd does not
    * answer yet is waited for. Fails as `run` does.
    */
-  async on(blade: DemoBlade, line: string): Promise<string> {
+  async on(blade: Pick<DemoBlade, 'address'>, line: string): Promise<string> {
     const args = [...this.#key.sshArgs(blade), line];
     const deadline = performance.now() + SSH_WITHIN_MS;
     for (;;) {

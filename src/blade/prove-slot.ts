@@ -2,20 +2,22 @@
 import { describeError } from '../errors.ts';
 import type { BootStep, StepReport } from '../events/catalogue.ts';
 import type { BladeHealth } from '../release/statement.ts';
-import { run } from '../system/run.ts';
-import { ESP, markGood, readChoice, startableSlots, writeChoice } from './grub/esp.ts';
-import { DEFAULT_HEALTH, untilHealthy } from './health.ts';
-import type { RunningServices } from './running-services.ts';
+import { markGood, readChoice, startableSlots, writeChoice } from './grub/esp.ts';
+import { DEFAULT_HEALTH, untilHealthy, type HealthRequest } from './health.ts';
 import { readBladeState, writeBladeState, type BladeState, type Slot } from './state.ts';
-import { afterFailure, choiceOfGood, condemned, failedTrial } from './trial.ts';
+import { afterFailure, choiceOfGood, condemned, failedTrial, type Running } from './trial.ts';
 
 export interface ProofRequest {
   stateDirectory: string;
+  /** Where the ESP is mounted. */
+  esp: string;
   /** The slot that runs. */
   slot: Slot;
   health: BladeHealth | undefined;
-  services: RunningServices;
+  services: HealthRequest['services'];
   signal: AbortSignal;
+  /** Has the machine go down, and start anew. */
+  restart(): Promise<void>;
   report(step: BootStep, state: StepReport['state'], message: string): Promise<void>;
 }
 
@@ -27,12 +29,11 @@ export type Proof =
 
 /** A slot that has proved good is up when its services are; any other has to be healthy in its time. */
 export async function proveSlot(request: ProofRequest): Promise<Proof> {
-  const { slot, services, signal, report } = request;
+  const { esp, slot, services, signal, report } = request;
   const state = await noteFailedTrial(request);
   const wasGood = state.slots[slot]?.good === true;
   if (wasGood) {
-    const choice = choiceOfGood({ choice: await readChoice(ESP), slot });
-    if (choice !== undefined) await writeChoice(ESP, choice);
+    await writeChoice(esp, choiceOfGood(await runningNow(request, state)));
     await services.settled(signal);
     return { kind: 'up', state, wrong: undefined, later: Promise.resolve() };
   }
@@ -43,9 +44,9 @@ export async function proveSlot(request: ProofRequest): Promise<Proof> {
 }
 
 /** What GRUB has tried twice, and what is not running all the same, is not installed again. */
-async function noteFailedTrial({ stateDirectory, slot }: ProofRequest): Promise<BladeState> {
+async function noteFailedTrial({ stateDirectory, esp, slot }: ProofRequest): Promise<BladeState> {
   const state = await stateOf(stateDirectory);
-  const release = failedTrial({ state, choice: await readChoice(ESP), slot });
+  const release = failedTrial({ state, choice: await readChoice(esp), slot });
   if (release === undefined) return state;
   const at = new Date().toISOString();
   const noted = condemned(state, { release, reason: 'it was started twice and did not come up', at });
@@ -55,11 +56,11 @@ async function noteFailedTrial({ stateDirectory, slot }: ProofRequest): Promise<
 
 /** GRUB learns it first: blade.json is what permits that the other slot is written. */
 async function becomeHealthy(request: ProofRequest, forEver: boolean): Promise<string | undefined> {
-  const { stateDirectory, slot, services, signal, report, health = DEFAULT_HEALTH } = request;
+  const { stateDirectory, esp, slot, services, signal, report, health = DEFAULT_HEALTH } = request;
   const onUnhealthy = (why: string): void => void report('health', 'progress', `not healthy yet: ${why}`);
   const wrong = await untilHealthy({ health, services, forEver, signal, onUnhealthy });
   if (wrong !== undefined) return wrong;
-  await markGood(ESP, slot);
+  await markGood(esp, slot);
   const state = await stateOf(stateDirectory);
   const installed = state.slots[slot];
   if (installed !== undefined) {
@@ -71,14 +72,9 @@ async function becomeHealthy(request: ProofRequest, forEver: boolean): Promise<s
 }
 
 async function fail(request: ProofRequest, wrong: string): Promise<Proof> {
-  const { stateDirectory, slot, report } = request;
+  const { stateDirectory, esp, slot, report } = request;
   const state = await stateOf(stateDirectory);
-  const next = afterFailure({
-    state,
-    choice: await readChoice(ESP),
-    there: await startableSlots(ESP),
-    slot,
-  });
+  const next = afterFailure(await runningNow(request, state));
   const release = state.slots[slot]?.release ?? 0;
   if (next.kind === 'stay') {
     await report('health', 'failed', `not healthy: ${wrong}; there is no other good slot to fall back to`);
@@ -94,11 +90,15 @@ async function fail(request: ProofRequest, wrong: string): Promise<Proof> {
     const at = new Date().toISOString();
     await writeBladeState(stateDirectory, condemned(state, { release, reason: wrong.slice(0, 1000), at }));
   }
-  await writeChoice(ESP, next.choice);
+  await writeChoice(esp, next.choice);
   const then = next.kind === 'retry' ? 'trying it once more' : `going back to slot ${next.to}`;
   await report('health', 'failed', `release ${release} is not healthy: ${wrong}; ${then}`);
-  await run('reboot', []);
+  await request.restart();
   return { kind: 'restarting' };
+}
+
+async function runningNow({ esp, slot }: ProofRequest, state: BladeState): Promise<Running> {
+  return { state, slot, choice: await readChoice(esp), there: await startableSlots(esp) };
 }
 
 async function stateOf(stateDirectory: string): Promise<BladeState> {

@@ -14,6 +14,7 @@ import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { keepBootOrder } from './boot-order/keep.ts';
 import { installBootLoader } from './boot-loader.ts';
+import { callOffDeadline } from './deadline.ts';
 import { slotPartition } from './disk-of.ts';
 import { ESP, placeKernel } from './grub/esp.ts';
 import { proveSlot } from './prove-slot.ts';
@@ -62,7 +63,9 @@ export async function standBy(options: StandbyOptions): Promise<void> {
   await makeBootable({ stateDirectory, release, blade: state.name, slot, report });
   const services = await runningServices();
   const blade = release.blades.find(({ name }) => name === state.name);
-  const proof = await proveSlot({ stateDirectory, slot, health: blade?.health, services, report, signal });
+  await callOffDeadline();
+  const own = { stateDirectory, esp: ESP, slot, health: blade?.health };
+  const proof = await proveSlot({ ...own, services, report, restart, signal });
   if (proof.kind === 'restarting') return;
   const bad = newestBad(proof.state, release.sequence);
   const up: UpReport = {
@@ -131,6 +134,10 @@ export async function tellSomeRoot(roots: string[], report: Report, options: Sta
     }
     await wait(pause * (0.5 + Math.random()), undefined, { signal: options.signal });
   }
+}
+
+async function restart(): Promise<void> {
+  await run('reboot', []);
 }
 
 /** The slot that is the root filesystem, by the name of its partition. @throws BladerootError `NOT_A_BLADE` */

@@ -82,6 +82,20 @@ test('what was written is read, nothing is left beside it, and a new blade has n
   assert.deepEqual(await readdir(directory), ['blade.json']);
 });
 
+test('what a newer program has written is read, and stays when it is written again', async (t) => {
+  const directory = await scratch(t);
+  const slots = { a: { release: 1, installed, good: true, checked: 'twice' } };
+  const newer = {
+    ...stateWith(slots),
+    bad: [{ release: 2, reason: 'hot', at: installed, by: 'x' }],
+    disks: 2,
+  };
+  await writeFile(join(directory, 'blade.json'), JSON.stringify(newer));
+  const state = (await readBladeState(directory)) ?? assert.fail();
+  await writeBladeState(directory, { ...state, slots: { ...state.slots } });
+  assert.deepEqual(await readBladeState(directory), newer);
+});
+
 test('a damaged state is said to be so, and what can be done', async (t) => {
   const directory = await scratch(t);
   const good = JSON.stringify(stateWith({}));

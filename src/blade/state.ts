@@ -12,7 +12,8 @@ import { readIfThere } from '../system/read-file.ts';
 export const SLOTS = ['a', 'b'] as const;
 export type Slot = (typeof SLOTS)[number];
 
-const slotSchema = z.strictObject({
+// Loose: a blade that has fallen back reads what a newer program has written, and leaves in it what it does not know.
+const slotSchema = z.looseObject({
   /** Sequence number of the release in it. */
   release: z.int().positive(),
   installed: z.iso.datetime(),
@@ -22,13 +23,13 @@ const slotSchema = z.strictObject({
   starts: z.int().nonnegative().optional(),
 });
 
-const badReleaseSchema = z.strictObject({
+const badReleaseSchema = z.looseObject({
   release: z.int().positive(),
   reason: z.string(),
   at: z.iso.datetime(),
 });
 
-const bladeStateSchema = z.strictObject({
+const bladeStateSchema = z.looseObject({
   name: z.string(),
   /** Base URLs of the roots that this blade has been deployed by, the last one first. */
   roots: z.array(z.url()),

@@ -36,6 +36,7 @@ class Blade {
   state: BladeState = { name: 'web01', roots: [], slots: {} };
   running: Slot | undefined;
   readonly #fates: readonly Fate[];
+  #time = Date.parse(at);
 
   constructor(fates: readonly Fate[]) {
     this.#fates = fates;
@@ -51,7 +52,7 @@ class Blade {
     const start = agentStart(this.state, release, at);
     if (start === undefined) {
       const slot = freeSlot(this.state);
-      yield* this.#write(slot, { release, installed: at, good: false, starts: 1 });
+      yield* this.#write(slot, { release, installed: this.#now(), good: false, starts: 1 });
       return yield* this.#run(slot);
     }
     this.state = start.state;
@@ -65,7 +66,7 @@ class Blade {
     if (running === undefined || state.slots[running]?.good !== true) return;
     if (slotWith(state, release) !== undefined || badRelease(state, release) !== undefined) return;
     const slot = otherSlot(running);
-    yield* this.#write(slot, { release, installed: at, good: false });
+    yield* this.#write(slot, { release, installed: this.#now(), good: false });
     this.there.add(slot);
     yield;
     this.choice = trying(this.choice, slot);
@@ -116,7 +117,7 @@ class Blade {
     const installed = this.state.slots[slot];
     assert.ok(installed !== undefined);
     if (installed.good) {
-      this.choice = choiceOfGood({ choice: this.choice, slot }) ?? this.choice;
+      this.choice = choiceOfGood({ state: this.state, choice: this.choice, there: [...this.there], slot });
       return;
     }
     if (this.fate(release) === 'good') {
@@ -136,6 +137,11 @@ class Blade {
 
   #record(slot: Slot, installed: Installed): void {
     this.state = { ...this.state, slots: { ...this.state.slots, [slot]: installed } };
+  }
+
+  #now(): string {
+    this.#time += 60_000;
+    return new Date(this.#time).toISOString();
   }
 
   #isGood(slot: Slot): boolean {
@@ -182,6 +188,19 @@ test('after every sequence of installs, updates, restarts and power cuts, the bl
     ),
     { numRuns: 3000 },
   );
+});
+
+test('a release that was installed as the power failed, before GRUB knew, is tried all the same', () => {
+  const blade = new Blade([]);
+  carryOut(blade.agent(1), NEVER);
+  // All but the last step, in which GRUB is told.
+  const steps = blade.update(2);
+  while (blade.state.slots.b === undefined || !blade.there.has('b')) steps.next();
+  assert.deepEqual(blade.choice, proven('a'));
+  carryOut(blade.restart(), NEVER);
+  assert.deepEqual(blade.choice, trying(proven('a'), 'b'));
+  carryOut(blade.restart(), NEVER);
+  assert.equal(blade.running, 'b');
 });
 
 test('a bad release is tried twice, and then not by itself again until it is forgiven', () => {

@@ -1,5 +1,5 @@
 /** What becomes of a slot that has to prove good: pure, so that every order of events can be tried out. */
-import { proven, TRIES, type BootChoice } from './grub/choice.ts';
+import { proven, trying, TRIES, type BootChoice } from './grub/choice.ts';
 import { SLOTS, slotWith, type BadRelease, type BladeState, type Slot } from './state.ts';
 
 export interface Running {
@@ -32,11 +32,18 @@ export function afterFailure({ state, choice, there, slot }: Running): AfterFail
   return { kind: 'retry', to: slot, choice: { good, trial: { slot, tries } } };
 }
 
-/** What GRUB is told by a slot that has proved good and runs; undefined: another one is on trial, and still is. */
-export function choiceOfGood({ choice, slot }: Pick<Running, 'choice' | 'slot'>): BootChoice | undefined {
+/**
+ * What GRUB is told by a slot that has proved good and runs: that it is good, and to try the other one, where that was
+ * installed since and waits for it, also when the power failed before GRUB knew.
+ */
+export function choiceOfGood({ state, choice, there, slot }: Running): BootChoice {
   const { trial } = choice;
-  const isPending = trial !== undefined && trial.slot !== slot && trial.tries > 0;
-  return isPending ? undefined : proven(slot);
+  const other = otherSlot(slot);
+  if (trial?.slot === other && trial.tries > 0) return choice;
+  const [own, next] = [state.slots[slot], state.slots[other]];
+  const waits = own !== undefined && next?.good === false && next.installed > own.installed;
+  if (!waits || !there.includes(other) || badRelease(state, next.release) !== undefined) return proven(slot);
+  return trying(proven(slot), other);
 }
 
 export function otherSlot(slot: Slot): Slot {

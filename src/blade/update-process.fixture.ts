@@ -5,6 +5,7 @@ import { updateBlade } from './update.ts';
 const places = JSON.parse(process.argv[2] ?? '') as BladePlaces;
 await updateBlade({
   ...places,
+  partitions: [],
   running: 'a',
   bootLoader: await bootLoaderAt(places.esp, places.stateDirectory),
   port: 9,

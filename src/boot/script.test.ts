@@ -70,7 +70,7 @@ test('the menu has all that can be done, its default and its timeout in millisec
   for (const preset of BOOT_CHOICES) {
     const script = ipxeScript(LOCAL_DISK, { ...facts, menu: { default: preset, timeout: 5 } });
     assert.match(script, /^menu bladeroot: web01, release 4 /m);
-    const items = [...script.matchAll(/^item (\S+) (.+)$/gm)].map(([, label]) => label);
+    const items = [...script.matchAll(/^item --key (\S) (\S+) \1  .+$/gm)].map(([, , choice]) => choice);
     assert.deepEqual(items, [...BOOT_CHOICES]);
     assert.match(script, new RegExp(`^choose --default ${preset} --timeout 5000 chosen `, 'm'));
   }
@@ -83,7 +83,7 @@ test('each entry of the menu leads to its own section: no goto leads nowhere', (
         const script = ipxeScript(plan, { ...facts, menu, ...test });
         const labels = [...script.matchAll(/^:(\S+)$/gm)].map(([, label]) => label);
         assert.equal(new Set(labels).size, labels.length, 'no label stands twice');
-        const targets = [...script.matchAll(/\bgoto ([a-z_-]+)|^item (\S+)/gm)].map(
+        const targets = [...script.matchAll(/\bgoto ([a-z_-]+)|^item --key \S (\S+)/gm)].map(
           ([, to, item]) => to ?? item,
         );
         for (const target of targets) assert.ok(labels.includes(target), `${target} in ${labels.join(' ')}`);
@@ -112,11 +112,17 @@ test('a memory test is in the menu where the release has one, for BIOS and UEFI'
   const menu = { default: 'boot', timeout: 5 } as const;
   assert.doesNotMatch(ipxeScript(AGENT, { ...facts, menu }), /memory-test/);
   const script = ipxeScript(AGENT, { ...facts, menu, memoryTest });
-  assert.match(script, /^item memory-test Memory test$/m);
+  const keys = [...script.matchAll(/^item --key (\S) (\S+)/gm)].map(([, key]) => key);
+  assert.deepEqual(keys, ['b', 'l', 'd', 'r', 'm'], 'each entry has a key of its own');
   assert.ok(
     sectionOf(script, 'memory-test').includes(
       `iseq \${platform} efi && set test ${memoryTest.uefi} || set test ${memoryTest.bios}`,
     ),
+  );
+  assert.match(
+    script,
+    /^kernel \$\{test\} console=ttyS0 && boot \|\|$/m,
+    'on the serial console of the blade',
   );
 });
 
@@ -159,6 +165,6 @@ test('a blade that runs from memory is sent to no disk, whatever its menu says',
   }
   const menu: BootMenu = { default: 'local-disk', timeout: 5 };
   const script = ipxeScript(AGENT, { ...facts, hasDisk, menu });
-  assert.match(script, /^item boot Boot: release 4, in memory$/m);
+  assert.match(script, /^item --key b boot b {2}Boot: release 4, in memory$/m);
   assert.match(script, /^choose --default boot --timeout 5000 /m);
 });

@@ -53,7 +53,7 @@ export function ipxeScript(plan: BootPlan, facts: ScriptFacts): string {
     ...(facts.hasDisk ? section('local-disk', localDisk(title)) : []),
     ...section('rescue', ['set mode bladeroot.rescue', 'goto agent']),
     ...section('deploy', ['set mode bladeroot.deploy', 'goto agent']),
-    ...(test === undefined ? [] : section('memory-test', memoryTest(title, test))),
+    ...(test === undefined ? [] : section('memory-test', memoryTest(title, test, facts.kernelArgs))),
     ...section('agent', agent(title, 'menu', facts)),
   ]);
 }
@@ -76,10 +76,16 @@ function isAsked({ kind }: BootPlan): boolean {
 
 const LABELS: Record<BootChoice, string> = {
   boot: 'Boot',
-  'local-disk': 'Start from the local disk',
-  deploy: 'Deploy again',
-  rescue: 'Rescue shell',
+  'local-disk': 'Local disk: start it as it is',
+  deploy: 'Deploy again: unpack the release anew, whatever the disk has',
+  rescue: 'Rescue shell: load the agent, and start nothing',
 };
+
+/** An entry is also chosen by its first letter: consoles over serial lines garble arrow keys. */
+function item(choice: string, label: string): string {
+  const key = choice.slice(0, 1);
+  return `item --key ${key} ${choice} ${key}  ${label}`;
+}
 
 function showMenu(title: string, plan: BootPlan, facts: ScriptFacts): string[] {
   const preset = presetOf(facts);
@@ -93,10 +99,10 @@ function showMenu(title: string, plan: BootPlan, facts: ScriptFacts): string[] {
   const fallback = `goto ${planned(preset, plan)}`;
   return [
     `menu ${title} || ${fallback}`,
-    ...BOOT_CHOICES.filter((choice) => choice !== 'local-disk' || facts.hasDisk).map(
-      (choice) => `item ${choice} ${LABELS[choice]}${choice === 'boot' ? `: ${what[plan.kind]}` : ''}`,
+    ...BOOT_CHOICES.filter((choice) => choice !== 'local-disk' || facts.hasDisk).map((choice) =>
+      item(choice, `${LABELS[choice]}${choice === 'boot' ? `: ${what[plan.kind]}` : ''}`),
     ),
-    ...(facts.memoryTest === undefined ? [] : ['item memory-test Memory test']),
+    ...(facts.memoryTest === undefined ? [] : [item('memory-test', 'Memory test, until it is stopped')]),
     // Milliseconds. Also at Escape and Ctrl-C, the default is taken.
     `choose --default ${isAsked(plan) ? 'boot' : preset} --timeout ${timeout * 1000} chosen || ${fallback}`,
     'goto ${chosen}',
@@ -116,13 +122,17 @@ function localDisk(title: string): string[] {
   ];
 }
 
-/** Goes on until somebody switches the machine off or presses Escape. */
-function memoryTest(title: string, urls: { bios: string; uefi: string }): string[] {
+/**
+ * Goes on until somebody switches the machine off or presses Escape. It shows itself on the serial line that the kernel has
+ * as its console, too (memtest86+: `console=ttyS0,115200`).
+ */
+function memoryTest(title: string, urls: { bios: string; uefi: string }, kernelArgs: string[]): string[] {
+  const serial = kernelArgs.filter((arg) => arg.startsWith('console=ttyS')).slice(-1);
   return [
     `echo ${title}: loading the memory test`,
     `iseq \${platform} efi && set test ${urls.uefi} || set test ${urls.bios}`,
     'imgfree',
-    'kernel ${test} && boot ||',
+    `${['kernel ${test}', ...serial].join(' ')} && boot ||`,
     ...startOver('the memory test cannot be loaded'),
   ];
 }

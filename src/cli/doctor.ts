@@ -25,8 +25,17 @@ export function doctorCommand(signal: AbortSignal): Command {
         },
       });
       if (json) output.result({ good, findings }, '');
+      else output.result(findings, `\n${summary(findings)}`);
       if (!good) process.exitCode = 1;
     });
+}
+
+function summary(findings: readonly Finding[]): string {
+  const count = (level: Finding['level'], word: string): string => {
+    const number = findings.filter((finding) => finding.level === level).length;
+    return number === 0 ? `no ${word}` : `${number} ${word}${number === 1 ? '' : 's'}`;
+  };
+  return `${count('failure', 'failure')}, ${count('warning', 'warning')}`;
 }
 
 function findingText({ check, level, message, hint }: Finding): string {

@@ -6,6 +6,7 @@ import { planBoot } from '../boot/plan.ts';
 import { errorCode } from '../errors.ts';
 import { EventBus } from '../events/bus.ts';
 import type { BladerootEvent, RecordedEvent } from '../events/catalogue.ts';
+import { requireBootFiles } from '../release/boot-files.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
 import { releaseToRun, type ReleaseStatement } from '../release/statement.ts';
@@ -54,7 +55,8 @@ export interface Root {
 
 /**
  * Starts all boot services for the newest release in the state directory.
- * @throws BladerootError `NO_RELEASE`, `SIGNATURE_INVALID`, `NO_INTERFACE`, `PORT_IN_USE`, `NO_USER`, `NOT_READABLE`, ...; nothing is left running then.
+ * @throws BladerootError `NO_RELEASE`, `SIGNATURE_INVALID`, `RELEASE_NOT_WHOLE`, `NO_INTERFACE`, `PORT_IN_USE`, `NO_USER`, `NOT_READABLE`, ...; nothing
+ * is left running then.
  */
 export async function startRoot(options: RootOptions): Promise<Root> {
   const stops: (() => Promise<void> | void)[] = [];
@@ -68,6 +70,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     const current = new CurrentRelease(releases, (error) => options.onError(error, 'reading a new release'));
     await current.start();
     stops.push(() => current.stop());
+    const storeDirectory = join(stateDirectory, 'store');
     const interfaces = chooseInterfaces(options.interfaces ?? [], current.get().statement);
 
     const database = openDatabase(stateDirectory);
@@ -91,7 +94,6 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     stops.push(bus.subscribe(note));
     stops.push(() => bus.flush());
 
-    const storeDirectory = join(stateDirectory, 'store');
     const release = (): ReleaseStatement => current.get().statement;
     const emit = (event: BladerootEvent): void => bus.emitSoon(event);
     const dropped = new DroppedPackets(options.onError);
@@ -152,6 +154,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     stops.push(() => served.stop());
     for (const one of interfaces) await served.serve(one);
 
+    await requireBootFiles(storeDirectory, release());
     if (user !== undefined) {
       await giveDatabase(join(stateDirectory, DATABASE), user);
       becomeUser(user);

@@ -66,13 +66,29 @@ const unknown = bytes.map((total): DiskFacts => {
   return { ...disk, contents: { ...disk.contents, written: true } };
 });
 
-/** Laid out for some layout, and on a disk that may have grown since. */
-const ours = fc.tuple(bytes, layouts, fc.nat(20)).map(([total, before, grown]): DiskFacts => {
-  const blank = blankDisk('/dev/vda', total);
-  const made = planDisks([blank], before, 0);
-  const disk = made.action === 'refuse' ? blank : afterwards(made);
-  return { ...disk, bytes: total + grown * GiB };
-});
+/** Laid out for some layout, on a disk that may have grown since, and on which somebody may have made a partition more. */
+const ours = fc
+  .tuple(bytes, layouts, fc.nat(20), fc.boolean())
+  .map(([total, before, grown, isMixed]): DiskFacts => {
+    const blank = blankDisk('/dev/vda', total);
+    const made = planDisks([blank], before, 0);
+    const disk = made.action === 'refuse' ? blank : afterwards(made);
+    const larger = { ...disk, bytes: total + grown * GiB };
+    if (made.action === 'refuse' || grown === 0 || !isMixed) return larger;
+    const home: PartitionFacts = {
+      number: 90,
+      path: '/dev/vda90',
+      name: 'home',
+      uuid: 'home',
+      type: 'linux',
+      start: Math.ceil(total / MiB) * MiB,
+      bytes: 100 * MiB,
+      fileSystem: 'ext4',
+      blank: false,
+    };
+    const { contents } = larger;
+    return { ...larger, contents: { ...contents, partitions: [...contents.partitions, home] } };
+  });
 
 const machines = fc.array(
   fc.oneof(

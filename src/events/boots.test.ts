@@ -167,3 +167,12 @@ test('each event of a machine is in exactly one boot, and the order is kept', ()
     { numRuns: 500 },
   );
 });
+
+test('a memory test that is chosen from the menu is no boot of its own', () => {
+  const test: BladerootEvent = { type: 'boot.loader', blade: 'web01', message: 'memtest.efi' };
+  const boots = bootsOf(recorded([...dora('ipxe'), served('script'), test, ...dora('ipxe')]));
+  assert.deepEqual(
+    boots.map(({ events }) => events.length),
+    [6, 4],
+  );
+});

@@ -38,7 +38,7 @@ export function stationOf(event: RecordedEvent): Station | undefined {
     case 'dhcp.unknown':
       return event.client === 'system' ? undefined : 'DHCP';
     case 'boot.loader':
-      return 'loader';
+      return isMemoryTest(event) ? undefined : 'loader';
     case 'boot.script':
       return 'script';
     case 'boot.kernel':
@@ -60,6 +60,11 @@ function stationOfStep({ step, state }: Extract<RecordedEvent, { type: 'blade.st
   if (step === 'fetch' && state === 'started') return 'fetch';
   if (step === 'fetch' && state === 'done') return 'unpacked';
   return step === 'configure' && state === 'done' ? 'configured' : undefined;
+}
+
+/** Whether it was chosen from the menu, with which a boot goes no further. */
+export function isMemoryTest(event: RecordedEvent): boolean {
+  return event.type === 'boot.loader' && event.message?.startsWith('memtest.') === true;
 }
 
 /** Whether a file was asked for and did not arrive whole. */

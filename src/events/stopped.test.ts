@@ -127,3 +127,11 @@ test('a boot that came up says after how long, whatever came afterwards', () => 
   };
   assert.deepEqual(outcome([dhcp('dhcp.discover'), up, dhcp('dhcp.request')]), { kind: 'up', after: 1000 });
 });
+
+test('a memory test goes on for as long as it likes, and is what the boot has come to', () => {
+  const events = [...dora('ipxe'), served('boot.script'), served('boot.loader', { message: 'memtest.bin' })];
+  assert.deepEqual(outcome(events), { kind: 'under way' });
+  const stopped = outcome(events, 1, true);
+  assert.ok(stopped.kind === 'stopped');
+  assert.match(stopped.where, /the memory test was chosen.*; it started over/);
+});

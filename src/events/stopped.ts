@@ -1,5 +1,5 @@
 /** How a boot ended; and for one that stopped, where, and what usually causes it. A table, and no I/O. */
-import { isBrokenOff, type Boot } from './boots.ts';
+import { isBrokenOff, isMemoryTest, type Boot } from './boots.ts';
 import { AGENT_STEPS, type BootStep, type RecordedEvent } from './catalogue.ts';
 
 /** How a boot stands. Times in milliseconds. */
@@ -21,6 +21,7 @@ type Stage =
   | 'ipxe-address'
   | 'script'
   | 'local-disk'
+  | 'memory-test'
   | 'kernel-broken'
   | 'kernel'
   | 'initrd-broken'
@@ -137,6 +138,11 @@ const STOPS: Record<Stage, Stop> = {
       'it is up and does not reach a root: look at `systemctl status bladeroot` there',
     ],
   },
+  'memory-test': {
+    within: Infinity,
+    where: 'the memory test was chosen from its menu',
+    causes: ['it goes on until it is stopped; on UEFI it needs a graphics card'],
+  },
   'kernel-broken': {
     within: 120,
     where: 'the kernel was broken off on its way',
@@ -242,7 +248,7 @@ function stageAfter(event: RecordedEvent, client: Followed['client'], before: St
     case 'blade.up':
       return 'up';
     case 'boot.loader':
-      return 'loader';
+      return isMemoryTest(event) ? 'memory-test' : 'loader';
     case 'boot.script':
       return event.message === 'local-disk' ? 'local-disk' : 'script';
     case 'boot.kernel':

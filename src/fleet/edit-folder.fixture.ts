@@ -16,3 +16,13 @@ export async function changeAgainAndAgain(folder: string, name: string, rounds: 
     }
   }
 }
+
+/** One edit of three files: it changes one, makes one, and removes one. */
+export async function changeSeveralFiles(folder: string): Promise<void> {
+  const proposal = await proposeEdit(folder, () => [
+    { path: ['blades', 'web01', 'profile'], value: 'db' },
+    { path: ['profiles', 'db'], value: { vars: { port: 5432 } } },
+    { path: ['profiles', 'web'], value: undefined },
+  ]);
+  await writeProposal(folder, proposal);
+}

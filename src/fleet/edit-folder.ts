@@ -1,14 +1,13 @@
 /** Changes a fleet folder: what would be one with faults is not written, and two who change it come one after the other. */
-import { chown, mkdir, open, realpath, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { open } from 'node:fs/promises';
 import { setTimeout as wait } from 'node:timers/promises';
-import { BladerootError, errorCode } from '../errors.ts';
+import { BladerootError } from '../errors.ts';
 import { tryLock } from '../system/posix.ts';
-import { syncDirectory, writeFileAtomic } from '../system/write-file.ts';
 import { differencesOf, type Difference } from './differences.ts';
-import { editTexts, withEdits, type EditedTexts } from './edit.ts';
+import { editTexts } from './edit.ts';
+import { completeEdit, withEdits, writeEdit, type EditedTexts } from './edit-journal.ts';
 import { FleetErrors } from './findings.ts';
-import { FLEET_FILE, FleetSource } from './fleet-source.ts';
+import { FleetSource } from './fleet-source.ts';
 import { parseFolder, readFleetFiles, type FleetFiles, type LoadedFleet } from './load.ts';
 import type { Fleet } from './schema.ts';
 import type { Change } from './yaml-edit.ts';
@@ -58,34 +57,10 @@ function parseEdited(files: FleetFiles): Fleet {
   }
 }
 
-/**
- * Writes what was proposed, while the folder is locked. Each file is whole at any moment, and belongs to whom it belonged;
- * a new one to whom fleet.yaml belongs.
- */
+/** Writes what was proposed while the folder was locked, all of it or nothing. */
 export async function writeProposal(folder: string, { edited }: Pick<Proposal, 'edited'>): Promise<void> {
-  for (const [file, text] of edited) {
-    const path = join(folder, file);
-    if (text === undefined) {
-      await rm(path);
-      await syncDirectory(dirname(path));
-      continue;
-    }
-    // The name may be a link into a folder of git's.
-    const target = await targetOf(path);
-    const { mode, uid, gid } = await stat(target ?? join(folder, FLEET_FILE));
-    if (target === undefined) await mkdir(dirname(path), { recursive: true });
-    await writeFileAtomic(target ?? path, text, { mode: mode & 0o7777 });
-    await chown(target ?? path, uid, gid);
-  }
-}
-
-async function targetOf(path: string): Promise<string | undefined> {
-  try {
-    return await realpath(path);
-  } catch (error) {
-    if (errorCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  await completeEdit(folder);
+  await writeEdit(folder, edited);
 }
 
 /** Two who change one folder at the same time come one after the other. @returns what lets the next one go on */

@@ -1,9 +1,7 @@
 /** Changes a fleet in the files in which it stands. Pure. */
+import type { EditedTexts } from './edit-journal.ts';
 import { FLEET_FILE, FleetSource, type FleetTexts, type PartFolder } from './fleet-source.ts';
 import { editYaml, type Change } from './yaml-edit.ts';
-
-/** The files that are others after an edit, by their path in the fleet folder; undefined for one that is gone. */
-export type EditedTexts = ReadonlyMap<string, string | undefined>;
 
 /**
  * Makes changes of profiles and blades: what is there is changed where it stands, what is new goes to where others of its
@@ -69,14 +67,4 @@ export function entryAt(data: unknown, folder: PartFolder, name: string): unknow
 export function mapAt(data: unknown, folder: PartFolder): object {
   const map: unknown = typeof data === 'object' && data !== null ? Reflect.get(data, folder) : undefined;
   return typeof map === 'object' && map !== null ? map : {};
-}
-
-/** The text of files after an edit. */
-export function withEdits(texts: FleetTexts, edited: EditedTexts): FleetTexts {
-  const after = new Map(texts);
-  for (const [file, text] of edited) {
-    if (text === undefined) after.delete(file);
-    else after.set(file, text);
-  }
-  return after;
 }

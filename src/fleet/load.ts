@@ -1,9 +1,11 @@
 import type { Dirent } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import type { z } from 'zod';
 import { BladerootError, errorCode } from '../errors.ts';
+import { readIfThere } from '../system/read-file.ts';
 import { checkFleet, type Fault } from './check.ts';
+import { JOURNAL, readJournal, throughJournal } from './edit-journal.ts';
 import { FleetErrors, type Finding } from './findings.ts';
 import { FLEET_FILE, FleetSource, PART_FOLDERS, type FleetTexts } from './fleet-source.ts';
 import { draftSchema, fleetSchema, type Fleet } from './schema.ts';
@@ -64,25 +66,53 @@ export function parseFolder({ texts, overlays }: FleetFiles): LoadedFleet {
   return { fleet: parsed.data, source, overlays };
 }
 
-/** @throws BladerootError `FLEET_MISSING` */
+/**
+ * An edit that is being written, or was cut off by a power cut, counts as done.
+ * @throws BladerootError `FLEET_MISSING`, `EDIT_CUT_OFF`
+ */
 export async function readFleetFiles(dir: string): Promise<FleetFiles> {
+  for (;;) {
+    const stamp = await stampOf(dir);
+    const journal = await readJournal(dir);
+    const texts = await readTexts(dir);
+    // An edit that has begun or ended meanwhile has changed some of the texts, and not yet others.
+    if ((await stampOf(dir)) !== stamp) continue;
+    const all = journal === undefined ? texts : throughJournal(texts, journal);
+    return { texts: all, overlays: await listOverlays(dir) };
+  }
+}
+
+/** It is another one when a file of the folder itself, such as the journal, has come or gone. */
+async function stampOf(dir: string): Promise<string> {
+  const [{ mtimeNs }, journal] = await Promise.all([
+    stat(dir, { bigint: true }),
+    readIfThere(join(dir, JOURNAL)),
+  ]).catch((error: unknown) => rethrowMissing(dir, error));
+  return `${mtimeNs} ${journal ?? ''}`;
+}
+
+async function readTexts(dir: string): Promise<FleetTexts> {
   const texts = new Map([[FLEET_FILE, await readFleetFile(dir)]]);
   for (const folder of PART_FOLDERS) {
     for (const file of await listYaml(dir, folder)) texts.set(file, await readFile(join(dir, file), 'utf8'));
   }
-  return { texts, overlays: await listOverlays(dir) };
+  return texts;
 }
 
 async function readFleetFile(dir: string): Promise<string> {
   try {
     return await readFile(join(dir, FLEET_FILE), 'utf8');
   } catch (error) {
-    if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'ENOTDIR') throw error;
-    throw new BladerootError('FLEET_MISSING', `there is no ${FLEET_FILE} in ${dir}`, {
-      hint: 'name the fleet folder with --fleet DIR, or make one with "bladeroot init"',
-      cause: error,
-    });
+    return rethrowMissing(dir, error);
   }
+}
+
+function rethrowMissing(dir: string, error: unknown): never {
+  if (errorCode(error) !== 'ENOENT' && errorCode(error) !== 'ENOTDIR') throw error;
+  throw new BladerootError('FLEET_MISSING', `there is no ${FLEET_FILE} in ${dir}`, {
+    hint: 'name the fleet folder with --fleet DIR, or make one with "bladeroot init"',
+    cause: error,
+  });
 }
 
 /** All files that look like YAML below a folder, sorted by their path; what an editor or git keeps hidden is left out. */

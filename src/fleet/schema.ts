@@ -218,10 +218,11 @@ const settings = {
   })
     .prefault({})
     .describe('Who may log in by SSH'),
+  // Who can fetch a release can guess at the hash: one that is computed in no time is none.
   rootPassword: text(
-    /^([!*]|\$[a-z0-9]+\$[!-9;-~]+)$/,
-    'the hash of a password',
-    "what `mkpasswd` or `openssl passwd -6` prints, in quotes such as '$6$…', or '*' for none",
+    /^([!*]|\$(?!1\$|3\$|md5)[a-z0-9]+\$[!-9;-~]+)$/,
+    'the hash of a password that is hard to guess by it',
+    "what `mkpasswd` or `openssl passwd -6` prints, in quotes such as '$6$…', or '*' for none; md5crypt ($1$) is refused",
   )
     .optional()
     .describe("The hash of root's password (crypt(5)); left out, the image's stays"),

@@ -106,7 +106,7 @@ export class ObjectPacker {
   #size = 0;
   #basesSize = 0;
   #number = 0;
-  readonly #memory = new SpareMemory();
+  #memory = new SpareMemory();
   readonly #reading: { batch: Batch; size: number; result: Promise<PackResult> }[] = [];
   readonly #compressing: Compressing[] = [];
   readonly #writing: { end: number; result: Promise<PackResult> }[] = [];
@@ -144,6 +144,7 @@ export class ObjectPacker {
     await this.#drainReading(0);
     await this.#drainCompressing(0);
     await this.#drainWriting(0);
+    this.#memory = new SpareMemory();
   }
 
   /** Makes the pack durable; none when there was nothing new. */
@@ -166,18 +167,19 @@ export class ObjectPacker {
     this.#parts = [];
     this.#size = 0;
     this.#basesSize = 0;
+    // First room is made for it: large batches take 8 MiB each.
+    await this.#drainReading(AHEAD * pool.size - 1, size);
+    await this.#drainCompressing(AHEAD * pool.size);
     const batch = { parts, size, memory: this.#memory.take(size) };
     const result = pool.run(readingTask(batch), size);
     // It is awaited in its turn; a packer that is given up before that does not need to know.
     result.catch(() => undefined);
     this.#reading.push({ batch, size, result });
-    await this.#drainReading(AHEAD * pool.size);
-    await this.#drainCompressing(AHEAD * pool.size);
   }
 
-  /** Has what was read compressed, in order, until no more than `left` batches are being read. */
-  async #drainReading(left: number): Promise<void> {
-    while (isFuller(this.#reading, left)) {
+  /** Has what was read compressed, in order, until no more than `left` batches are being read, with room for more bytes. */
+  async #drainReading(left: number, room = 0): Promise<void> {
+    while (isFuller(this.#reading, left, room)) {
       const next = this.#reading.shift();
       if (next === undefined) return;
       const read = await next.result;
@@ -263,9 +265,13 @@ export class ObjectPacker {
   }
 }
 
-/** Whether more is in the works than `left` batches, or than memory is meant for; with `left` 0, whether anything is. */
-function isFuller(batches: readonly { size: number }[], left: number): boolean {
-  const bytes = batches.reduce((sum, { size }) => sum + size, 0);
+/**
+ * Whether more is in the works than `left` batches, or, with `room` bytes more, than memory is meant for; with `left` 0, whether
+ * anything is.
+ */
+function isFuller(batches: readonly { size: number }[], left: number, room = 0): boolean {
+  if (batches.length === 0) return false;
+  const bytes = batches.reduce((sum, { size }) => sum + size, room);
   return batches.length > left || (left > 0 && bytes > MAX_AHEAD);
 }
 
@@ -304,7 +310,9 @@ class SpareMemory {
 
   take(size: number): SharedArrayBuffer {
     const room = size <= FRAME_SIZE ? FRAME_SIZE : MAX_OBJECT_SIZE;
-    return this.#spare.get(room)?.pop() ?? new SharedArrayBuffer(room);
+    // Rather too much of what is there already than more.
+    const spare = this.#spare.get(room)?.pop() ?? this.#spare.get(MAX_OBJECT_SIZE)?.pop();
+    return spare ?? new SharedArrayBuffer(room);
   }
 
   giveBack(memory: SharedArrayBuffer): void {

@@ -6,6 +6,7 @@ import { readdirSync, readlinkSync, rmdirSync, unlinkSync } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { decodeDevice, readXattrs } from '../system/posix.ts';
 import { fromBytes, parentOf, type BytePath } from './byte-path.ts';
+import { LOST_AND_FOUND, SeenThings, type Looked } from './looked-around.ts';
 import type { FileEntry, HardlinkEntry, ManifestEntry, Metadata } from './manifest.ts';
 import { patternMatcher } from './layers.ts';
 import { inodeOf, parseTime } from './tree-entries.ts';
@@ -39,52 +40,59 @@ export interface Differences {
 
 const THINGS_AT_ONCE = 1000;
 
-/** @param entries what the directory is to be, in the order of their paths */
+/**
+ * @param looked what is in the directory
+ * @param entries what it is to be, in the order of their paths
+ */
 export async function reconcile(
   root: TreeRoot,
+  looked: Looked,
   entries: readonly ManifestEntry[],
   options: ReconcileOptions,
 ): Promise<Differences> {
+  options.signal?.throwIfAborted();
   const wanted = new Map(entries.map((entry) => [entry.path, entry]));
-  const there = await lookAround(root, wanted, options);
+  const there = await lookElsewhere(root, looked, wanted, options);
   const removedFrom = await removeOthers(root, there, wanted, options);
   return { ...(await compareAll(root, there, entries, wanted, options)), removedFrom };
 }
 
 interface Surroundings {
   /** All that is there, as far as it was entered. */
-  things: Map<BytePath, ThingStat>;
+  things: SeenThings;
   /** Of other file systems, mounted below the directory: nothing of them is removed. */
   elsewhere: ReadonlySet<BytePath>;
   /** Where something is mounted and the snapshot has nothing below, such as in /proc: no business of the snapshot's. */
   foreign: ReadonlySet<BytePath>;
 }
 
-/** Looks at all that is in a directory; what is mounted below it is entered where the snapshot has something to put there. */
-async function lookAround(
+/** Looks at what is mounted below the directory, where the snapshot has something to put there. */
+async function lookElsewhere(
   root: TreeRoot,
+  looked: Looked,
   wanted: ReadonlyMap<BytePath, ManifestEntry>,
   { mounts, signal }: ReconcileOptions,
 ): Promise<Surroundings> {
-  const withContent = new Set([...wanted.keys()].map(parentOf));
-  const first = lookAt(root, '');
-  const things = new Map<BytePath, ThingStat>([['', first]]);
+  const things = new SeenThings(looked);
   const [elsewhere, foreign] = [new Set<BytePath>(), new Set<BytePath>()];
-  const directories: BytePath[] = [''];
-  for (let path = directories.pop(); path !== undefined; path = directories.pop()) {
-    for (const name of readdirSync(root.bytesAt(path), 'latin1')) {
-      const below = path === '' ? name : `${path}/${name}`;
-      // Of the file system that is mounted there, not of the tree.
-      if (below === 'lost+found' && !wanted.has(below)) continue;
-      const stat = lookAt(root, below);
-      things.set(below, stat);
-      if (things.size % THINGS_AT_ONCE === 0) await pause(signal);
-      const isElsewhere = stat.dev !== first.dev || elsewhere.has(path) || mounts.has(below);
-      const isEntered = stat.type === 'dir' && (!isElsewhere || withContent.has(below));
-      if (isElsewhere) elsewhere.add(below);
-      if (isElsewhere && !isEntered && !elsewhere.has(path)) foreign.add(below);
-      if (isEntered) directories.push(below);
-    }
+  const withContent = new Set(looked.left.length === 0 ? [] : Array.from(wanted.keys(), parentOf));
+  const device = things.get('')?.dev;
+  let counted = 0;
+  const left = looked.left.slice();
+  for (let path = left.pop(); path !== undefined; path = left.pop()) {
+    // Of the file system that is mounted there, not of the tree.
+    if (path === LOST_AND_FOUND && !wanted.has(path)) continue;
+    if (counted++ % THINGS_AT_ONCE === 0) await pause(signal);
+    const stat = lookAt(root, path);
+    things.add(path, stat);
+    const isBelowElsewhere = elsewhere.has(parentOf(path));
+    const isElsewhere = stat.dev !== device || isBelowElsewhere || mounts.has(path);
+    const isEntered = stat.type === 'dir' && (!isElsewhere || withContent.has(path));
+    if (isElsewhere) elsewhere.add(path);
+    if (isElsewhere && !isEntered && !isBelowElsewhere) foreign.add(path);
+    if (!isEntered) continue;
+    const names = readdirSync(root.bytesAt(path), 'latin1');
+    left.push(...names.map((name) => `${path}/${name}`));
   }
   return { things, elsewhere, foreign };
 }
@@ -105,7 +113,7 @@ async function removeOthers(
   const staying = new Set<BytePath>();
   const removedFrom = new Set<BytePath>();
   let looked = 0;
-  for (const path of [...things.keys()].sort().reverse()) {
+  for (const path of things.deepestFirst()) {
     const stat = things.get(path);
     if (looked++ % THINGS_AT_ONCE === 0) await pause(options.signal);
     if (stat === undefined || path === '') continue;
@@ -167,7 +175,7 @@ async function compareAll(
 
   const accept = (entry: Exclude<ManifestEntry, HardlinkEntry>, stat: ThingStat): void => {
     right.add(entry.path);
-    if (!hasAttributes(root, entry, stat)) attributes.push(entry);
+    if (!hasAttributes(root, entry, stat, there)) attributes.push(entry);
   };
   const replace = (entry: ManifestEntry, stat: ThingStat): void => {
     missing.push(entry);
@@ -216,12 +224,11 @@ async function compareAll(
  * as well, in the tree or outside of it.
  */
 function linkCheck(
-  there: ReadonlyMap<BytePath, ThingStat>,
+  there: SeenThings,
   wanted: ReadonlyMap<BytePath, ManifestEntry>,
 ): (path: BytePath, stat: ThingStat) => boolean {
   const names = new Map<string, BytePath[]>();
-  for (const [path, stat] of there) {
-    if (stat.nlink < 2 || stat.type === 'dir') continue;
+  for (const [path, stat] of there.linked()) {
     const known = names.get(inodeOf(stat));
     if (known === undefined) names.set(inodeOf(stat), [path]);
     else known.push(path);
@@ -243,6 +250,7 @@ function hasAttributes(
   root: TreeRoot,
   entry: Metadata & { path: BytePath; type: string },
   stat: ThingStat,
+  things: SeenThings,
 ): boolean {
   return (
     // A link's own mode means nothing on Linux, and cannot be set.
@@ -250,9 +258,11 @@ function hasAttributes(
     stat.uid === entry.uid &&
     stat.gid === entry.gid &&
     stat.mtime === parseTime(entry.mtime) &&
-    sameXattrs(readXattrs(root.at(entry.path)), entry.xattrs)
+    sameXattrs(things.mayHaveXattrs(entry.path) ? readXattrs(root.at(entry.path)) : NONE, entry.xattrs)
   );
 }
+
+const NONE: Metadata['xattrs'] = new Map();
 
 export function sameXattrs(one: Metadata['xattrs'], other: Metadata['xattrs']): boolean {
   if (one.size !== other.size) return false;

@@ -22,6 +22,11 @@ export class ScanAhead<File> {
     this.#begin();
   }
 
+  /** Whether all files have been taken. */
+  get isAtEnd(): boolean {
+    return this.#begun.length === 0;
+  }
+
   /** The scan of the file that comes next. */
   async take(): Promise<Scan> {
     const scan = await this.#begun.shift();

@@ -1,4 +1,4 @@
-import type { Layer } from '../store/pack-index.ts';
+import { LAYERS, type Layer } from '../store/pack-index.ts';
 import { parentOf, type BytePath } from './byte-path.ts';
 import type { ManifestEntry } from './manifest.ts';
 
@@ -6,7 +6,11 @@ import type { ManifestEntry } from './manifest.ts';
  * The entries of some layers, and the directories that they lie in. Where the first name of a link group is of another
  * layer, the first of those that are left takes its place.
  */
-export function selectLayers(entries: readonly ManifestEntry[], layers: readonly Layer[]): ManifestEntry[] {
+export function selectLayers(
+  entries: readonly ManifestEntry[],
+  layers: readonly Layer[],
+): readonly ManifestEntry[] {
+  if (LAYERS.every((layer) => layers.includes(layer))) return entries;
   const wanted = new Set<BytePath>(['']);
   for (const { path, layer } of entries) {
     if (!layers.includes(layer)) continue;

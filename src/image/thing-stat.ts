@@ -55,13 +55,32 @@ const NUMBERS = 10;
 /** Things in one of the arrays of a StatList, which grows without being copied. */
 const THINGS = 4096;
 
+/** A StatList as it goes from thread to thread. */
+export interface StatData {
+  parts: BigInt64Array<ArrayBuffer>[];
+  length: number;
+}
+
 /**
  * What lstat(2) said of many things, in 80 bytes each. As objects they would be a third of all that packing has in memory, and
  * V8 would go through them again and again, looking for what is not needed any more.
  */
 export class StatList {
-  readonly #parts: { numbers: BigInt64Array; halves: Uint32Array }[] = [];
+  readonly #parts: { numbers: BigInt64Array<ArrayBuffer>; halves: Uint32Array }[] = [];
   #length = 0;
+
+  /** The list that `data` is of, in another thread. */
+  static from({ parts, length }: StatData): StatList {
+    const list = new StatList();
+    list.#parts.push(...parts.map((numbers) => ({ numbers, halves: new Uint32Array(numbers.buffer) })));
+    list.#length = length;
+    return list;
+  }
+
+  /** For another thread. */
+  get data(): StatData {
+    return { parts: this.#parts.map(({ numbers }) => numbers), length: this.#length };
+  }
 
   /** @returns the place that it has now */
   add(stat: ThingStat): number {
@@ -105,6 +124,11 @@ export class StatList {
   ctime(place: number): bigint {
     const { numbers, start } = this.#part(place);
     return (numbers[start + 4] ?? 0n) * BILLION + (numbers[start + 5] ?? 0n);
+  }
+
+  nlink(place: number): number {
+    const { halves, start } = this.#part(place);
+    return halves[(start + GID_NLINK) * 2 + 1] ?? 0;
   }
 
   /** Its stamp: twice as many halves as there are numbers in it. */

@@ -101,6 +101,7 @@ export class TreeReader {
       const { extents, lengths } = isToScan(file)
         ? await scans.take()
         : { extents: undefined, lengths: [size] };
+      if (isToScan(file) && scans.isAtEnd) await scanner.rest();
       const total = lengths.reduce((sum, length) => sum + length, 0);
       if (total === 0) this.#complete(file, [], extents, this.#xattrsOf(path));
       const objects: ObjectRef[] = [];

@@ -19,10 +19,13 @@ import { BladerootError, describeError } from '../errors.ts';
 import { sha256, type Digest } from '../store/digest.ts';
 import { FrameDecompressor } from '../store/frame.ts';
 import { dataExtents, makeNode, readXattrs, removeXattr, setMtime, setXattr } from '../system/posix.ts';
-import { letGo } from '../system/collect-garbage.ts';
-import { serveTasks } from '../system/workers.ts';
+import { endPhase, letGo } from '../system/collect-garbage.ts';
+import { isStopping, serveTasks } from '../system/workers.ts';
+import type { BytePath } from './byte-path.ts';
 import { OpenedFile, type SeenFile } from './content.ts';
+import { lookBelow, type Looked } from './looked-around.ts';
 import type { Extent } from './manifest.ts';
+import { TreeRoot } from './tree-root.ts';
 import { naming } from './unpack-failed.ts';
 
 /** What a thing is to be like, but for its content. */
@@ -77,6 +80,8 @@ export type UnpackTask =
   /** All the data of these is written: they are given what else they have. */
   | { kind: 'finish'; files: readonly FileTarget[] }
   | { kind: 'make'; things: readonly SmallThing[] }
+  /** What is in a directory, by its path as Node has it. */
+  | { kind: 'look'; directory: string; mounts: ReadonlySet<BytePath> }
   /** Whether the data of files that are there is what it is to be: digests of parts, of these lengths. */
   | { kind: 'compare'; files: readonly ComparedFile[] }
   /** As a comparison, of files elsewhere: those whose data is what it is to be are copied. */
@@ -95,7 +100,10 @@ export interface CopiedFile {
   objects: readonly { digest: Digest; size: number }[];
 }
 
-export type UnpackResult = { kind: 'done'; written: number } | { kind: 'compared'; same: boolean[] };
+export type UnpackResult =
+  | { kind: 'done'; written: number }
+  | { kind: 'looked'; looked: Looked }
+  | { kind: 'compared'; same: boolean[] };
 
 const decompressor = new FrameDecompressor();
 process.once('exit', () => decompressor.close());
@@ -110,12 +118,29 @@ serveTasks<UnpackTask, UnpackResult>((task) => {
     case 'make':
       for (const thing of task.things) make(thing);
       return { result: { kind: 'done', written: 0 } };
+    case 'look':
+      return look(task.directory, task.mounts);
     case 'compare':
       return { result: { kind: 'compared', same: task.files.map(isSame) } };
     case 'copy':
       return { result: { kind: 'compared', same: task.files.map(copy) } };
   }
 });
+
+function look(
+  directory: string,
+  mounts: ReadonlySet<BytePath>,
+): { result: UnpackResult; transfer: ArrayBuffer[] } {
+  const root = new TreeRoot(directory);
+  try {
+    const looked = lookBelow(root, mounts, isStopping);
+    const parts = [...looked.paths, looked.attributed, ...looked.stats.parts];
+    endPhase();
+    return { result: { kind: 'looked', looked }, transfer: parts.map(({ buffer }) => buffer) };
+  } finally {
+    root.close();
+  }
+}
 
 function writeFrame({ bytes, size, bases, parts }: UnpackTask & { kind: 'frame' }): number {
   let content: Uint8Array;

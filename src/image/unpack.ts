@@ -16,13 +16,14 @@ import { parentOf, type BytePath } from './byte-path.ts';
 import { copyFrom } from './copy-from.ts';
 import { FramePlan } from './frame-plan.ts';
 import { fetchSnapshotManifest } from './manifest-files.ts';
+import type { Looked } from './looked-around.ts';
 import { parseManifest, type FileEntry, type ManifestEntry } from './manifest.ts';
 import { openWay } from './packed-base.ts';
 import { reconcile, type Differences } from './reconcile.ts';
 import { selectLayers } from './select-layers.ts';
 import { layersFor, type SnapshotStatement } from './statement.ts';
 import { TaskQueue } from './task-queue.ts';
-import { attributesOf, fileTarget } from './targets.ts';
+import { attributeThings, fileTarget, hardlinks, smallThings } from './targets.ts';
 import { TreeRoot } from './tree-root.ts';
 import { naming } from './unpack-failed.ts';
 import type { ComparedFile, FileTarget, SmallThing, UnpackResult, UnpackTask } from './unpack-worker.ts';
@@ -123,13 +124,17 @@ class Unpacking {
 
   async run(): Promise<Unpacked> {
     try {
-      const { layers = LAYERS } = this.#options;
+      const { layers = LAYERS, directory } = this.#options;
+      const mounts = await mountPointsBelow(directory);
+      // Meanwhile what it is to be is read.
+      const looking = this.#look(mounts);
+      looking.catch(() => undefined);
       const entries = selectLayers(await this.#manifest(), layers);
       const packs = await this.#openPacks(layers);
       this.#advance({ phase: 'compare' });
-      const differences = await reconcile(this.#root, entries, {
+      const differences = await reconcile(this.#root, await looking, entries, {
         ...this.#options,
-        mounts: await mountPointsBelow(this.#options.directory),
+        mounts,
         compare: async (files) => await this.#compare(files),
       });
       await this.#write(entries, differences, packs);
@@ -139,6 +144,12 @@ class Unpacking {
     } finally {
       this.#root.close();
     }
+  }
+
+  async #look(mounts: ReadonlySet<BytePath>): Promise<Looked> {
+    const result = await this.#pool.run({ kind: 'look', directory: this.#options.directory, mounts });
+    if (result.kind !== 'looked') throw new Error(`a look ended as ${result.kind}`);
+    return result.looked;
   }
 
   async #manifest(): Promise<ManifestEntry[]> {
@@ -183,15 +194,15 @@ class Unpacking {
     this.#advance({ phase: 'files' });
     await this.#writeFiles(missing, replaced, packs);
     this.#advance({ phase: 'links' });
-    await this.#make(missing.flatMap((entry) => this.#smallThing(entry)));
+    await this.#make(missing.flatMap((entry) => smallThings(this.#root, entry)));
     // What a hard link is another name of is there by now.
-    await this.#make(missing.flatMap((entry) => this.#hardlink(entry)));
+    await this.#make(missing.flatMap((entry) => hardlinks(this.#root, entry)));
     const others = attributes.filter(({ type }) => type !== 'dir');
     const wrong = new Set(attributes.map(({ path }) => path));
     const directories = entries.filter(
       ({ type, path }) => type === 'dir' && (made.has(path) || touched.has(path) || wrong.has(path)),
     );
-    await this.#make([...others, ...directories].flatMap((entry) => this.#attributes(entry)));
+    await this.#make([...others, ...directories].flatMap((entry) => attributeThings(this.#root, entry)));
   }
 
   async #writeFiles(
@@ -265,38 +276,6 @@ class Unpacking {
       tasks.push(this.#pool.run({ kind: 'make', things: things.slice(i, i + THINGS_AT_ONCE) }));
     }
     await Promise.all(tasks);
-  }
-
-  #smallThing(entry: ManifestEntry): SmallThing[] {
-    const path = this.#root.at(entry.path);
-    switch (entry.type) {
-      case 'file':
-        return entry.objects.length > 0
-          ? []
-          : [{ type: 'empty', file: fileTarget(this.#root, entry, undefined) }];
-      case 'symlink':
-        return [{ type: 'symlink', path, target: entry.target, attributes: attributesOf(entry) }];
-      case 'fifo':
-        return [{ type: 'fifo', path, major: 0, minor: 0, attributes: attributesOf(entry) }];
-      case 'char':
-      case 'block': {
-        const { type, major, minor } = entry;
-        return [{ type, path, major, minor, attributes: attributesOf(entry) }];
-      }
-      default:
-        return [];
-    }
-  }
-
-  #hardlink(entry: ManifestEntry): SmallThing[] {
-    if (entry.type !== 'hardlink') return [];
-    return [{ type: 'hardlink', path: this.#root.at(entry.path), target: this.#root.at(entry.target) }];
-  }
-
-  #attributes(entry: ManifestEntry): SmallThing[] {
-    if (entry.type === 'hardlink') return [];
-    const isLink = entry.type === 'symlink';
-    return [{ type: 'attributes', path: this.#root.at(entry.path), isLink, attributes: attributesOf(entry) }];
   }
 
   /** A default ACL would be given to all that is made in a directory; it gets it back at the end. */

@@ -3,8 +3,6 @@ import { followLinks } from '../image/files.ts';
 import { metadataOf, type FileEntry } from './entry.ts';
 import { conflict, type LaidOver } from './laid-over.ts';
 
-const NEWLINE = 0x0a;
-
 /**
  * Adds lines to what a file has, in the image or by a lower layer; the file keeps its owner and mode. It is made where
  * there is none. A link is followed: what has the lines afterwards is the file that it leads to.
@@ -24,13 +22,7 @@ export async function appendLines(root: LaidOver, lines: FileEntry): Promise<str
   if (there?.type !== 'file') throw conflict(lines, `/${real} is no file that lines could be added to`);
   if (root.isSecret(real))
     throw conflict(lines, `/${real} is a secret, to which only the blade could add lines`);
-  const before = await root.read(real);
   const origin = `${root.originOf(real) ?? 'the image'}, ${lines.origin}`;
-  const content = Buffer.concat([ended(before), ended(lines.content)]);
+  const content = await root.joinLines(real, lines.content);
   return await root.put({ ...lines, ...metadataOf(there), path: real, origin, content });
-}
-
-/** A text whose last line is ended, so that another one can follow. */
-function ended(text: Buffer): Buffer {
-  return text.length === 0 || text.at(-1) === NEWLINE ? text : Buffer.concat([text, Buffer.of(NEWLINE)]);
 }

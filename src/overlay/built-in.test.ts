@@ -99,3 +99,12 @@ test('what cannot be a key, a hash or a time zone is an error with its line', as
     message: 'blade web01: the image has no line of root in /etc/shadow',
   });
 });
+
+test('apt upgrades no blade by itself where the image has apt, unless an overlay says otherwise', async (t) => {
+  const image = { ...IMAGE, 'etc/apt/apt.conf.d/': '' };
+  const path = 'etc/apt/apt.conf.d/99bladeroot';
+  assert.match(textOf((await render(t, { image })).get(path)), /^APT::Periodic::Enable "0";$/m);
+  assert.equal((await render(t, {})).has(path), false);
+  const overlays = { [`base/${path}.delete`]: '' };
+  assert.equal((await render(t, { image, overlays })).has(path), false);
+});

@@ -1,6 +1,6 @@
-/** The lowest layer: what every blade has, whatever its overlays say. */
+/** The lowest layer: what every blade has by what its image is, until its overlays say otherwise. */
 import type { ResolvedBlade } from '../fleet/resolve.ts';
-import type { ImageFiles } from '../image/files.ts';
+import { followLinks, type ImageFiles } from '../image/files.ts';
 import { detectServiceManager } from '../tree/services/detect.ts';
 import { fileEntry, type BuiltIn, type OverlayEntry } from './entry.ts';
 import { authorizedKeys, rootPassword } from './root-login.ts';
@@ -25,6 +25,7 @@ export class BuiltIns {
     const services = await detectServiceManager(image);
     const shared = [
       fileEntry('etc/hosts', hosts(blades), 'built in: hosts'),
+      ...(await noUpgradesByApt(image)),
       ...(services.name === 'systemd' ? [MACHINE_ID] : []),
     ];
     return new BuiltIns(image, await networkOf(image, services), shared);
@@ -67,6 +68,17 @@ function resolver({ dns, domain }: ResolvedBlade): OverlayEntry[] {
     ...dns.map((server) => `nameserver ${server}`),
   ];
   return [fileEntry('etc/resolv.conf', `${lines.join('\n')}\n`, 'built in: resolver')];
+}
+
+/**
+ * Debian's timers and cron jobs fetch package lists and, with unattended-upgrades, upgrade each blade by itself; blades
+ * change with the image. The script behind all of them asks for this first (apt.systemd.daily, `APT::Periodic::Enable`).
+ */
+async function noUpgradesByApt(image: ImageFiles): Promise<OverlayEntry[]> {
+  const directory = await followLinks(image, 'etc/apt/apt.conf.d');
+  if (directory === undefined) return [];
+  const text = '// Blades are upgraded with their image.\nAPT::Periodic::Enable "0";\n';
+  return [fileEntry(`${directory}/99bladeroot`, text, 'built in: apt')];
 }
 
 /**

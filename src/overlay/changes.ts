@@ -2,11 +2,13 @@
 import { isUtf8 } from 'node:buffer';
 import { createTwoFilesPatch, FILE_HEADERS_ONLY } from 'diff';
 import { followLinks, type ImageFile, type ImageFiles } from '../image/files.ts';
-import type { OverlayEntry } from './entry.ts';
+import { isSecret, type OverlayEntry } from './entry.ts';
 
-/** What is at a path; `content` of files. */
+/** What is at a path; `content` of files that are no secrets. */
 export interface Thing extends ImageFile {
   content?: Buffer;
+  /** What is in it only the blade can tell; its size is not known either. */
+  secret?: true;
 }
 
 /** One difference to the image. */
@@ -49,6 +51,7 @@ export async function thingAt(image: ImageFiles, path: string): Promise<Thing | 
 function afterOf(entry: OverlayEntry): Thing | undefined {
   if (entry.type === 'whiteout') return undefined;
   const { type, mode, uid, gid, xattrs = new Map<string, Buffer>() } = entry;
+  if (isSecret(entry)) return { type, mode, uid, gid, xattrs, size: 0, secret: true };
   const size = type === 'file' ? entry.content.length : 0;
   const thing = { type, mode, uid, gid, xattrs, size };
   if (type === 'file') return { ...thing, content: entry.content };
@@ -57,7 +60,8 @@ function afterOf(entry: OverlayEntry): Thing | undefined {
 
 function isSame(before: Thing | undefined, after: Thing | undefined): boolean {
   if (before === undefined || after === undefined) return before === after;
-  const isAlike = before.type === after.type && contentOf(before).equals(contentOf(after));
+  const isAlike =
+    after.secret !== true && before.type === after.type && contentOf(before).equals(contentOf(after));
   return isAlike && metadataChanges(before, after).length === 0;
 }
 
@@ -93,8 +97,9 @@ export function textOf(thing: Thing | undefined): string | undefined {
   return isUtf8(thing.content) && !thing.content.includes(0) ? thing.content.toString() : undefined;
 }
 
-/** A unified diff of both contents; undefined where one of them is no text, '' where they are the same. */
+/** A unified diff of both contents; undefined where one of them is no text, '' where they are the same, or not to be shown. */
 export function patchOf({ path, before, after }: OverlayChange): string | undefined {
+  if (after?.secret === true) return '';
   const [old, now] = [textOf(before), textOf(after)];
   if (old === undefined || now === undefined) return undefined;
   if (old === now) return '';

@@ -15,6 +15,7 @@ async function findings(
   t: TestContext,
   files: Record<string, string>,
   image: Record<string, string> = IMAGE,
+  severity: 'errors' | 'warnings' = 'errors',
 ): Promise<string[]> {
   const fleetDir = await folderOf(t, { 'fleet.yaml': HEAD, 'blades/web01.yaml': WEB01, ...files });
   const found = await checkAgainstImage({
@@ -23,7 +24,7 @@ async function findings(
     image: new DirectoryFiles(await folderOf(t, image)),
     signal: t.signal,
   });
-  return found.map(findingText);
+  return found[severity].map(findingText);
 }
 
 test('services that neither the image nor an overlay has, each once, where it is written', async (t) => {
@@ -94,4 +95,29 @@ test('a fleet that goes with the image has no findings; an image without service
   };
   assert.deepEqual(await findings(t, files), []);
   await assert.rejects(findings(t, files, { 'etc/': '' }), { name: 'BladerootError' });
+});
+
+test('a service that is stopped and starts all the same is a warning, once, with what starts it', async (t) => {
+  const units = 'usr/lib/systemd/system';
+  const image = {
+    ...IMAGE,
+    [`${units}/default.target`]: '[Unit]\n',
+    [`${units}/default.target.wants/app.service`]: '->../app.service',
+    [`${units}/app.service`]: '[Unit]\nRequires=nginx.service\n',
+  };
+  const files = {
+    'blades/web02.yaml': WEB02,
+    'profiles/web.yaml': 'services:\n  stop: [nginx]\n',
+  };
+  assert.deepEqual(await findings(t, files, image, 'warnings'), [
+    'profiles/web.yaml:2: profiles.web.services.stop[0]: nginx starts all the same: app.service starts it; stop that too, or mask nginx in an overlay (docs/overlays.md)',
+  ]);
+  assert.deepEqual(await findings(t, files, image), []);
+  const masked = {
+    ...files,
+    'profiles/web.yaml': 'overlays: [quiet]\nservices:\n  stop: [nginx]\n',
+    'overlays/quiet/etc/systemd/system/nginx.service': '->/dev/null',
+  };
+  assert.deepEqual(await findings(t, masked, image, 'warnings'), []);
+  assert.deepEqual(await findings(t, masked, image), []);
 });

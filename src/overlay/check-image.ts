@@ -1,15 +1,16 @@
 /** Whether a fleet goes with an image: what can only be told when the overlays are laid over it. */
 import { BladerootError } from '../errors.ts';
-import { FleetErrors, type Finding } from '../fleet/findings.ts';
 import type { FileSystem } from '../fleet/disk-fields.ts';
+import { FleetErrors, findingText, type Finding } from '../fleet/findings.ts';
 import { faultPlace, type LoadedFleet } from '../fleet/load.ts';
 import { originsOf } from '../fleet/origins.ts';
 import { resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
 import { CachedFiles } from '../image/cached-files.ts';
 import { followLinks, type ImageFiles } from '../image/files.ts';
 import { detectServiceManager } from '../tree/services/detect.ts';
-import { LaidOver } from './laid-over.ts';
+import type { LaidOver } from './laid-over.ts';
 import { OverlayRenderer } from './render.ts';
+import { startedAnywayFindings } from './started-anyway.ts';
 
 export interface ImageCheck extends LoadedFleet {
   fleetDir: string;
@@ -17,52 +18,58 @@ export interface ImageCheck extends LoadedFleet {
   signal: AbortSignal;
 }
 
+export interface ImageFindings {
+  errors: Finding[];
+  warnings: Finding[];
+}
+
 /**
- * Overlays that cannot be rendered or laid over the image, and services that neither it nor an overlay has, of all blades:
- * each finding once, with the file and line that it comes from.
+ * Overlays that cannot be rendered or laid over the image, and services that neither it nor an overlay has, of all blades;
+ * as warnings, services that start although they are stopped. Each finding once, with the file and line that it comes from.
  * @throws BladerootError `NO_SERVICE_MANAGER`, `NO_NETWORK_CONFIG` for an image that no blade can run
  */
-export async function checkAgainstImage(check: ImageCheck): Promise<Finding[]> {
+export async function checkAgainstImage(check: ImageCheck): Promise<ImageFindings> {
   const { fleet, fleetDir } = check;
   const image = new CachedFiles(check.image);
   const blades = resolveFleet(fleet);
   const renderer = new OverlayRenderer({ fleet, blades, fleetDir, image });
-  const findings = new Map<string, Finding>();
+  const errors = new Map<string, Finding>();
+  const warnings = new Map<string, Finding>();
   for (const blade of blades) {
     check.signal.throwIfAborted();
-    for (const finding of await checkBlade(check, { blade, renderer, image })) {
-      findings.set(`${finding.file}:${finding.line}: ${finding.message}`, finding);
+    try {
+      const { startedAnyway } = await renderer.render(blade);
+      for (const finding of startedAnywayFindings(check, blade, startedAnyway))
+        warnings.set(findingText(finding), finding);
+      const lacking = [
+        ...(await bootOrderFindings(check, blade, { renderer, image })),
+        ...(await fileSystemFindings(check, blade, image)),
+      ];
+      for (const finding of lacking) errors.set(findingText(finding), finding);
+    } catch (error) {
+      for (const finding of await findingsOf(check, blade, renderer, error))
+        errors.set(findingText(finding), finding);
     }
   }
-  return [...findings.values()];
+  return { errors: [...errors.values()], warnings: [...warnings.values()] };
 }
 
-interface BladeCheck {
-  blade: ResolvedBlade;
-  renderer: OverlayRenderer;
-  image: ImageFiles;
-}
-
-async function checkBlade(check: ImageCheck, { blade, renderer, image }: BladeCheck): Promise<Finding[]> {
-  const root = new LaidOver(image);
+/** All that is wrong with a blade whose rendering has failed: with services, each of them that the image has not. */
+async function findingsOf(
+  check: ImageCheck,
+  blade: ResolvedBlade,
+  renderer: OverlayRenderer,
+  error: unknown,
+): Promise<Finding[]> {
+  let root: LaidOver;
   try {
-    const none = { ...blade, services: { start: [], stop: [] } };
-    for (const entry of await renderer.render(none)) await root.put(entry);
-  } catch (error) {
-    return findingsIn(error, check, blade);
+    root = await renderer.rootOf({ ...blade, services: { start: [], stop: [] } });
+  } catch (withoutServices) {
+    return findingsIn(withoutServices, check, blade);
   }
   const services = await detectServiceManager(root);
   const findings: Finding[] = [];
   for (const { path, from } of originsOf(check.fleet, blade.name)) {
-    const lacks = path.at(-1) === 'fs' ? await missingMaker(root, blade, String(path[2])) : undefined;
-    if (path[0] === 'disks' && lacks !== undefined) {
-      const message = `the agent cannot make it: the image has no ${lacks}`;
-      findings.push(faultPlace(check.source, { path: from, message }));
-    }
-    if (path[0] === 'bootOrder' && !(await hasProgram(root, 'efibootmgr'))) {
-      const message = `the blade cannot set it: its image has no efibootmgr; install ${EFIBOOTMGR} in the tree`;
-      findings.push(faultPlace(check.source, { path: from, message }));
-    }
     if (path[0] !== 'services') continue;
     const { start, stop } = blade.services;
     const isStarted = path[1] === 'start';
@@ -70,16 +77,29 @@ async function checkBlade(check: ImageCheck, { blade, renderer, image }: BladeCh
     if (service === undefined) continue;
     try {
       await (isStarted ? services.start(service) : services.stop(service));
-    } catch (error) {
-      if (!(error instanceof BladerootError)) throw error;
-      findings.push(faultPlace(check.source, { path: from, message: said(error) }));
+    } catch (fault) {
+      if (!(fault instanceof BladerootError)) throw fault;
+      findings.push(faultPlace(check.source, { path: from, message: said(fault) }));
     }
   }
-  return findings;
+  return findings.length > 0 ? findings : findingsIn(error, check, blade);
 }
 
 /** The package, of Debian and of Gentoo. */
 const EFIBOOTMGR = 'efibootmgr (sys-boot/efibootmgr)';
+
+/** Whether the blade can set the boot order that is written for it. */
+async function bootOrderFindings(
+  check: ImageCheck,
+  blade: ResolvedBlade,
+  { renderer, image }: { renderer: OverlayRenderer; image: ImageFiles },
+): Promise<Finding[]> {
+  if (blade.bootOrder === undefined || (await hasProgram(image, 'efibootmgr'))) return [];
+  if (await hasProgram(await renderer.rootOf(blade), 'efibootmgr')) return [];
+  const origin = originsOf(check.fleet, blade.name).find(({ path }) => path[0] === 'bootOrder');
+  const message = `the blade cannot set it: its image has no efibootmgr; install ${EFIBOOTMGR} in the tree`;
+  return [faultPlace(check.source, { path: origin?.from ?? ['blades', blade.name], message })];
+}
 
 async function hasProgram(root: ImageFiles, name: string): Promise<boolean> {
   for (const directory of ['usr/sbin', 'usr/bin', 'sbin', 'bin']) {
@@ -94,15 +114,22 @@ const MAKERS: Partial<Record<FileSystem, [program: string, from: string]>> = {
   btrfs: ['mkfs.btrfs', 'btrfs-progs (sys-fs/btrfs-progs)'],
 };
 
-/** What the initrd, which has the image's programs, lacks for a partition of a blade; and what to do about it. */
-async function missingMaker(
-  root: ImageFiles,
-  { disks }: ResolvedBlade,
-  name: string,
-): Promise<string | undefined> {
-  const [program, from] = MAKERS[disks.partitions[name]?.fs ?? 'ext4'] ?? [];
-  if (program === undefined || (await hasProgram(root, program))) return undefined;
-  return `${program}; install ${from} in the tree`;
+/** Whether the agent, whose programs are those of the image, can make the file systems of a blade. */
+async function fileSystemFindings(
+  check: ImageCheck,
+  blade: ResolvedBlade,
+  image: ImageFiles,
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const [name, { fs = 'ext4' }] of Object.entries(blade.disks.partitions)) {
+    const [program, from] = MAKERS[fs] ?? [];
+    if (program === undefined || (await hasProgram(image, program))) continue;
+    const path = JSON.stringify(['disks', 'partitions', name, 'fs']);
+    const origin = originsOf(check.fleet, blade.name).find((one) => JSON.stringify(one.path) === path);
+    const message = `the agent cannot make it: the image has no ${program}; install ${from} in the tree`;
+    findings.push(faultPlace(check.source, { path: origin?.from ?? ['blades', blade.name], message }));
+  }
+  return findings;
 }
 
 /** What is wrong with the image itself is no finding about the fleet. */

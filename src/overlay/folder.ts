@@ -18,10 +18,19 @@ const APPEND = '.append';
 const DELETE = '.delete';
 
 /** One thing of an overlay folder: what it does to what is at its path. */
-type Piece =
-  | { does: 'put'; entry: OverlayEntry }
-  | { does: 'append'; entry: FileEntry }
-  | { does: 'render'; template: Template; append: boolean; path: string; mode: number; origin: string };
+type Piece = { does: 'put'; entry: OverlayEntry } | { does: 'append'; entry: FileEntry } | TemplatePiece;
+
+interface TemplatePiece {
+  does: 'render';
+  template: Template;
+  append: boolean;
+  path: string;
+  mode: number;
+  origin: string;
+}
+
+/** What templates say on one blade and not on all alike, in the order of the folder. */
+export type OwnFiles = ReadonlyMap<Piece, FileEntry>;
 
 /** A folder of `overlays/`, read once for all blades. */
 export class OverlayFolder {
@@ -32,7 +41,7 @@ export class OverlayFolder {
   readonly #pieces: readonly Piece[];
   readonly #attributes: ReadonlyMap<string, Attributes>;
   /** What templates say on all blades alike, once it has been rendered. */
-  readonly #shared = new Map<Piece, FileEntry>();
+  readonly #sharedFiles = new Map<Piece, FileEntry>();
 
   private constructor(pieces: Piece[], attributes: ReadonlyMap<string, Attributes>, digest: Digest) {
     // What is deleted goes first, so that a folder can lay something else in its place.
@@ -74,15 +83,25 @@ export class OverlayFolder {
     return new OverlayFolder(pieces, attributes, hash.digest('hex'));
   }
 
+  /** What its templates say that name something of the blade's. @throws BladerootError `TEMPLATE_INVALID` with file and line */
+  ownFiles(data: TemplateData): OwnFiles {
+    return new Map(
+      this.#pieces.flatMap((piece) =>
+        piece.does === 'render' && !saysTheSame(piece) ? [[piece, renderPiece(piece, data)]] : [],
+      ),
+    );
+  }
+
   /**
    * Lays all of it over an image.
+   * @param own of the blade with this data
    * @throws BladerootError `TEMPLATE_INVALID`, `OVERLAY_CONFLICT`, `OVERLAY_FILE` with file and line
    */
-  async layOver(root: LaidOver, data: TemplateData): Promise<void> {
+  async layOver(root: LaidOver, data: TemplateData, own: OwnFiles): Promise<void> {
     /** Where the things of this folder really are, by their path in it. */
     const laid = new Map<string, string>();
     for (const piece of this.#pieces) {
-      const entry = piece.does === 'render' ? this.#render(piece, data) : piece.entry;
+      const entry = piece.does === 'render' ? (own.get(piece) ?? this.#shared(piece, data)) : piece.entry;
       const appends = piece.does === 'append' || (piece.does === 'render' && piece.append);
       const real = appends && entry.type === 'file' ? await appendLines(root, entry) : await root.put(entry);
       if (entry.type !== 'whiteout')
@@ -91,14 +110,20 @@ export class OverlayFolder {
     await layAttributes(root, this.#attributes, laid);
   }
 
-  #render(piece: Piece & { does: 'render' }, data: TemplateData): FileEntry {
-    const known = this.#shared.get(piece);
-    if (known !== undefined) return known;
-    const { template, path, origin, mode } = piece;
-    const entry = fileEntry(path, template.render(data), origin, mode);
-    if (template.names.every(isShared)) this.#shared.set(piece, entry);
+  #shared(piece: TemplatePiece, data: TemplateData): FileEntry {
+    const entry = this.#sharedFiles.get(piece) ?? renderPiece(piece, data);
+    this.#sharedFiles.set(piece, entry);
     return entry;
   }
+}
+
+function renderPiece({ template, path, origin, mode }: TemplatePiece, data: TemplateData): FileEntry {
+  return fileEntry(path, template.render(data), origin, mode);
+}
+
+/** On all blades alike. */
+function saysTheSame({ template }: TemplatePiece): boolean {
+  return template.names.every(isShared);
 }
 
 /** What is at a path of the folder, and all that the folder's digest has to know of it. */

@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { BladerootError } from '../errors.ts';
 import { followLinks, type ImageFile, type ImageFiles } from '../image/files.ts';
+import { joinLines } from './lines.ts';
 import {
   dirEntry,
   isSecret,
@@ -26,6 +27,10 @@ export class LaidOver implements ImageFiles {
   readonly #replacedLinks = new Set<string>();
   /** Where directories really are, by path; empty again when a link has come or gone. */
   readonly #real = new Map<string, string>();
+  /** Contents of laid files that somebody has asked for. */
+  readonly #looked = new Set<Buffer>();
+  /** What contents were joined of. */
+  readonly #joined = new Map<Buffer, readonly Buffer[]>();
 
   constructor(image: ImageFiles) {
     this.#image = image;
@@ -76,14 +81,18 @@ export class LaidOver implements ImageFiles {
     const entry = this.#entries.get(path);
     if (entry === undefined) return this.#isGone(path) ? undefined : await this.#image.stat(path);
     const { type, mode, uid, gid, xattrs = NO_XATTRS } = entry;
+    const common = { mode, uid, gid, xattrs };
+    if (type !== 'file')
+      return { type, ...common, size: 0, ...(type === 'symlink' ? { target: entry.target } : {}) };
+    const { content } = entry;
+    // How long it is says something of it: an empty unit is a mask.
+    const size = (): number => this.#lookAt(content).length;
     return {
       type,
-      mode,
-      uid,
-      gid,
-      xattrs,
-      size: type === 'file' ? entry.content.length : 0,
-      ...(type === 'symlink' ? { target: entry.target } : {}),
+      ...common,
+      get size() {
+        return size();
+      },
     };
   }
 
@@ -97,7 +106,34 @@ export class LaidOver implements ImageFiles {
 
   async read(path: string): Promise<Buffer> {
     const entry = this.#entries.get(path);
-    return entry?.type === 'file' ? entry.content : await this.#image.read(path);
+    return entry?.type === 'file' ? this.#lookAt(entry.content) : await this.#image.read(path);
+  }
+
+  /** The content of a file with lines added to it. */
+  async joinLines(path: string, lines: Buffer): Promise<Buffer> {
+    const entry = this.#entries.get(path);
+    const parts = [
+      ...this.partsOf(entry?.type === 'file' ? entry.content : await this.#image.read(path)),
+      lines,
+    ];
+    const content = joinLines(parts);
+    this.#joined.set(content, parts);
+    return content;
+  }
+
+  /** What a content was joined of; of one that has been laid as it is, just that. */
+  partsOf(content: Buffer): readonly Buffer[] {
+    return this.#joined.get(content) ?? [content];
+  }
+
+  /** Whether anything but other contents may depend on what this one says. */
+  hasLookedAt(content: Buffer): boolean {
+    return this.#looked.has(content);
+  }
+
+  #lookAt(content: Buffer): Buffer {
+    for (const part of this.partsOf(content)) this.#looked.add(part);
+    return content;
   }
 
   /** Where what is at a path comes from; undefined when it is the image's own. */

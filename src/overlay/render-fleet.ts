@@ -5,6 +5,7 @@ import { encodeOverlay } from './archive.ts';
 import { isSecret, type OverlayEntry } from './entry.ts';
 import { OverlayRenderer, type FleetOverlays } from './render.ts';
 import type { RenderedOverlay } from './rendered.ts';
+import type { StartedAnyway } from './started-anyway.ts';
 
 /** Archives that are written to the disk while further ones are rendered. */
 const WRITTEN_AT_ONCE = 16;
@@ -23,6 +24,8 @@ export interface RenderedFleet {
   overlays: Map<string, RenderedOverlay>;
   /** How many had to be rendered; the others are as they were before. */
   rendered: number;
+  /** Of those that were rendered, by the blade's name. */
+  startedAnyway: Map<string, readonly StartedAnyway[]>;
 }
 
 /**
@@ -34,14 +37,14 @@ export async function renderFleet(request: FleetRequest): Promise<RenderedFleet>
   const renderer = new OverlayRenderer(request);
   const overlays = new Map<string, RenderedOverlay>();
   const waiting = toRender.values();
-  let rendered = 0;
+  const startedAnyway = new Map<string, readonly StartedAnyway[]>();
 
   const overlayOf = async (blade: ResolvedBlade): Promise<RenderedOverlay> => {
     const inputs = await renderer.inputs(blade);
     const last = before.get(blade.name);
     if (last?.inputs === inputs && (await hasAll(store, last))) return last;
-    rendered++;
-    const entries = await renderer.render(blade);
+    const { entries, ...made } = await renderer.render(blade);
+    startedAnyway.set(blade.name, made.startedAnyway);
     const secrets = blade.recipient === undefined ? [] : entries.filter(isSecret);
     return {
       inputs,
@@ -70,7 +73,7 @@ export async function renderFleet(request: FleetRequest): Promise<RenderedFleet>
     await Promise.allSettled(workers);
   }
   await store.syncBlobs();
-  return { overlays, rendered };
+  return { overlays, rendered: startedAnyway.size, startedAnyway };
 }
 
 async function hasAll(store: Store, { digest, secrets }: RenderedOverlay): Promise<boolean> {

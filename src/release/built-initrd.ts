@@ -32,11 +32,15 @@ export async function initrdInputs(snapshot: Digest, publicKey: KeyObject): Prom
   return sha256(Buffer.from([snapshot, sha256(der), await programDigest()].join('\n')));
 }
 
-/** The last initrd that was built, if it is still in the store. */
+/** The last initrd that was built, if it is still whole in the store: publishing again mends it. */
 export async function lastInitrd(stateDirectory: string, store: Store): Promise<BuiltInitrd | undefined> {
   const text = await readIfThere(join(stateDirectory, FILE));
   const record = text === undefined ? undefined : recordSchema.safeParse(parsed(text)).data;
-  return record !== undefined && (await store.hasBlob(record.digest)) ? record : undefined;
+  return record !== undefined && (await isWhole(store, record.digest)) ? record : undefined;
+}
+
+async function isWhole(store: Store, digest: Digest): Promise<boolean> {
+  return (await store.hasBlob(digest)) && sha256(await readFile(store.blobPath(digest))) === digest;
 }
 
 /** The compressed archives of an initrd, by what they are uncompressed; none of one that is damaged. */

@@ -16,7 +16,6 @@ import type { Pin, ReleaseBlade, ReleaseStatement } from './statement.ts';
  * @throws BladerootError `PIN_INVALID` when there is none
  */
 export async function pinnedRelease(
-  blade: ResolvedBlade,
   number: number,
   { releases, store, key }: { releases: ReleaseRepository; store: Store; key: SigningKey },
   before: ReleaseStatement | undefined,
@@ -28,7 +27,7 @@ export async function pinnedRelease(
     return await fetchPinned(new DirectorySource(store.directory), carried, publicHalf(key));
   }
   const hint = there.length === 0 ? 'there is none yet' : `there are ${nameList(there.map(String), 10)}`;
-  throw refused(blade, number, 'there is no such release', hint);
+  throw refused(`there is no release ${number}`, hint);
 }
 
 /**
@@ -44,19 +43,19 @@ export async function pinBlade(
   const { name, mac, serial, guid, recipient } = blade;
   const then = statement.blades.find((candidate) => candidate.name === name);
   if (then === undefined) {
-    throw refused(blade, number, `it has no blade ${name}`, 'pin it to one in which it was already');
+    throw refused(`release ${number} has no blade ${name}`, 'pin it to one in which it was already');
   }
   if (then.pin !== undefined) {
     const hint = `write pin: ${then.pin.release}`;
-    throw refused(blade, number, `there it was pinned itself, to release ${then.pin.release}`, hint);
+    throw refused(`in release ${number} it was pinned itself, to release ${then.pin.release}`, hint);
   }
   if (then.address !== blade.address) {
-    const why = `there its address is ${then.address}, and in the fleet folder ${blade.address}`;
-    throw refused(blade, number, why, 'give it that address for as long as it is pinned');
+    const why = `in release ${number} its address is ${then.address}, and in the fleet folder ${blade.address}`;
+    throw refused(why, 'give it that address for as long as it is pinned');
   }
   if (then.secrets !== undefined && then.recipient !== recipient) {
     const hint = 'pin it to a release that was published since, or take the pin away';
-    throw refused(blade, number, 'its secrets there are for another machine than it is now', hint);
+    throw refused(`its secrets in release ${number} are for another machine than it is now`, hint);
   }
   const { snapshot, kernel, initrd } = statement;
   const missing = [kernel, initrd, then.overlay, ...(then.secrets === undefined ? [] : [then.secrets])].map(
@@ -64,7 +63,7 @@ export async function pinBlade(
   );
   if ((await Promise.all(missing)).includes(true) || !(await store.listSnapshots()).includes(snapshot.id)) {
     const hint = 'mend the store with `bladeroot snapshot verify --repair-from URL`, or pin it to another';
-    throw refused(blade, number, 'not all that it needs is in the store', hint);
+    throw refused(`not all that release ${number} needs is in the store`, hint);
   }
   // Who lets a disk be wiped means the blade as it is now, whatever it runs.
   const disks = { use: {}, partitions: {}, ...then.disks, wipe: blade.disks.wipe };
@@ -97,6 +96,6 @@ export async function fetchPinned(source: Source, pin: Pin, publicKey: KeyObject
   });
 }
 
-function refused({ name }: ResolvedBlade, number: number, why: string, hint: string): BladerootError {
-  return new BladerootError('PIN_INVALID', `blade ${name}: pin: ${number}: ${why}`, { hint });
+function refused(why: string, hint: string): BladerootError {
+  return new BladerootError('PIN_INVALID', why, { hint });
 }

@@ -3,6 +3,9 @@ import { dirname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { NO_MENU, type BootMenu } from '../boot/script.ts';
 import { BladerootError } from '../errors.ts';
+import { findingText } from '../fleet/findings.ts';
+import { loadFolder } from '../fleet/load.ts';
+import { rethrowAt } from '../fleet/place.ts';
 import type { Fleet, Network } from '../fleet/schema.ts';
 import { networksOf, NO_SETTINGS, resolveFleet, type ResolvedBlade } from '../fleet/resolve.ts';
 import type { ImageFiles } from '../image/files.ts';
@@ -13,6 +16,7 @@ import { findKernel } from '../initrd/kernel.ts';
 import { slimNode } from '../initrd/slim-node.ts';
 import { renderFleet } from '../overlay/render-fleet.ts';
 import { readRendered, writeRendered } from '../overlay/rendered.ts';
+import { startedAnywayFindings, type StartedAnyway } from '../overlay/started-anyway.ts';
 import { checkSecrets } from '../secrets/check.ts';
 import type { Digest } from '../store/digest.ts';
 import type { Store } from '../store/store.ts';
@@ -119,17 +123,22 @@ async function renderBlades(
   const stateDirectory = dirname(releases.directory);
   const blades = resolveFleet(fleet);
   const pinned = new Map<string, ReleaseBlade>();
+  const atPin =
+    ({ name }: ResolvedBlade) =>
+    (error: unknown) =>
+      rethrowAt(fleetDir, name, ['pin'], error);
   for (const blade of blades) {
     if (typeof blade.pin !== 'number') continue;
-    const release = await pinnedRelease(blade, blade.pin, request, last);
-    pinned.set(blade.name, await pinBlade(blade, blade.pin, release, store));
+    const release = await pinnedRelease(blade.pin, request, last).catch(atPin(blade));
+    pinned.set(blade.name, await pinBlade(blade, blade.pin, release, store).catch(atPin(blade)));
   }
   const toRender = blades.filter(({ name }) => !pinned.has(name));
   const before = await readRendered(stateDirectory, snapshot.id);
   const release = { snapshot: { id: snapshot.id, tree: snapshot.tree } };
   const fleetRequest = { fleet, blades, toRender, fleetDir, image, release, store, before, signal };
-  const { overlays } = await renderFleet(fleetRequest);
+  const { overlays, startedAnyway } = await renderFleet(fleetRequest);
   await writeRendered(stateDirectory, snapshot.id, overlays);
+  await warnOfStarted(request, blades, startedAnyway);
   return blades.map((blade) => {
     const asBefore = pinned.get(blade.name);
     if (asBefore !== undefined) return asBefore;
@@ -137,6 +146,21 @@ async function renderBlades(
     if (overlay === undefined) throw new Error(`${blade.name} was not rendered`);
     return releaseBlade(blade, { digest: overlay.digest, bytes: overlay.bytes }, overlay.secrets);
   });
+}
+
+/** Each once, though many blades have it of one profile. */
+async function warnOfStarted(
+  { fleetDirectory, onStep }: PublishRequest,
+  blades: readonly ResolvedBlade[],
+  startedAnyway: ReadonlyMap<string, readonly StartedAnyway[]>,
+): Promise<void> {
+  const concerned = blades.filter(({ name }) => (startedAnyway.get(name) ?? []).length > 0);
+  if (concerned.length === 0) return;
+  const loaded = await loadFolder(fleetDirectory);
+  const findings = concerned.flatMap((blade) =>
+    startedAnywayFindings(loaded, blade, startedAnyway.get(blade.name) ?? []),
+  );
+  for (const warning of new Set(findings.map(findingText))) onStep?.(`warning: ${warning}`);
 }
 
 function releaseNetwork(name: string, network: Network): ReleaseNetwork {

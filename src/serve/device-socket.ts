@@ -12,12 +12,13 @@ import { holdStorm, openUdp, setSocketOption, socketText, SOL_SOCKET, UdpSocket 
 /**
  * Opens a UDP socket on every address of one device, able to broadcast there. `service` names it in errors. Close it with
  * `close()`. One that systemd has opened there is taken. No SO_REUSEADDR: two DHCP servers on one device must find out.
- * @throws BladerootError `NO_INTERFACE`, `PORT_IN_USE`, `NOT_ROOT`, `LISTEN_FAILED`
+ * @throws BladerootError `NO_INTERFACE`, `PORT_IN_USE`, `NOT_ROOT`, `LISTEN_FAILED`, `SOCKET_NOT_BOUND`
  */
 export async function openDeviceSocket(device: string, port: number, service: string): Promise<UdpSocket> {
-  const inherited = inheritedSockets('udp', port).find(({ fd }) => deviceOf(fd) === device);
+  const inherited = inheritedSockets('udp', port).map(({ fd }) => ({ fd, device: deviceOf(fd) }));
+  if (inherited.some((one) => one.device === '')) throw notBound(device, port, service);
   const at: Listening = { service, where: `port ${port} on ${device}`, port, protocol: 'udp' };
-  const fd = inherited?.fd ?? openDescriptor(device, at);
+  const fd = inherited.find((one) => one.device === device)?.fd ?? openDescriptor(device, at);
   holdStorm(fd);
   const socket = await UdpSocket.over(fd);
   socket.allowBroadcast();
@@ -48,6 +49,14 @@ function interfaces(): string[] {
     .filter((entry) => entry.isSymbolicLink())
     .map((entry) => entry.name)
     .sort();
+}
+
+/** It hears every wire, and nobody can open another one for a single device beside it. */
+function notBound(device: string, port: number, service: string): BladerootError {
+  const what = `the socket for ${service} at port ${port} that systemd hands on is bound to no network device`;
+  return new BladerootError('SOCKET_NOT_BOUND', what, {
+    hint: `write \`BindToDevice=${device}\` into its unit; with several interfaces, one unit for each`,
+  });
 }
 
 function noInterface(device: string): BladerootError {

@@ -8,6 +8,7 @@ import { answerDhcp, maxReplySize } from './dhcp-answer.ts';
 import type { DhcpAnswer, DhcpPolicy, DhcpQuestion, DhcpReply } from './dhcp-answer.ts';
 import { dhcpClient, messageType, type DhcpClient } from './dhcp-client.ts';
 import { Rarely } from './rarely.ts';
+import { RouterWait } from './router-wait.ts';
 import type { Endpoint, UdpSocket } from './udp.ts';
 
 export type DhcpEvent =
@@ -57,6 +58,7 @@ export class DhcpServer {
   readonly #silences = new Rarely(MINUTE_MS);
   readonly #otherServers = new Rarely(10 * MINUTE_MS);
   #granting = 0;
+  #routerWait: RouterWait | undefined;
 
   constructor(options: DhcpServerOptions) {
     this.#options = options;
@@ -77,6 +79,7 @@ export class DhcpServer {
         socket.onMessage = (bytes, from) => this.#receive(bytes, from, socket, port);
         socket.onError = (error) => this.#failed(undefined, error.message);
       }
+      this.#routerWait = RouterWait.open(this.#options.interface);
     } catch (error) {
       await this.stop();
       throw error;
@@ -86,6 +89,8 @@ export class DhcpServer {
   async stop(): Promise<void> {
     for (const timer of this.#delayed) clearTimeout(timer);
     this.#delayed.clear();
+    this.#routerWait?.close();
+    this.#routerWait = undefined;
     for (const socket of this.#sockets.splice(0)) await socket.close();
   }
 
@@ -100,6 +105,8 @@ export class DhcpServer {
       if ('reply' in answer) {
         const to = port === PXE_SERVER_PORT ? bootReplyAddress(request, from) : replyAddress(answer.reply);
         this.#reply(request, client.mac, answer, socket, to);
+        // Behind a relay it is on another wire.
+        if (client.isIpxe && request.giaddr === UNSET) this.#routerWait?.end(client.mac);
       }
     } catch (error) {
       const reason = describeError(error);

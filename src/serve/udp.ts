@@ -1,6 +1,6 @@
 /**
  * UDP sockets with what Node's dgram does not offer: devices, room for a storm, several packets in one call, and packets
- * that cost a few microseconds instead of some twenty. This file, and no other, calls libc.
+ * that cost a few microseconds instead of some twenty; and packets that are not UDP. This file, and no other, calls libc.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -184,6 +184,34 @@ export function socketAddress({ address, port }: Endpoint): Buffer {
   bytes.writeUInt16LE(AF_INET, 0);
   bytes.writeUInt16BE(port, 2);
   bytes.set(ipv4ToBytes(address), 4);
+  return bytes;
+}
+
+const AF_PACKET = 17;
+const ETH_P_IPV6 = 0x86dd;
+
+/**
+ * A descriptor by which packets of IPv6 can be sent to one card on a wire, and nothing is received (packet(7)); undefined for
+ * who may not. What is sent later needs no rights.
+ */
+export function openLinkSender(): number | undefined {
+  const fd: number = openSocket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  return fd < 0 ? undefined : fd;
+}
+
+/** Whether the kernel has taken the packet; `to` is a `linkAddress`. */
+export function sendOnLink(fd: number, packet: Buffer, to: Buffer): boolean {
+  return sendTo(fd, packet, packet.length, 0, to, to.length) === packet.length;
+}
+
+/** `struct sockaddr_ll` of a card behind the device with this index. @param mac `52:54:00:12:34:56` */
+export function linkAddress(index: number, mac: string): Buffer {
+  const bytes = Buffer.alloc(20);
+  bytes.writeUInt16LE(AF_PACKET, 0);
+  bytes.writeUInt16BE(ETH_P_IPV6, 2);
+  bytes.writeInt32LE(index, 4);
+  bytes.writeUInt8(6, 11);
+  bytes.write(mac.replaceAll(':', ''), 12, 'hex');
   return bytes;
 }
 

@@ -1,4 +1,4 @@
-import { createHash, hash } from 'node:crypto';
+import { createHash, hash, webcrypto } from 'node:crypto';
 
 /** SHA-256 as 64 lower-case hex digits. */
 export type Digest = string;
@@ -11,6 +11,11 @@ export function isDigest(text: string): boolean {
 
 export function sha256(bytes: Uint8Array): Digest {
   return hash('sha256', bytes, 'hex');
+}
+
+/** As sha256, on another thread: for who has something else to do meanwhile. */
+export async function sha256Meanwhile(bytes: Uint8Array): Promise<Digest> {
+  return Buffer.from(await webcrypto.subtle.digest('SHA-256', bytes)).toString('hex');
 }
 
 /** Passes chunks on and calls `done` with the SHA-256 of all of them, after the last one. */

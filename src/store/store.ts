@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { createZstdCompress, zstdDecompress } from 'node:zlib';
 import { BladerootError, errorCode } from '../errors.ts';
 import { AsideFile, asideName, sweepAside, writeAside } from './aside.ts';
-import { hashing, isDigest, sha256, type Digest } from './digest.ts';
+import { hashing, isDigest, sha256, sha256Meanwhile, type Digest } from './digest.ts';
 import * as layout from './layout.ts';
 import { openPackIndex, type PackIndex } from './pack-index.ts';
 import { lockStore, type StoreLockKind, type StoreLockOptions, type Unlock } from './store-lock.ts';
@@ -85,12 +85,14 @@ export class Store {
    * @param options `syncName: false` for one of many, of which `syncBlobs` makes the names durable
    */
   async putBlob(content: Uint8Array | string, options: { syncName?: boolean } = {}): Promise<Digest> {
-    let digest = '';
     const aside = await this.createAside();
+    let digest = '';
     try {
-      const chunks = typeof content === 'string' ? createReadStream(content) : [Buffer.from(content)];
-      for await (const chunk of hashing(asAsync(chunks), (sum) => (digest = sum))) {
-        await aside.file.appendFile(chunk);
+      if (typeof content === 'string') {
+        const chunks = hashing(asAsync(createReadStream(content)), (sum) => (digest = sum));
+        for await (const chunk of chunks) await aside.file.appendFile(chunk);
+      } else {
+        [digest] = await Promise.all([sha256Meanwhile(content), aside.file.writeFile(content)]);
       }
       await aside.commit(this.blobPath(digest), options);
     } catch (error) {

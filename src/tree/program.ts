@@ -157,9 +157,11 @@ async function filesBelow(directory: string, as: string): Promise<ProgramFile[]>
 const LAUNCHER = `#!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
 export MALLOC_MMAP_THRESHOLD_=262144
+# Threads share what they have freed, too.
+export MALLOC_ARENA_MAX=2
 case " $* " in
   *" serve "*) memory= ;;
-  *) memory="--max-semi-space-size=8 --heap-growing-percent=10" ;;
+  *) memory="--max-semi-space-size=4 --heap-growing-percent=10" ;;
 esac
 exec "$here/node" --disable-warning=ExperimentalWarning $memory "$here/../lib/bladeroot.mjs" "$@"
 `;

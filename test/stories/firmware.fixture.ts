@@ -30,6 +30,8 @@ export interface FirmwareRequest {
   /** Of the lab and its directory. */
   name: string;
   blades: FirmwareBlade[];
+  /** Machines that no release knows. */
+  strangers?: (Partial<MachineRequest> & Pick<MachineRequest, 'name' | 'mac'>)[];
   /** Lines of fleet.yaml beside `name` and `blades`; the near network without more when left out. */
   fleet?: string;
   /** Besides the root. */
@@ -42,11 +44,12 @@ export interface BootSeen {
   events: RecordedEvent[];
   /** The events' types in their order, each once. */
   stations: string[];
+  /** From the address that iPXE got to the script that it fetched; undefined where it did not come so far. */
+  ipxeWaitedSeconds: number | undefined;
   /** Names of the loaders that were fetched by TFTP or HTTP. */
   loaders: string[];
   /** What the machine showed. */
   console: string;
-  seconds: number;
 }
 
 /** What comes at the end of a boot that went well, as stations: the loader's work, and the agent's hello. */
@@ -75,7 +78,8 @@ export class FirmwareLab {
   }
 
   /** Publishes a release of the lab's Debian for the blades, and builds a lab with their machines, all off. */
-  static async create({ name, blades, fleet, hosts = [], signal }: FirmwareRequest): Promise<FirmwareLab> {
+  static async create(request: FirmwareRequest): Promise<FirmwareLab> {
+    const { name, blades, strangers = [], fleet, hosts = [], signal } = request;
     const directory = join(LABS, name);
     const place = { state: join(directory, 'root', 'state'), fleet: join(directory, 'root', 'fleet') };
     const call = { signal, onLine: (): void => undefined };
@@ -92,13 +96,9 @@ export class FirmwareLab {
         name: `${name}-${process.pid}`,
         address: NEAR.observer,
         hosts: [{ name: ROOT, address: `${NEAR.root}/24` }, ...hosts],
-        machines: blades.map(({ machine, name, mac }) => ({
-          memoryMiB: 1024,
-          diskBytes: DISK_BYTES,
-          ...machine,
-          name,
-          mac,
-        })),
+        machines: [...blades.map(({ machine, name, mac }) => ({ ...machine, name, mac })), ...strangers].map(
+          (machine) => ({ memoryMiB: 1024, diskBytes: DISK_BYTES, ...machine }),
+        ),
       },
       { directory, signal },
     );
@@ -108,8 +108,12 @@ export class FirmwareLab {
   /** Publishes another fleet.yaml for the same blades, as an administrator would while the root runs or not. */
   async publish(blades: FirmwareBlade[], fleet: string): Promise<void> {
     await writeFileAtomic(join(this.#place.fleet, 'fleet.yaml'), fleetYaml(blades, fleet));
-    const call = { signal: this.#signal, onLine: (): void => undefined };
-    await bladeroot(this.#place, ['release', 'publish', '-m', 'another fleet.yaml'], call);
+    await this.bladeroot('release', 'publish', '-m', 'another fleet.yaml');
+  }
+
+  /** What an administrator calls on the root; returns what it printed as JSON. */
+  async bladeroot(...args: string[]): Promise<unknown> {
+    return await bladeroot(this.#place, args, { signal: this.#signal, onLine: () => undefined });
   }
 
   /** Starts the root, and waits until it answers. */
@@ -145,13 +149,31 @@ export class FirmwareLab {
     { withinMs = HELLO_WITHIN_MS, look = async () => {} }: ReachOptions = {},
   ): Promise<BootSeen> {
     const machine = this.lab.machine(name);
-    const begun = Date.now();
     const from = this.events.length;
+    await machine.powerOn(this.#signal);
+    try {
+      const seen = await this.follow(name, isReached, { from, withinMs });
+      await look();
+      return seen;
+    } finally {
+      await machine.cut();
+    }
+  }
+
+  /**
+   * Follows a machine that is on, and stays on, until an event of the blade of its name; `from` is the number of the first
+   * event that counts. @throws BladerootError `NO_HELLO`
+   */
+  async follow(
+    name: string,
+    isReached: (event: RecordedEvent) => boolean,
+    { from = this.events.length, withinMs = HELLO_WITHIN_MS } = {},
+  ): Promise<BootSeen> {
+    const machine = this.lab.machine(name);
     const ofBlade = (): RecordedEvent[] =>
       this.events.slice(from).filter((event) => 'blade' in event && event.blade === name);
     const late = AbortSignal.timeout(withinMs);
     const until = AbortSignal.any([late, this.#signal]);
-    await machine.powerOn(this.#signal);
     try {
       const off = machine.whenOff(until).then(() => {
         throw new Error('it went off');
@@ -164,23 +186,18 @@ export class FirmwareLab {
       const what = `${name} did not come as far as it should; the root saw: ${seen || 'nothing'}; its console ends:\n${last}`;
       throw new BladerootError('NO_HELLO', what, { cause });
     }
-    try {
-      await look();
-    } finally {
-      await machine.cut();
-    }
     const events = ofBlade();
     return {
       events,
       stations: [...new Set(events.map(({ type }) => type))],
       console: await machine.consoleText(),
+      ipxeWaitedSeconds: ipxeWaited(events),
       // Whoever fetched them: beside another DHCP server a machine has an address that tells nothing of its blade.
       loaders: this.events
         .slice(from)
         .flatMap((event) =>
           event.type === 'boot.loader' && event.message !== undefined ? [event.message] : [],
         ),
-      seconds: (Date.now() - begun) / 1000,
     };
   }
 
@@ -214,6 +231,14 @@ function isHello(event: RecordedEvent): boolean {
   return event.type === 'blade.step';
 }
 
+function ipxeWaited(events: readonly RecordedEvent[]): number | undefined {
+  const script = events.find(({ type }) => type === 'boot.script');
+  const address = events.findLast(
+    ({ type, time }) => type === 'dhcp.ack' && script !== undefined && time <= script.time,
+  );
+  return script === undefined || address === undefined ? undefined : (script.time - address.time) / 1000;
+}
+
 function inWords(event: RecordedEvent): string {
   const message = 'message' in event && event.message !== undefined ? ` (${event.message})` : '';
   return event.type + message;
@@ -229,7 +254,7 @@ function fleetYaml(blades: FirmwareBlade[], fleet: string = `network:\n  subnet:
     fleet.trimEnd(),
     'defaults:',
     '  kernelArgs: [console=tty0, "console=ttyS0,115200"]',
-    'blades:',
+    lines.length === 0 ? 'blades: {}' : 'blades:',
     ...lines,
     '',
   ].join('\n');

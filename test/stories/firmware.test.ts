@@ -46,7 +46,9 @@ test('PXE-16: BIOS with a ROM that is no iPXE loads ours by TFTP, and that goes 
 });
 
 test("PXE-11: UEFI with the firmware's own PXE loads iPXE by TFTP, and that goes on to the agent", async () => {
-  const { loaders, stations } = await firmware.untilHello('pxe');
+  const { loaders, stations, ipxeWaitedSeconds = Infinity } = await firmware.untilHello('pxe');
+  // Left alone, it looks for an IPv6 router for 16 s.
+  assert.ok(ipxeWaitedSeconds < 10, `iPXE waited for ${ipxeWaitedSeconds} s`);
   assert.equal(loaders.length, 1);
   assert.match(loaders[0] ?? '', /\.efi$/);
   assert.deepEqual(stations.slice(-LOADED.length), LOADED);

@@ -35,7 +35,7 @@ after(async () => {
 });
 
 const on = async (blade: { name: string; address: string }, line: string): Promise<string> =>
-  await shell.on({ ...blade, mac: '', profile: 'web' }, line);
+  await shell.on(blade, line);
 
 function hasFailed(event: { type: string; state?: string }): boolean {
   return event.type === 'blade.step' && event.state === 'failed';

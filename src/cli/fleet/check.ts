@@ -6,7 +6,7 @@ import { FleetErrors, findingText, sortFindings, type Finding } from '../../flee
 import { faultPlace, loadFolder, type LoadedFleet } from '../../fleet/load.ts';
 import { SnapshotFiles } from '../../image/snapshot-files.ts';
 import type { SnapshotStatement } from '../../image/statement.ts';
-import { checkAgainstImage } from '../../overlay/check-image.ts';
+import { checkAgainstImage, type ImageFindings } from '../../overlay/check-image.ts';
 import { findSnapshot } from '../../release/find-snapshot.ts';
 import { readPublicKey } from '../../release/keys.ts';
 import { readSnapshots } from '../../release/snapshots.ts';
@@ -59,15 +59,18 @@ async function check(context: Context, options: { snapshot?: string; image: bool
       message: 'neither the defaults nor a profile nor a blade names this folder',
     })),
   ];
-  const { errors, snapshot } = options.image ? await checkImage(context, loaded, options.snapshot) : {};
+  const against = options.image ? await checkImage(context, loaded, options.snapshot) : undefined;
   const findings = [
-    ...(errors ?? []).map(asError),
-    ...warnings.map((finding): ShownFinding => ({ severity: 'warning', ...finding })),
+    ...(against?.errors ?? []).map(asError),
+    ...[...warnings, ...(against?.warnings ?? [])].map((finding): ShownFinding => ({
+      severity: 'warning',
+      ...finding,
+    })),
   ];
   return {
     findings: sortFindings(findings),
     blades: Object.keys(fleet.blades).length,
-    ...(snapshot === undefined ? {} : { snapshot: snapshot.id }),
+    ...(against === undefined ? {} : { snapshot: against.snapshot.id }),
   };
 }
 
@@ -80,14 +83,14 @@ async function checkImage(
   context: Context,
   loaded: LoadedFleet,
   wanted: string | undefined,
-): Promise<{ errors?: Finding[]; snapshot?: SnapshotStatement }> {
+): Promise<(ImageFindings & { snapshot: SnapshotStatement }) | undefined> {
   let store: Store;
   try {
     store = await readStore(context);
   } catch (error) {
     if (wanted !== undefined || errorCode(error) !== 'NO_STORE') throw error;
     context.output.step(`not checked against an image: there is no store in ${context.stateDirectory}`);
-    return {};
+    return undefined;
   }
   const publicKey = await readPublicKey(context.stateDirectory);
   return await locked(context, store, 'shared', async () => {
@@ -97,11 +100,11 @@ async function checkImage(
         : await findSnapshot(store, wanted, publicKey);
     if (snapshot === undefined) {
       context.output.step('not checked against an image: there is no snapshot yet');
-      return {};
+      return undefined;
     }
     const image = await SnapshotFiles.open(store, snapshot);
     const { fleetDirectory: fleetDir, signal } = context;
-    return { errors: await checkAgainstImage({ ...loaded, fleetDir, image, signal }), snapshot };
+    return { ...(await checkAgainstImage({ ...loaded, fleetDir, image, signal })), snapshot };
   });
 }
 

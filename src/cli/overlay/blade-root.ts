@@ -4,6 +4,7 @@ import { loadFleet } from '../../fleet/load.ts';
 import { resolveBlade, resolveFleet } from '../../fleet/resolve.ts';
 import type { ImageFiles } from '../../image/files.ts';
 import { SnapshotFiles } from '../../image/snapshot-files.ts';
+import { isSecret } from '../../overlay/entry.ts';
 import type { LaidOver } from '../../overlay/laid-over.ts';
 import { OverlayRenderer } from '../../overlay/render.ts';
 import { findOrNewest } from '../../release/find-snapshot.ts';
@@ -40,6 +41,11 @@ export async function withBladeRoot(
     const image = await SnapshotFiles.open(store, statement);
     const release = { snapshot: { id: statement.id, tree: statement.tree } };
     const renderer = new OverlayRenderer({ fleet, blades: resolveFleet(fleet), fleetDir, image, release });
-    await work(await renderer.rootOf(blade), image);
+    const root = await renderer.rootOf(blade);
+    await work(root, image);
+    if (blade.recipient === undefined && root.entries().some(isSecret)) {
+      const later = `see \`bladeroot blade list --pending\`, then \`bladeroot blade approve ${name}\``;
+      context.output.step(`${name} gets no secrets yet: nobody has accepted its identity; ${later}`);
+    }
   });
 }

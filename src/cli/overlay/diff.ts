@@ -35,11 +35,15 @@ function describe(change: OverlayChange): string {
   const { path, origin, before, after } = change;
   const shown = after ?? before;
   const facts = before === undefined || after === undefined ? [] : metadataChanges(before, after);
-  const what = [shown?.type ?? '', ...(before === undefined ? modeOf(after) : facts)].join(', ');
+  const what = [typeOf(shown), ...(before === undefined ? modeOf(after) : facts)].join(', ');
   const head = `${kindOf(change).padEnd(8)} /${path} (${what}; ${origin})`;
   const patch = after === undefined ? '' : patchOf(change);
   if (patch === undefined) return `${head}\n  binary, ${bytes(after?.size ?? 0)}\n`;
   return patch === '' ? head : `${head}\n${patch}`;
+}
+
+function typeOf(thing: Thing | undefined): string {
+  return thing?.secret === true ? 'secret' : (thing?.type ?? '');
 }
 
 function modeOf(thing: Thing | undefined): string[] {
@@ -66,6 +70,8 @@ function asJson(change: OverlayChange): object {
   };
 }
 
-function thingAsJson({ type, mode, uid, gid, size, target }: Thing): object {
-  return { type, mode: octal(mode), uid, gid, size, ...(target === undefined ? {} : { target }) };
+function thingAsJson({ type, mode, uid, gid, size, target, secret }: Thing): object {
+  const common = { mode: octal(mode), uid, gid };
+  if (secret === true) return { type: 'secret', ...common };
+  return { type, ...common, size, ...(target === undefined ? {} : { target }) };
 }

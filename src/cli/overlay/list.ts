@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { octal } from '../../overlay/changes.ts';
-import type { OverlayEntry } from '../../overlay/entry.ts';
+import { isSecret, type OverlayEntry } from '../../overlay/entry.ts';
 import { contextOf } from '../command.ts';
 import { table } from '../output.ts';
 import { bladeLeaf, withBladeRoot, type SnapshotOption } from './blade-root.ts';
@@ -14,7 +14,7 @@ export function listCommand(signal: AbortSignal): Command {
     await withBladeRoot(context, blade, options, async (root) => {
       const entries = root.entries();
       const rows = entries.map((entry) => [
-        entry.type === 'whiteout' ? 'deleted' : entry.type,
+        typeOf(entry),
         entry.type === 'file' || entry.type === 'dir' ? octal(entry.mode) : '',
         entry.type === 'whiteout' ? '' : `${entry.uid}:${entry.gid}`,
         shownPath(entry),
@@ -25,6 +25,11 @@ export function listCommand(signal: AbortSignal): Command {
   });
 }
 
+function typeOf(entry: OverlayEntry): string {
+  if (isSecret(entry)) return 'secret';
+  return entry.type === 'whiteout' ? 'deleted' : entry.type;
+}
+
 function shownPath(entry: OverlayEntry): string {
   return entry.type === 'symlink' ? `/${entry.path} → ${entry.target}` : `/${entry.path}`;
 }
@@ -33,6 +38,7 @@ function asJson(entry: OverlayEntry): object {
   const { path, origin, mode, uid, gid } = entry;
   if (entry.type === 'whiteout') return { path, type: 'deleted', origin };
   if (entry.type === 'symlink') return { path, type: entry.type, target: entry.target, origin };
+  if (isSecret(entry)) return { path, type: 'secret', mode: octal(mode), uid, gid, origin };
   const bytes = entry.type === 'file' ? { bytes: entry.content.length } : {};
   return { path, type: entry.type, mode: octal(mode), uid, gid, ...bytes, origin };
 }

@@ -17,6 +17,7 @@ export function showCommand(signal: AbortSignal): Command {
       const context = contextOf(command, signal);
       await withBladeRoot(context, blade, options, async (root) => {
         const { real, thing } = await find(root, blade, path);
+        if (root.isSecret(real)) throw isSecretFile(real, root.originOf(real) ?? '');
         const origin = root.originOf(real) ?? 'the image';
         const text = textOf(thing);
         const { type, mode, uid, gid, size, target, content } = thing;
@@ -54,6 +55,14 @@ async function find(root: LaidOver, blade: string, path: string): Promise<{ real
       deletion === undefined
         ? '`bladeroot overlay list` shows what is laid over the image'
         : `/${deletion.path} is deleted by ${deletion.origin}`,
+  });
+}
+
+/** @param file in the fleet folder, such as `overlays/web/secrets/etc/ssl/key.pem.age` */
+function isSecretFile(path: string, file: string): BladerootError {
+  const [, overlay = ''] = file.split('/');
+  return new BladerootError('IS_SECRET', `/${path} is a secret (${file}), which only the blade decrypts`, {
+    hint: `\`bladeroot secret show ${overlay} /${path} --identity FILE\` shows it to who has an identity that can read it`,
   });
 }
 

@@ -1,11 +1,10 @@
 /** Whether there is something to serve: keys, a release that they have signed, and all files that it names. */
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BladerootError, errorCode } from '../../errors.ts';
+import { BladerootError } from '../../errors.ts';
+import { lackingBootFiles, MEND_BOOT_FILES } from '../../release/boot-files.ts';
 import { readPublicKey } from '../../release/keys.ts';
 import { ReleaseRepository } from '../../release/repository.ts';
 import type { ReleaseStatement } from '../../release/statement.ts';
-import { blobPath } from '../../store/layout.ts';
 import type { Finding } from './finding.ts';
 
 /** The release goes to the checks that come after; undefined where there is none that can be served. */
@@ -24,7 +23,8 @@ export async function checkRelease(
       return { findings: [{ check, level: 'failure', message, hint }], release: undefined };
     }
     const { sequence, blades } = current.statement;
-    const message = `release ${sequence} for ${blades.length} blades, its signature is good`;
+    const number = `${blades.length} ${blades.length === 1 ? 'blade' : 'blades'}`;
+    const message = `release ${sequence} for ${number}, its signature is good`;
     const findings: Finding[] = [{ check, level: 'ok', message }];
     findings.push(await checkFiles(stateDirectory, current.statement));
     return { findings, release: current.statement };
@@ -38,27 +38,11 @@ export async function checkRelease(
   }
 }
 
-/** By their sizes: `snapshot verify` reads every byte. */
 async function checkFiles(stateDirectory: string, release: ReleaseStatement): Promise<Finding> {
-  const files = { kernel: release.kernel, initrd: release.initrd, ...release.loaders };
-  const wrong: string[] = [];
-  for (const [name, { digest, bytes }] of Object.entries(files)) {
-    const path = join(stateDirectory, 'store', blobPath(digest));
-    const size = await stat(path).then(
-      (found) => found.size,
-      (error: unknown) => {
-        if (errorCode(error) === 'ENOENT') return undefined;
-        throw error;
-      },
-    );
-    if (size === undefined) wrong.push(`${name} (${path}) is missing`);
-    else if (size !== bytes) wrong.push(`${name} (${path}) has ${size} bytes and not ${bytes}`);
-  }
   const check = 'files';
-  if (wrong.length > 0) {
-    const hint = 'publish again, or mend the store with `bladeroot snapshot verify --repair-from`';
-    return { check, level: 'failure', message: wrong.join('; '), hint };
-  }
+  const lacking = await lackingBootFiles(join(stateDirectory, 'store'), release);
+  if (lacking.length > 0)
+    return { check, level: 'failure', message: lacking.join('; '), hint: MEND_BOOT_FILES };
   if (Object.keys(release.loaders).length === 0) {
     const hint = 'install the package ipxe and publish again';
     return { check, level: 'failure', message: 'the release has no loader for any firmware', hint };

@@ -46,6 +46,24 @@ export class OpenRc implements ServiceManager {
     return runlevels.map((runlevel) => ({ type: 'whiteout', path: `${RUNLEVELS}/${runlevel}/${service}` }));
   }
 
+  /** By what scripts say in depend(); services that stand for another (`provide`) are not looked for. */
+  async startedBy(service: string): Promise<string[]> {
+    const started = new Set<string>();
+    for (const runlevel of await this.#bootRunlevels()) {
+      for (const name of await this.#files.list(`${RUNLEVELS}/${runlevel}`)) started.add(name);
+    }
+    const starters: string[] = [];
+    // A set can be walked while it grows.
+    for (const name of started) {
+      const script = await this.#find(name);
+      if (script === undefined) continue;
+      const needed = neededServices((await this.#files.read(script.real)).toString());
+      if (needed.includes(service)) starters.push(name);
+      for (const other of needed) started.add(other);
+    }
+    return starters.sort();
+  }
+
   /** The script of a service; `real` is followed through links. */
   async #find(service: string): Promise<{ path: string; real: string } | undefined> {
     if (service.includes('/')) return undefined;
@@ -92,6 +110,14 @@ export class OpenRc implements ServiceManager {
     const real = await followLinks(this.#files, path);
     return real !== undefined && (await this.#files.stat(real))?.type === 'dir';
   }
+}
+
+/** What a script starts before itself: `need` and `want` in its depend() (openrc-run(8)). */
+function neededServices(script: string): string[] {
+  const depend = /^depend\s*\(\)\s*\{([\s\S]*?)^\}/m.exec(script)?.[1] ?? '';
+  return [...depend.matchAll(/^\s*(?:need|want)\s+(.*)$/gm)].flatMap(([, words = '']) =>
+    words.split(/\s+/).filter((word) => /^[\w.-]+$/.test(word)),
+  );
 }
 
 function startRunlevels(script: string): string[] {

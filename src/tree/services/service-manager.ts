@@ -24,6 +24,11 @@ export interface ServiceManager {
    * @throws BladerootError `UNKNOWN_SERVICE`
    */
   stop(service: string): Promise<OverlayEdit[]>;
+  /**
+   * What starts at boot and starts this one with it, sorted; none when nothing does, or the image has no such service. Stopping a
+   * service takes it from what starts by itself, not from those that need it.
+   */
+  startedBy(service: string): Promise<string[]>;
 }
 
 /** `UNKNOWN_SERVICE`, with the nearest of the services that there are. */

@@ -275,3 +275,61 @@ test('the service manager is the one that the image boots with', async (t) => {
   assert.equal(await detect({ 'lib/systemd/systemd': '' }), 'systemd');
   await assert.rejects(detect({ 'sbin/init': 'busybox' }), { code: 'NO_SERVICE_MANAGER' });
 });
+
+test('systemd: what starts a service that is stopped, at boot or when something happens', async (t) => {
+  const root = await folderOf(t, {
+    ...SYSTEMD,
+    [`${UNITS}/default.target`]: '->multi-user.target',
+    [`${UNITS}/multi-user.target`]: '[Unit]\nRequires=basic.target\n',
+    [`${UNITS}/basic.target`]: '[Unit]\nWants=sockets.target timers.target\n',
+    [`${UNITS}/sockets.target`]: '',
+    [`${UNITS}/timers.target`]: '[Unit]\n',
+    [`${UNITS}/timers.target.wants/backup.timer`]: '->../backup.timer',
+    [`${UNITS}/backup.timer`]: '[Timer]\nOnCalendar=daily\n',
+    [`${UNITS}/backup.service`]: '[Unit]\nBindsTo=store@%N.service\n[Install]\nWantedBy=multi-user.target\n',
+    [`${UNITS}/store@.service`]: '[Unit]\n[Install]\nWantedBy=multi-user.target\n',
+    [`${UNITS}/app.service`]: '[Unit]\nRequires=db.service\n[Install]\nWantedBy=multi-user.target\n',
+    [`${UNITS}/web.service`]: '[Unit]\nUpholds= \\\n  db.service\n[Install]\nWantedBy=multi-user.target\n',
+    [`${UNITS}/idle.service`]: '[Unit]\nWants=db.service ssh.service\nAfter=nginx.service\n',
+    [`${UNITS}/db.service`]: '[Unit]\n[Install]\nWantedBy=multi-user.target\nAlias=database.service\n',
+    'etc/systemd/system/database.service': '->/usr/lib/systemd/system/db.service',
+    'etc/systemd/system/multi-user.target.wants/app.service': '->/usr/lib/systemd/system/app.service',
+    'etc/systemd/system/multi-user.target.wants/web.service': '->/usr/lib/systemd/system/web.service',
+  });
+  const systemd = new Systemd(new DirectoryFiles(root));
+  const found = async (service: string): Promise<string[]> => await systemd.startedBy(service);
+  assert.deepEqual(await found('db'), ['app.service', 'web.service'], 'not by what does not start itself');
+  assert.deepEqual(await found('database'), ['app.service', 'web.service']);
+  assert.deepEqual(await found('backup'), ['backup.timer']);
+  assert.deepEqual(await found('store@backup'), ['backup.service']);
+  assert.deepEqual(await found('app'), ['multi-user.target']);
+  assert.deepEqual(await found('ssh'), []);
+  assert.deepEqual(await found('none'), []);
+
+  await apply(root, await systemd.stop('app'));
+  assert.deepEqual(await found('app'), []);
+  assert.deepEqual(await found('db'), ['web.service']);
+  await apply(root, [{ type: 'symlink', path: 'etc/systemd/system/db.service', target: '/dev/null' }]);
+  assert.deepEqual(await found('db'), [], 'a mask keeps it from being started by anything');
+});
+
+/** An init script with these lines in its depend(). */
+function scriptThat(depend: string): string {
+  return `#!/sbin/openrc-run\n\ndepend() {\n${depend}}\n\nstart() {\n\tneed nothing\n}\n`;
+}
+
+test('OpenRC: what needs or wants a service that is stopped, and starts itself', async (t) => {
+  const root = await folderOf(t, {
+    'etc/init.d/app': scriptThat('\tneed net db\n\tuse logger\n'),
+    'etc/init.d/web': scriptThat('\tafter db\n\twant app\n'),
+    'etc/init.d/idle': scriptThat('\tneed db\n'),
+    'etc/init.d/db': scriptThat(''),
+    'etc/init.d/logger': scriptThat(''),
+    'etc/runlevels/default/web': '->/etc/init.d/web',
+  });
+  const openrc = new OpenRc(new DirectoryFiles(root));
+  assert.deepEqual(await openrc.startedBy('db'), ['app']);
+  assert.deepEqual(await openrc.startedBy('app'), ['web']);
+  assert.deepEqual(await openrc.startedBy('logger'), []);
+  assert.deepEqual(await openrc.startedBy('none'), []);
+});

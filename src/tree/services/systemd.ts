@@ -1,6 +1,8 @@
 import { posix } from 'node:path';
 import { BladerootError } from '../../errors.ts';
 import { followLinks, type ImageFiles } from '../../image/files.ts';
+import { BootUnits } from './boot-units.ts';
+import { ETC, MASK, SystemdUnits, type Unit } from './systemd-units.ts';
 import { listSysvScripts, startSysvScript, stopSysvScript } from './sysv-script.ts';
 import { unknownService, type OverlayEdit, type ServiceManager } from './service-manager.ts';
 import {
@@ -12,48 +14,36 @@ import {
   type UnitName,
 } from './unit-file.ts';
 
-/** Where an administrator's units and all links that enable units are. */
-const ETC = 'etc/systemd/system';
-/** Where units are looked for, the first that has one wins (systemd.unit(5), "Unit File Load Path"). */
-const UNIT_DIRS = [ETC, 'usr/local/lib/systemd/system', 'usr/lib/systemd/system', 'lib/systemd/system'];
 const DEPENDENCY_DIR = /\.(wants|requires|upholds)$/;
 /** What a person may want started; the other kinds of units are not services to anybody. */
 const LISTED = /\.(service|socket|timer|path)$/;
-const MASK = '/dev/null';
-
-/** A unit that the image has. */
-interface Unit {
-  name: UnitName;
-  /** The file that defines it, or its template; followed through links. */
-  file: string;
-  /** That file as a link to it names it. */
-  linkTarget: string;
-}
 
 /** systemd: starting is what `systemctl enable` does, stopping what `disable` does, and `mask` where that is not enough. */
 export class Systemd implements ServiceManager {
   readonly name = 'systemd';
   readonly #files: ImageFiles;
+  readonly #units: SystemdUnits;
 
   constructor(files: ImageFiles) {
     this.#files = files;
+    this.#units = new SystemdUnits(files);
   }
 
   async list(): Promise<string[]> {
     const names = new Set<string>();
-    for (const dir of await this.#unitDirs()) {
+    for (const dir of await this.#units.directories()) {
       for (const name of await this.#files.list(dir)) {
-        if (LISTED.test(name) && !(await this.#isMask(`${dir}/${name}`))) names.add(name);
+        if (LISTED.test(name) && !(await this.#units.isMask(`${dir}/${name}`))) names.add(name);
       }
     }
     for (const script of (await listSysvScripts(this.#files)).keys()) {
-      if (!(await this.#hasUnitFile(`${script}.service`))) names.add(script);
+      if (!(await this.#units.hasFile(`${script}.service`))) names.add(script);
     }
     return [...new Set([...names].map((name) => name.replace(/\.service$/, '')))].sort();
   }
 
   async start(service: string): Promise<OverlayEdit[]> {
-    const unit = await this.#find(service);
+    const unit = await this.#units.find(service);
     if (unit === undefined) return await startSysvScript(this.#files, await this.#sysvScript(service));
     const edits: OverlayEdit[] = [];
     for (const edit of await this.#enable(unit, new Set())) if (!(await this.#isDone(edit))) edits.push(edit);
@@ -61,12 +51,16 @@ export class Systemd implements ServiceManager {
   }
 
   async stop(service: string): Promise<OverlayEdit[]> {
-    const unit = await this.#find(service);
+    const unit = await this.#units.find(service);
     if (unit === undefined) return await stopSysvScript(this.#files, await this.#sysvScript(service));
     const gone = await this.#enabledBy(unit, new Set());
     const edits: OverlayEdit[] = [...gone].sort().map((path) => ({ type: 'whiteout', path }));
     if (!(await this.#isStatic(unit))) return edits;
     return [...edits, { type: 'symlink', path: `${ETC}/${unit.name.name}`, target: MASK }];
+  }
+
+  async startedBy(service: string): Promise<string[]> {
+    return await new BootUnits(this.#files, this.#units).startersOf(service);
   }
 
   /** The links of [Install], with those of the units that are to be enabled along (Also=). */
@@ -102,7 +96,7 @@ export class Systemd implements ServiceManager {
       ...install.upheldBy.map((by) => link(`${by}.upholds/${name.name}`)),
     );
     for (const also of install.also) {
-      const other = await this.#find(expandSpecifiers(also, name));
+      const other = await this.#units.find(expandSpecifiers(also, name));
       if (other !== undefined) edits.push(...(await this.#enable(other, done)));
     }
     return edits;
@@ -119,7 +113,7 @@ export class Systemd implements ServiceManager {
     const edits: OverlayEdit[] = [];
     for (const masked of template === undefined ? [name] : [name, template]) {
       const path = `${ETC}/${masked}`;
-      if (await this.#isMask(path)) edits.push({ type: 'whiteout', path });
+      if (await this.#units.isMask(path)) edits.push({ type: 'whiteout', path });
     }
     return edits;
   }
@@ -138,7 +132,7 @@ export class Systemd implements ServiceManager {
       } else if (isAliasOf(entry, (await this.#files.stat(path))?.target, unit.name)) links.add(path);
     }
     for (const also of (await this.#install(unit)).also) {
-      const other = await this.#find(expandSpecifiers(also, unit.name));
+      const other = await this.#units.find(expandSpecifiers(also, unit.name));
       if (other !== undefined) for (const link of await this.#enabledBy(other, done)) links.add(link);
     }
     return links;
@@ -155,7 +149,7 @@ export class Systemd implements ServiceManager {
 
   /** Whether a unit is wanted by links that packages bring: those are not for `disable` to take away. */
   async #isStatic(unit: Unit): Promise<boolean> {
-    for (const dir of (await this.#unitDirs()).filter((dir) => dir !== ETC)) {
+    for (const dir of (await this.#units.directories()).filter((dir) => dir !== ETC)) {
       for (const wants of (await this.#files.list(dir)).filter((entry) => DEPENDENCY_DIR.test(entry))) {
         for (const link of await this.#files.list(`${dir}/${wants}`)) {
           if (await this.#enables(`${dir}/${wants}/${link}`, unit)) return true;
@@ -165,26 +159,8 @@ export class Systemd implements ServiceManager {
     return false;
   }
 
-  /** Of the unit's file, with what its drop-ins add (systemd.unit(5), "Overriding vendor settings"). */
   async #install(unit: Unit): Promise<InstallSection> {
-    const texts = [await this.#files.read(unit.file)];
-    for (const path of await this.#dropIns(unit.name)) texts.push(await this.#files.read(path));
-    return parseInstallSection(texts.join('\n'));
-  }
-
-  /** Files of NAME.d and TEMPLATE.d, by name; of two with one name, that of the first directory counts. */
-  async #dropIns({ name, template }: UnitName): Promise<string[]> {
-    const found = new Map<string, string>();
-    for (const unit of template === undefined || template === name ? [name] : [name, template]) {
-      for (const dir of await this.#unitDirs()) {
-        for (const file of await this.#files.list(`${dir}/${unit}.d`)) {
-          if (!file.endsWith('.conf') || found.has(file)) continue;
-          const real = await followLinks(this.#files, `${dir}/${unit}.d/${file}`);
-          if (real !== undefined) found.set(file, real);
-        }
-      }
-    }
-    return [...found].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, path]) => path);
+    return parseInstallSection(await this.#units.text(unit));
   }
 
   /** The init script that stands for a service which has no unit. @throws BladerootError `UNKNOWN_SERVICE` */
@@ -192,53 +168,6 @@ export class Systemd implements ServiceManager {
     const script = (await listSysvScripts(this.#files)).get(service.replace(/\.service$/, ''));
     if (script === undefined) throw await unknownService(this, service);
     return script;
-  }
-
-  async #hasUnitFile(name: string): Promise<boolean> {
-    for (const dir of await this.#unitDirs()) {
-      if ((await this.#files.stat(`${dir}/${name}`)) !== undefined) return true;
-    }
-    return false;
-  }
-
-  /** A link to /dev/null, or an empty file (systemd.unit(5)). */
-  async #isMask(path: string): Promise<boolean> {
-    const stat = await this.#files.stat(path);
-    return stat?.target === MASK || (stat?.type === 'file' && stat.size === 0);
-  }
-
-  /** The unit of a name or of an alias; masks by the administrator are looked through. */
-  async #find(service: string): Promise<Unit | undefined> {
-    const name = parseUnitName(service);
-    if (name.name.includes('/')) return undefined;
-    for (const fileName of name.template === undefined ? [name.name] : [name.name, name.template]) {
-      for (const dir of await this.#unitDirs()) {
-        const path = `${dir}/${fileName}`;
-        const stat = await this.#files.stat(path);
-        if (stat === undefined) continue;
-        if (await this.#isMask(path)) {
-          if (dir === ETC) continue;
-          throw new BladerootError(
-            'SERVICE_MASKED',
-            `the service ${service} is masked by the image (${path})`,
-          );
-        }
-        const real = await followLinks(this.#files, path);
-        if (real === undefined) continue;
-        const realName = posix.basename(real);
-        // A link to another name is an alias: what is enabled and disabled is the unit that it stands for.
-        if (stat.type === 'symlink' && realName !== fileName)
-          return await this.#find(aliased(realName, name));
-        return { name, file: real, linkTarget: `/${path}` };
-      }
-    }
-    return undefined;
-  }
-
-  /** The unit directories that the image has, each once though /lib may be a link to /usr/lib. */
-  async #unitDirs(): Promise<string[]> {
-    const real = await Promise.all(UNIT_DIRS.map((dir) => followLinks(this.#files, dir)));
-    return [...new Set(real.filter((dir) => dir !== undefined))];
   }
 }
 
@@ -254,10 +183,4 @@ function hasNothing({ wantedBy, requiredBy, upheldBy, alias, also }: InstallSect
 
 function isAliasOf(entry: string, target: string | undefined, { name }: UnitName): boolean {
   return target !== undefined && entry !== name && posix.basename(target) === name;
-}
-
-/** `autovt@tty1` is, with autovt@.service a link to getty@.service, `getty@tty1.service`. */
-function aliased(realName: string, { instance }: UnitName): string {
-  const real = parseUnitName(realName);
-  return instance !== undefined && real.instance === '' ? instanceOf(real, instance).name : realName;
 }

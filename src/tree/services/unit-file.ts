@@ -11,16 +11,7 @@ export interface InstallSection {
 /** Reads the [Install] section of a unit file; all is empty where there is none. */
 export function parseInstallSection(text: string): InstallSection {
   const lists = new Map<string, string[]>();
-  let section = '';
-  for (const line of logicalLines(text)) {
-    if (line.startsWith('[')) section = line;
-    const equals = line.indexOf('=');
-    if (section !== '[Install]' || equals < 0) continue;
-    const key = line.slice(0, equals).trim();
-    const words = line
-      .slice(equals + 1)
-      .split(/\s+/)
-      .filter((word) => word !== '');
+  for (const { key, words } of assignments(text, '[Install]')) {
     // An empty assignment takes back what was assigned before.
     lists.set(key, words.length === 0 ? [] : [...(lists.get(key) ?? []), ...words]);
   }
@@ -33,6 +24,26 @@ export function parseInstallSection(text: string): InstallSection {
     also: list('Also'),
     defaultInstance: list('DefaultInstance').at(-1),
   };
+}
+
+/** The settings of [Unit] by which a unit starts others with it. */
+const STARTING = new Set(['Wants', 'Requires', 'BindsTo', 'Upholds']);
+
+/** The units that are started with this one; those assignments cannot be taken back. */
+export function parseStartedUnits(text: string): string[] {
+  return [...assignments(text, '[Unit]')].flatMap(({ key, words }) => (STARTING.has(key) ? words : []));
+}
+
+/** What is assigned in a section, as words. */
+function* assignments(text: string, wanted: string): Generator<{ key: string; words: string[] }> {
+  let section = '';
+  for (const line of logicalLines(text)) {
+    if (line.startsWith('[')) section = line;
+    const equals = line.indexOf('=');
+    if (section !== wanted || equals < 0) continue;
+    const value = line.slice(equals + 1);
+    yield { key: line.slice(0, equals).trim(), words: value.split(/\s+/).filter((word) => word !== '') };
+  }
 }
 
 /** Lines without comments, those that end in a backslash joined with the next (systemd.syntax(7)). */

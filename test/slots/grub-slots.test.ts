@@ -58,7 +58,7 @@ for (const firmware of ['bios', 'uefi'] as const) {
     test('switched off as soon as GRUB is there, or the kernel, it has tried once at the most, and starts', async () => {
       for (const moment of [/GRUB|Welcome/, /Linux version|Booting|STARTED/]) {
         await tryNext(disk.esp, 'b');
-        await disk.start(firmware, moment);
+        await disk.start(firmware, { cut: moment });
         const { trial } = await readChoice(disk.esp);
         assert.equal(trial?.slot, 'b');
         assert.ok(trial.tries === 1 || trial.tries === 2, String(trial.tries));

@@ -10,11 +10,18 @@ import { findFirmware } from '../../lab/firmware.ts';
 import { placeKernel } from '../../src/blade/grub/esp.ts';
 import { grubConfig } from '../../src/blade/grub/config.ts';
 import type { Slot } from '../../src/blade/state.ts';
-import { writeCpio } from '../../src/initrd/cpio.ts';
+import { writeCpio, type InitrdFile } from '../../src/initrd/cpio.ts';
 import { Store } from '../../src/store/store.ts';
 import { run, startPiped } from '../../src/system/run.ts';
 
 export type Firmware = 'bios' | 'uefi';
+
+export interface Start {
+  /** Switches the machine off hard when the console has said this; else it goes on until it is off by itself. */
+  cut?: RegExp;
+  /** Whether it has a network card, with nobody on the wire. */
+  card?: boolean;
+}
 
 const SECTOR = 512;
 const MiB = 2 ** 20;
@@ -24,27 +31,21 @@ const ESP_START = 8192;
 const ESP_BYTES = 128 * MiB;
 const DISK_BYTES = ESP_START * SECTOR + ESP_BYTES + 2 * MiB;
 /** What grub-install would choose for such a disk. */
-const MODULES = [
-  'part_gpt',
-  'fat',
-  'normal',
-  'linux',
-  'loadenv',
-  'test',
-  'configfile',
-  'echo',
-  'sleep',
-  'halt',
-];
-const START_TIMEOUT_MS = 120_000;
+const MODULES = ['part_gpt', 'fat', 'normal', 'linux', 'loadenv', 'test', 'configfile', 'minicmd'];
+const START_TIMEOUT_MS = 180_000;
 
-/** The whole of the system: its command line on the console, and off. */
+/** Of the ESP; the same in every disk that is made of it. */
+export const ESP_PARTUUID = '5ab4e7a1-0000-4000-8000-0000000000b2';
+
+/** The whole of a system: its command line on the console, and off. */
 const INIT = `#!/bin/busybox sh
 /bin/busybox mkdir /proc
 /bin/busybox mount -t proc proc /proc
 echo "STARTED $(/bin/busybox cat /proc/cmdline)"
 /bin/busybox poweroff -f
 `;
+
+const SYSTEM: InitrdFile[] = [{ path: 'init', mode: 0o755, content: Buffer.from(INIT) }];
 
 export class GrubDisk {
   /** The files of the ESP, as a blade has them mounted. */
@@ -53,6 +54,8 @@ export class GrubDisk {
   readonly #store: Store;
   readonly #kernel: Buffer;
   readonly #signal: AbortSignal;
+  /** Of the UEFI firmware: its boot entries. */
+  readonly #variables: string;
 
   private constructor(directory: string, store: Store, kernel: Buffer, signal: AbortSignal) {
     this.#directory = directory;
@@ -60,13 +63,16 @@ export class GrubDisk {
     this.#kernel = kernel;
     this.#signal = signal;
     this.esp = join(directory, 'esp');
+    this.#variables = join(directory, 'variables.fd');
   }
 
   /** @param kernel the path of any Linux kernel */
   static async create(kernel: string, signal: AbortSignal): Promise<GrubDisk> {
+    const firmware = await findFirmware();
     const directory = await mkdtemp(join(tmpdir(), 'bladeroot-grub-'));
     const store = await Store.open(join(directory, 'store'));
     const disk = new GrubDisk(directory, store, await readFile(kernel), signal);
+    await copyFile(firmware?.variables ?? assert.fail('no OVMF is installed'), disk.#variables);
     await mkdir(join(disk.esp, 'grub'), { recursive: true });
     await mkdir(join(disk.esp, 'EFI/BOOT'), { recursive: true });
     await writeFile(join(disk.esp, 'grub/grub.cfg'), grubConfig());
@@ -83,22 +89,24 @@ export class GrubDisk {
     await rm(this.#directory, { recursive: true, force: true });
   }
 
-  /** Has a slot placed as a blade does it, with a kernel that starts. */
-  async place(slot: Slot): Promise<void> {
+  /**
+   * Has a slot placed as a blade does it, with a kernel that starts.
+   * @param system what its initrd has beside busybox
+   */
+  async place(slot: Slot, system: InitrdFile[] = SYSTEM): Promise<void> {
     const put = async (content: Buffer): Promise<{ digest: string; bytes: number }> => ({
       digest: await this.#store.putBlob(content),
       bytes: content.length,
     });
     const busybox = { path: 'bin/busybox', mode: 0o755, content: await readFile('/bin/busybox') };
     const console = { path: 'dev/console', mode: 0o600, device: { major: 5, minor: 1 } };
-    const init = { path: 'init', mode: 0o755, content: Buffer.from(INIT) };
     await placeKernel({
       esp: this.esp,
       store: this.#store,
       slot,
       release: {
         kernel: { ...(await put(this.#kernel)), version: '6.1' },
-        initrd: await put(Buffer.concat([...writeCpio([busybox, console, init])])),
+        initrd: await put(Buffer.concat([...writeCpio([busybox, console, ...system])])),
       },
       kernelArgs: ['console=ttyS0', 'quiet'],
       partition: `0000-${slot}`,
@@ -114,7 +122,7 @@ export class GrubDisk {
     const table = [
       'label: gpt',
       `start=${CORE_START}, size=${ESP_START - CORE_START}, type=21686148-6449-6E6F-744E-656564454649`,
-      `start=${ESP_START}, size=${ESP_BYTES / SECTOR}, type=uefi`,
+      `start=${ESP_START}, size=${ESP_BYTES / SECTOR}, type=uefi, uuid=${ESP_PARTUUID}`,
       '',
     ];
     await run('sfdisk', ['--quiet', path], { input: table.join('\n') });
@@ -152,17 +160,16 @@ export class GrubDisk {
 
   /**
    * Starts the machine from the disk.
-   * @param cut switches it off hard when the console has said this; else it goes on until it is off by itself
    * @returns the command line of the kernel that was started; undefined where none was
    */
   async start(
     firmware: Firmware,
-    cut?: RegExp,
+    { cut, card = false }: Start = {},
   ): Promise<{ commandLine: string | undefined; console: string }> {
     const disk = await this.#write();
     const over = new AbortController();
     const signal = AbortSignal.any([this.#signal, over.signal, AbortSignal.timeout(START_TIMEOUT_MS)]);
-    const qemu = startPiped('qemu-system-x86_64', await this.#arguments(firmware, disk), {
+    const qemu = startPiped('qemu-system-x86_64', await this.#arguments(firmware, disk, card), {
       signal,
       killSignal: 'SIGKILL',
     });
@@ -178,20 +185,18 @@ export class GrubDisk {
     return { commandLine: /^STARTED (.*?)\r?$/m.exec(console)?.[1], console };
   }
 
-  async #arguments(firmware: Firmware, disk: string): Promise<string[]> {
+  async #arguments(firmware: Firmware, disk: string, card: boolean): Promise<string[]> {
     const uefi = firmware === 'uefi' ? await findFirmware() : undefined;
-    const variables = join(this.#directory, 'variables.fd');
-    if (firmware === 'uefi')
-      await copyFile(uefi?.variables ?? assert.fail('no OVMF is installed'), variables);
     return [
       ['-machine', 'pc,graphics=off', '-accel', 'tcg,thread=multi', '-cpu', 'max', '-m', '512'],
       ['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot', '-serial', 'stdio'],
-      ['-drive', `id=disk,if=none,format=raw,file=${disk}`, '-device', 'virtio-blk-pci,drive=disk'],
+      ['-drive', `id=disk,if=none,format=raw,file=${disk}`, '-device', 'nvme,drive=disk,serial=disk'],
+      ...(card ? CARD : []),
       ...(uefi === undefined
         ? []
         : [
             ['-drive', `if=pflash,unit=0,format=raw,readonly=on,file=${uefi.code}`],
-            ['-drive', `if=pflash,unit=1,format=raw,file=${variables}`],
+            ['-drive', `if=pflash,unit=1,format=raw,file=${this.#variables}`],
           ]),
     ].flat();
   }
@@ -203,6 +208,12 @@ export class GrubDisk {
     if (stdout.includes('grubenv')) await run('mcopy', ['-n', '-o', '-i', at, '::/grub/grubenv', path]);
   }
 }
+
+/** OVMF asks by IPv4 alone, which is slow enough where nobody answers. */
+const CARD = [
+  ['-netdev', 'hubport,id=wire,hubid=0', '-device', 'virtio-net-pci,netdev=wire'],
+  ['-fw_cfg', 'name=opt/org.tianocore/IPv6PXESupport,string=n'],
+];
 
 /** SeaBIOS and OVMF, when nothing that they have boots. */
 const NO_DEVICE = /No bootable device|BdsDxe: No bootable option|UEFI Interactive Shell/;
