@@ -78,7 +78,6 @@ export async function install(request: InstallRequest): Promise<string> {
   const state = await readBladeState(STATE);
   requireNotOlder(state, request.release.statement.sequence, request.root);
   const { sequence } = request.toRun.statement;
-  const now = (): string => new Date().toISOString();
   const start = request.deploy ? undefined : agentStart(state, sequence, now());
   if (start !== undefined) {
     const { slot, bad } = start;
@@ -100,6 +99,10 @@ export async function install(request: InstallRequest): Promise<string> {
   await record(request, state && forgiven(state, sequence), { [slot]: installed });
   await run('umount', [PERSIST]);
   return disk[slot];
+}
+
+function now(): string {
+  return new Date().toISOString();
 }
 
 async function prepareDisk({ plan, reporter }: InstallRequest): Promise<BladeDisk> {

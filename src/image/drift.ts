@@ -70,7 +70,6 @@ class Comparison {
   async run(): Promise<TreeDifference> {
     await this.#walk();
     await this.#read();
-    const byPath = (a: { path: BytePath }, b: { path: BytePath }): number => (a.path < b.path ? -1 : 1);
     return {
       added: this.#added.sort(byPath),
       removed: this.#removed().sort(byPath),
@@ -207,4 +206,8 @@ class Comparison {
 
 function thingOf(path: BytePath, { type, size }: ThingStat): Thing {
   return { path, type: type === 'socket' ? 'fifo' : type, size: type === 'file' ? size : 0 };
+}
+
+function byPath(a: { path: BytePath }, b: { path: BytePath }): number {
+  return a.path < b.path ? -1 : 1;
 }
