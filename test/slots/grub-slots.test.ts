@@ -68,7 +68,7 @@ for (const firmware of ['bios', 'uefi'] as const) {
 
     test('a slot that is withdrawn is not started, and a kernel that cannot be loaded makes way for the other', async () => {
       await tryNext(disk.esp, 'b');
-      await withdrawSlot(disk.esp, 'b', 'a');
+      await withdrawSlot(disk.esp, 'b', 'a', async () => undefined);
       assert.equal(await start(), 'a, undefined left');
       await disk.place('b');
       await truncate(join(disk.esp, 'bladeroot/a/vmlinuz'), 300);
@@ -77,8 +77,8 @@ for (const firmware of ['bios', 'uefi'] as const) {
     });
 
     test('with nothing to start, the firmware goes on to its next device', async () => {
-      await withdrawSlot(disk.esp, 'a', undefined);
-      await withdrawSlot(disk.esp, 'b', undefined);
+      await withdrawSlot(disk.esp, 'a', undefined, async () => undefined);
+      await withdrawSlot(disk.esp, 'b', undefined, async () => undefined);
       const { commandLine, console } = await disk.start(firmware);
       assert.equal(commandLine, undefined);
       assert.match(console, /No bootable device|BdsDxe|Shell/);

@@ -66,7 +66,11 @@ test('a slot is tried after its kernel is placed, is good when it is marked, and
   await markGood(esp, 'b');
   assert.deepEqual(await readChoice(esp), { good: 'b', trial: undefined });
 
-  await withdrawSlot(esp, 'b', 'a');
+  await withdrawSlot(esp, 'b', 'a', async () => {
+    // In between it is not chosen any more, and could be started still.
+    assert.deepEqual(await readChoice(esp), { good: 'a', trial: undefined });
+    assert.deepEqual(await startableSlots(esp), ['a', 'b']);
+  });
   assert.deepEqual(await readChoice(esp), { good: 'a', trial: undefined });
   assert.deepEqual(await startableSlots(esp), ['a']);
 });

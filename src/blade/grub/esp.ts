@@ -55,10 +55,17 @@ export async function markGood(esp: string, slot: Slot): Promise<void> {
 /**
  * Nothing starts this slot any more. To be called before anything of it is written.
  * @param other the slot that is started instead, where it holds a release that has proved good
+ * @param forget has blade.json say nothing of the slot any more: a slot that stands there as good is one that GRUB can start
  */
-export async function withdrawSlot(esp: string, slot: Slot, other: Slot | undefined): Promise<void> {
+export async function withdrawSlot(
+  esp: string,
+  slot: Slot,
+  other: Slot | undefined,
+  forget: () => Promise<void>,
+): Promise<void> {
   const { good = other, trial } = withdrawn(await readChoice(esp), slot);
   await writeChoice(esp, { good, trial });
+  await forget();
   await rm(join(esp, slotConfigFile(slot)), { force: true });
   await syncAll(esp);
 }
