@@ -205,12 +205,13 @@ async function withdraw(state: BladeState | undefined, disk: BladeDisk, slot: Sl
   if (state === undefined) return;
   await mountOnce(disk.esp, ESP_MOUNT, { type: 'vfat' });
   try {
-    await withdrawSlot(ESP_MOUNT, slot, goodSlot(state, slot));
+    await withdrawSlot(ESP_MOUNT, slot, goodSlot(state, slot), async () => {
+      delete state.slots[slot];
+      await writeBladeState(STATE, state);
+    });
   } finally {
     await run('umount', [ESP_MOUNT]);
   }
-  delete state.slots[slot];
-  await writeBladeState(STATE, state);
 }
 
 /** @param installed what is new in the slots; nothing where a slot holds the release already */

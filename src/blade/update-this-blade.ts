@@ -43,7 +43,7 @@ export async function updateThisBlade(request: Request): Promise<UpdateResult> {
 async function grub(stateDirectory: string): Promise<BootLoader> {
   const store = await Store.open(join(stateDirectory, 'store'));
   return {
-    withdraw: async (slot, other) => await withdrawSlot(ESP, slot, other),
+    withdraw: async (slot, other, forget) => await withdrawSlot(ESP, slot, other, forget),
     place: async (slot, release, kernelArgs) => {
       const partition = await slotPartition(slot, ESP);
       await placeKernel({ esp: ESP, store, slot, release, kernelArgs, partition });

@@ -37,8 +37,8 @@ import { forgiven } from './trial.ts';
 
 /** What of the boot loader an update needs. */
 export interface BootLoader {
-  /** Nothing starts a slot any more: it is about to be written. `other` is started instead. */
-  withdraw(slot: Slot, other: Slot): Promise<void>;
+  /** Nothing starts a slot any more: it is about to be written. `other` is started instead; see `withdrawSlot`. */
+  withdraw(slot: Slot, other: Slot, forget: () => Promise<void>): Promise<void>;
   /** Puts kernel and initrd of a slot where the boot loader reads them. */
   place(slot: Slot, release: ReleaseStatement, kernelArgs: readonly string[]): Promise<void>;
   /** The next start tries a slot that is whole. */
@@ -180,10 +180,11 @@ class Update {
       signal,
       onStep,
     } = this.#options;
-    await bootLoader.withdraw(slot, running);
-    await this.#changeState((state) => {
-      const { [slot]: _withdrawn, ...slots } = state.slots;
-      return { ...state, slots };
+    await bootLoader.withdraw(slot, running, async () => {
+      await this.#changeState((state) => {
+        const { [slot]: _withdrawn, ...slots } = state.slots;
+        return { ...state, slots };
+      });
     });
     const request: FillRequest = {
       release,

@@ -43,7 +43,7 @@ export interface UpdatedBlade {
 export async function bootLoaderAt(esp: string, stateDirectory: string): Promise<BootLoader> {
   const store = await Store.open(join(stateDirectory, 'store'));
   return {
-    withdraw: async (slot, other) => await withdrawSlot(esp, slot, other),
+    withdraw: async (slot, other, forget) => await withdrawSlot(esp, slot, other, forget),
     place: async (slot, release, kernelArgs) =>
       await placeKernel({ esp, store, slot, release, kernelArgs, partition: undefined }),
     tryNext: async (slot) => await tryNext(esp, slot),
