@@ -150,7 +150,7 @@ test('what was asked of a blade is done by itself, whatever its menu does else, 
         new RegExp(`^choose --default boot --timeout 5000 chosen \\|\\| goto ${kind}$`, 'm'),
       );
       assert.deepEqual(sectionOf(script, 'boot'), [`goto ${kind}`]);
-      assert.match(script, /^item local-disk /m);
+      assert.match(script, /^item --key l local-disk /m);
     }
   }
 });
