@@ -92,9 +92,6 @@ const COMPRESSING = 6;
 /** Parts in a batch: what is known of each takes more memory than a tiny file. */
 const MAX_PARTS = 512;
 
-/** Bytes of content in the works, at each stage, beyond which nothing is added: large parts are up to 8 MiB each. */
-const MAX_AHEAD = 8 * FRAME_SIZE;
-
 /** Bytes of bases at which a batch is full, before its contents are. */
 const ENOUGH_BASES = MAX_BASE_SIZE / 4;
 
@@ -179,7 +176,7 @@ export class ObjectPacker {
 
   /** Has what was read compressed, in order, until no more than `left` batches are being read, with room for more bytes. */
   async #drainReading(left: number, room = 0): Promise<void> {
-    while (isFuller(this.#reading, left, room)) {
+    while (this.#isFuller(this.#reading, left, room)) {
       const next = this.#reading.shift();
       if (next === undefined) return;
       const read = await next.result;
@@ -229,7 +226,7 @@ export class ObjectPacker {
 
   /** Has what was compressed written, in order, until no more than `left` batches are being compressed. */
   async #drainCompressing(left: number): Promise<void> {
-    while (isFuller(this.#compressing, left)) {
+    while (this.#isFuller(this.#compressing, left)) {
       const next = this.#compressing.shift();
       if (next === undefined) return;
       this.#writer.addObjects(next.objects);
@@ -255,6 +252,16 @@ export class ObjectPacker {
     this.#writing.push({ end, result });
   }
 
+  /**
+   * Whether more is in the works than `left` batches, or, with `room` bytes more, than so many full ones: large parts are up to
+   * 8 MiB each. With `left` 0, whether anything is.
+   */
+  #isFuller(batches: readonly { size: number }[], left: number, room = 0): boolean {
+    if (batches.length === 0 || left === 0) return batches.length > 0;
+    const bytes = batches.reduce((sum, { size }) => sum + size, room);
+    return batches.length > left || bytes > AHEAD * this.#options.pool.size * FRAME_SIZE;
+  }
+
   /** Has the pack hashed as far as it is written, until no more than `left` batches are being written. */
   async #drainWriting(left: number): Promise<void> {
     while (this.#writing.length > left) {
@@ -263,16 +270,6 @@ export class ObjectPacker {
       if (next !== undefined) await this.#writer.written(next.end);
     }
   }
-}
-
-/**
- * Whether more is in the works than `left` batches, or, with `room` bytes more, than memory is meant for; with `left` 0, whether
- * anything is.
- */
-function isFuller(batches: readonly { size: number }[], left: number, room = 0): boolean {
-  if (batches.length === 0) return false;
-  const bytes = batches.reduce((sum, { size }) => sum + size, room);
-  return batches.length > left || (left > 0 && bytes > MAX_AHEAD);
 }
 
 /** What has a batch's contents where they belong, and their digests known. */

@@ -75,21 +75,39 @@ function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
 
 export type PackIndex = z.infer<typeof packIndexSchema>;
 
-/** The index as it is hashed: its keys in the order of the schema. */
+/** The index as it is hashed: JSON, its keys in the order of the schema. */
 export function encodePackIndex(index: Omit<PackIndex, 'format' | 'version'>): Buffer {
-  const { layer, bytes, pieces, frames, objects } = index;
-  return Buffer.from(
-    JSON.stringify({
-      format: 'bladeroot-pack',
-      version: 1,
-      layer,
-      bytes,
-      pieces,
-      frames: frames.map(({ bases, ...frame }) => ({ ...frame, bases: bases?.map(objectInOrder) })),
-      objects: objects.map(objectInOrder),
-    }),
-  );
+  // Made twice, first for its length: as one text, or in parts to be put together, it would take twice the memory.
+  let length = 0;
+  for (const part of indexParts(index)) length += part.length;
+  const bytes = Buffer.allocUnsafe(length);
+  let end = 0;
+  for (const part of indexParts(index)) end += bytes.write(part, end, 'latin1');
+  return bytes;
 }
+
+/** The text of an index, which is ASCII. */
+function* indexParts(index: Omit<PackIndex, 'format' | 'version'>): Generator<string> {
+  const { layer, bytes, pieces, frames, objects } = index;
+  yield `{"format":"bladeroot-pack","version":1,"layer":"${layer}","bytes":${bytes},"pieces":`;
+  yield* listParts(pieces, (digest) => digest);
+  yield ',"frames":';
+  yield* listParts(frames, ({ bases, ...frame }) => ({ ...frame, bases: bases?.map(objectInOrder) }));
+  yield ',"objects":';
+  yield* listParts(objects, objectInOrder);
+  yield '}';
+}
+
+function* listParts<T>(list: readonly T[], form: (one: T) => unknown): Generator<string> {
+  yield '[';
+  for (let i = 0; i < list.length; i += FORMED_AT_ONCE) {
+    const part = JSON.stringify(list.slice(i, i + FORMED_AT_ONCE).map((one) => form(one)));
+    yield `${i === 0 ? '' : ','}${part.slice(1, -1)}`;
+  }
+  yield ']';
+}
+
+const FORMED_AT_ONCE = 4096;
 
 function objectInOrder({ digest, size }: ObjectRef): ObjectRef {
   return { digest, size };
