@@ -37,13 +37,13 @@ export interface ObjectPackerOptions {
 export type PackPool = WorkerPool<PackTask, PackResult>;
 
 /**
- * Does work with packers on a pool of threads, and with one more thread, which scans files before they are read: behind the
- * others' work it would keep them waiting, and before it too. When it fails, the threads end before the packers are given up: they
+ * Does work with packers on a pool of threads, which can `rest` once all packers are drained, and with one more thread, which
+ * scans files before they are read: behind the others' work it would keep them waiting, and before it too. When it fails, the threads end before the packers are given up: they
  * write into their packs.
  */
 export async function withPackers<T>(
   work: (
-    scanner: PackPool,
+    threads: { scanner: PackPool; rest: () => Promise<void> },
     create: (options: Omit<ObjectPackerOptions, 'pool'>) => Promise<ObjectPacker>,
   ) => Promise<T>,
 ): Promise<T> {
@@ -51,7 +51,8 @@ export async function withPackers<T>(
   const scanner: PackPool = new WorkerPool('image/pack-worker', 1);
   const packers: ObjectPacker[] = [];
   try {
-    return await work(scanner, async (options) => {
+    const rest = async (): Promise<void> => await pool.rest();
+    return await work({ scanner, rest }, async (options) => {
       const packer = await ObjectPacker.create({ ...options, pool });
       packers.push(packer);
       return packer;
@@ -135,12 +136,13 @@ export class ObjectPacker {
     this.#basesSize += basesSize;
   }
 
-  /** Waits until all that was added is read and compressed. */
+  /** Waits until all that was added is in the pack, and no thread has anything to do for it any more. */
   async drain(): Promise<void> {
     await this.#endBatch();
     await this.#drainReading(0);
     await this.#drainCompressing(0);
     await this.#drainWriting(0);
+    await this.#writer.hashed();
     this.#memory = new SpareMemory();
   }
 

@@ -77,13 +77,17 @@ export type PackIndex = z.infer<typeof packIndexSchema>;
 
 /** The index as it is hashed: JSON, its keys in the order of the schema. */
 export function encodePackIndex(index: Omit<PackIndex, 'format' | 'version'>): Buffer {
-  // Made twice, first for its length: as one text, or in parts to be put together, it would take twice the memory.
-  let length = 0;
-  for (const part of indexParts(index)) length += part.length;
-  const bytes = Buffer.allocUnsafe(length);
+  // In parts that are forgotten at once: as one text, with the objects that JSON is made of, it takes three times the memory.
+  const bytes = Buffer.allocUnsafe(longestIndex(index));
   let end = 0;
   for (const part of indexParts(index)) end += bytes.write(part, end, 'latin1');
-  return bytes;
+  return bytes.subarray(0, end);
+}
+
+/** Bytes that an index has at most; the number of digits is what is not known. */
+function longestIndex({ pieces, frames, objects }: Omit<PackIndex, 'format' | 'version'>): number {
+  const bases = frames.reduce((sum, frame) => sum + (frame.bases?.length ?? 0), 0);
+  return 256 + pieces.length * 80 + frames.length * 80 + (objects.length + bases) * 120;
 }
 
 /** The text of an index, which is ASCII. */
@@ -107,7 +111,7 @@ function* listParts<T>(list: readonly T[], form: (one: T) => unknown): Generator
   yield ']';
 }
 
-const FORMED_AT_ONCE = 4096;
+const FORMED_AT_ONCE = 256;
 
 function objectInOrder({ digest, size }: ObjectRef): ObjectRef {
   return { digest, size };
