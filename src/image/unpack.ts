@@ -108,11 +108,12 @@ class Unpacking {
     try {
       const { layers = LAYERS, directory } = this.#options;
       const mounts = await mountPointsBelow(directory);
-      // Meanwhile what it is to be is read.
+      const entries = selectLayers(await this.#manifest(), layers);
+      // Meanwhile the indexes are read; with the manifest's bytes it would be too much at once.
       const looking = this.#look(mounts);
       looking.catch(() => undefined);
-      const entries = selectLayers(await this.#manifest(), layers);
       const packs = await this.#openPacks(layers);
+      endPhase();
       this.#advance({ phase: 'compare' });
       const differences = await reconcile(this.#root, await looking, entries, {
         ...this.#options,
@@ -129,6 +130,8 @@ class Unpacking {
   async #look(mounts: ReadonlySet<BytePath>): Promise<Looked> {
     const result = await this.#pool.run({ kind: 'look', directory: this.#options.directory, mounts });
     if (result.kind !== 'looked') throw new Error(`a look ended as ${result.kind}`);
+    // Where much was there, there may be little to write.
+    if (result.looked.stats.length > 1) await this.#pool.rest();
     return result.looked;
   }
 
@@ -137,6 +140,8 @@ class Unpacking {
     const options = { mirror, signal, onBytes: this.#onBytes };
     const entries = parseManifest(await fetchSnapshotManifest(source, statement, options));
     requireDeclared(entries, statement);
+    // The manifest's bytes and lines.
+    endPhase();
     return entries;
   }
 
