@@ -98,7 +98,7 @@ export class TreeReader {
       if (file?.contentLayer !== layer) continue;
       // Not needed any more once it has been read.
       this.#toRead[i] = undefined;
-      if (this.filesRead++ % FILES_IN_A_PHASE === 0) endPhase();
+      if (++this.filesRead % FILES_IN_A_PHASE === 0) endPhase();
       const { path, size } = file.entry;
       const seen = this.#seen(file);
       const { extents, lengths } = isToScan(file)
