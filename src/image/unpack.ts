@@ -1,6 +1,7 @@
 /** A snapshot into a directory: fetching, checking, decompressing and writing go on at once, in pack order. */
 import { mkdirSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
+import { setImmediate as breathe } from 'node:timers/promises';
 import { BladerootError } from '../errors.ts';
 import { DirectorySource } from '../store/directory-source.ts';
 import { ObjectReader } from '../store/object-reader.ts';
@@ -109,6 +110,9 @@ class Unpacking {
       const { layers = LAYERS, directory } = this.#options;
       const mounts = await mountPointsBelow(directory);
       const entries = selectLayers(await this.#manifest(), layers);
+      // The manifest's bytes and lines, of which the promises that brought them know until the next turn.
+      await breathe();
+      endPhase();
       // Meanwhile the indexes are read; with the manifest's bytes it would be too much at once.
       const looking = this.#look(mounts);
       looking.catch(() => undefined);
@@ -140,8 +144,6 @@ class Unpacking {
     const options = { mirror, signal, onBytes: this.#onBytes };
     const entries = parseManifest(await fetchSnapshotManifest(source, statement, options));
     requireDeclared(entries, statement);
-    // The manifest's bytes and lines.
-    endPhase();
     return entries;
   }
 
