@@ -37,13 +37,13 @@ export interface ObjectPackerOptions {
 export type PackPool = WorkerPool<PackTask, PackResult>;
 
 /**
- * Does work with packers on a pool of threads, and with one more thread, which scans files before they are read: behind the
- * others' work it would keep them waiting, and before it too. When it fails, the threads end before the packers are given up: they
+ * Does work with packers on a pool of threads, which can `rest` once all packers are drained, and with one more thread, which
+ * scans files before they are read: behind the others' work it would keep them waiting, and before it too. When it fails, the threads end before the packers are given up: they
  * write into their packs.
  */
 export async function withPackers<T>(
   work: (
-    scanner: PackPool,
+    threads: { scanner: PackPool; rest: () => Promise<void> },
     create: (options: Omit<ObjectPackerOptions, 'pool'>) => Promise<ObjectPacker>,
   ) => Promise<T>,
 ): Promise<T> {
@@ -51,7 +51,8 @@ export async function withPackers<T>(
   const scanner: PackPool = new WorkerPool('image/pack-worker', 1);
   const packers: ObjectPacker[] = [];
   try {
-    return await work(scanner, async (options) => {
+    const rest = async (): Promise<void> => await pool.rest();
+    return await work({ scanner, rest }, async (options) => {
       const packer = await ObjectPacker.create({ ...options, pool });
       packers.push(packer);
       return packer;
@@ -91,9 +92,6 @@ const COMPRESSING = 6;
 
 /** Parts in a batch: what is known of each takes more memory than a tiny file. */
 const MAX_PARTS = 512;
-
-/** Bytes of content in the works, at each stage, beyond which nothing is added: large parts are up to 8 MiB each. */
-const MAX_AHEAD = 8 * FRAME_SIZE;
 
 /** Bytes of bases at which a batch is full, before its contents are. */
 const ENOUGH_BASES = MAX_BASE_SIZE / 4;
@@ -138,12 +136,13 @@ export class ObjectPacker {
     this.#basesSize += basesSize;
   }
 
-  /** Waits until all that was added is read and compressed. */
+  /** Waits until all that was added is in the pack, and no thread has anything to do for it any more. */
   async drain(): Promise<void> {
     await this.#endBatch();
     await this.#drainReading(0);
     await this.#drainCompressing(0);
     await this.#drainWriting(0);
+    await this.#writer.hashed();
     this.#memory = new SpareMemory();
   }
 
@@ -179,7 +178,7 @@ export class ObjectPacker {
 
   /** Has what was read compressed, in order, until no more than `left` batches are being read, with room for more bytes. */
   async #drainReading(left: number, room = 0): Promise<void> {
-    while (isFuller(this.#reading, left, room)) {
+    while (this.#isFuller(this.#reading, left, room)) {
       const next = this.#reading.shift();
       if (next === undefined) return;
       const read = await next.result;
@@ -229,7 +228,7 @@ export class ObjectPacker {
 
   /** Has what was compressed written, in order, until no more than `left` batches are being compressed. */
   async #drainCompressing(left: number): Promise<void> {
-    while (isFuller(this.#compressing, left)) {
+    while (this.#isFuller(this.#compressing, left)) {
       const next = this.#compressing.shift();
       if (next === undefined) return;
       this.#writer.addObjects(next.objects);
@@ -255,6 +254,16 @@ export class ObjectPacker {
     this.#writing.push({ end, result });
   }
 
+  /**
+   * Whether more is in the works than `left` batches, or, with `room` bytes more, than so many full ones: large parts are up to
+   * 8 MiB each. With `left` 0, whether anything is.
+   */
+  #isFuller(batches: readonly { size: number }[], left: number, room = 0): boolean {
+    if (batches.length === 0 || left === 0) return batches.length > 0;
+    const bytes = batches.reduce((sum, { size }) => sum + size, room);
+    return batches.length > left || bytes > AHEAD * this.#options.pool.size * FRAME_SIZE;
+  }
+
   /** Has the pack hashed as far as it is written, until no more than `left` batches are being written. */
   async #drainWriting(left: number): Promise<void> {
     while (this.#writing.length > left) {
@@ -263,16 +272,6 @@ export class ObjectPacker {
       if (next !== undefined) await this.#writer.written(next.end);
     }
   }
-}
-
-/**
- * Whether more is in the works than `left` batches, or, with `room` bytes more, than memory is meant for; with `left` 0, whether
- * anything is.
- */
-function isFuller(batches: readonly { size: number }[], left: number, room = 0): boolean {
-  if (batches.length === 0) return false;
-  const bytes = batches.reduce((sum, { size }) => sum + size, room);
-  return batches.length > left || (left > 0 && bytes > MAX_AHEAD);
 }
 
 /** What has a batch's contents where they belong, and their digests known. */

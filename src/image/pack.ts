@@ -52,7 +52,7 @@ export async function packTree(
   const cache = await PackCache.open(directory, store, options, base);
   const reader = await TreeReader.open(directory, cache, base, options);
   try {
-    const { packs, isSame } = await withPackers(async (scanner, createPacker) => {
+    const { packs, isSame } = await withPackers(async ({ scanner, rest }, createPacker) => {
       const packers: ObjectPacker[] = [];
       for (const layer of LAYERS) {
         const packer = await createPacker(packingOf(layer, store, reader, base, options.signal));
@@ -61,6 +61,8 @@ export async function packTree(
         for await (const part of reader.parts(layer, scanner, finder)) await packer.add(part);
         await packer.drain();
       }
+      // Their memory is what the index is made in.
+      await rest();
       // A tree that is what the base was is all of it the base's: what changes from now on is for the next snapshot.
       const isSame = base !== undefined && isSameTree(reader.finish(), base.entries);
       // Only now does anything get its name: what was read is what there is.

@@ -104,7 +104,7 @@ export async function repack(
     ...(await openWay(source, statement, 'run')),
     ...(await openWay(source, statement, 'extra')),
   ]);
-  const layers = await withPackers(async (_, createPacker) => {
+  const layers = await withPackers(async (_threads, createPacker) => {
     const made: SnapshotLayer[] = [];
     for (const layer of statement.layers) {
       const bases = base?.objects[layer.name];

@@ -1,6 +1,7 @@
 /** A snapshot into a directory: fetching, checking, decompressing and writing go on at once, in pack order. */
 import { mkdirSync } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
+import { setImmediate as breathe } from 'node:timers/promises';
 import { BladerootError } from '../errors.ts';
 import { DirectorySource } from '../store/directory-source.ts';
 import { ObjectReader } from '../store/object-reader.ts';
@@ -126,11 +127,15 @@ class Unpacking {
     try {
       const { layers = LAYERS, directory } = this.#options;
       const mounts = await mountPointsBelow(directory);
-      // Meanwhile what it is to be is read.
+      const entries = selectLayers(await this.#manifest(), layers);
+      // The manifest's bytes and lines, of which the promises that brought them know until the next turn.
+      await breathe();
+      endPhase();
+      // Meanwhile the indexes are read; with the manifest's bytes it would be too much at once.
       const looking = this.#look(mounts);
       looking.catch(() => undefined);
-      const entries = selectLayers(await this.#manifest(), layers);
       const packs = await this.#openPacks(layers);
+      endPhase();
       this.#advance({ phase: 'compare' });
       const differences = await reconcile(this.#root, await looking, entries, {
         ...this.#options,
@@ -149,6 +154,8 @@ class Unpacking {
   async #look(mounts: ReadonlySet<BytePath>): Promise<Looked> {
     const result = await this.#pool.run({ kind: 'look', directory: this.#options.directory, mounts });
     if (result.kind !== 'looked') throw new Error(`a look ended as ${result.kind}`);
+    // Where much was there, there may be little to write.
+    if (result.looked.stats.length > 1) await this.#pool.rest();
     return result.looked;
   }
 

@@ -65,11 +65,7 @@ export class PackWriter {
   /** @param hashPiece who hashes what is in the file; this thread, unless it is given */
   static async create(store: Store, layer: Layer, hashPiece?: HashPiece): Promise<PackWriter> {
     const aside = await store.createAside();
-    const hashHere = async ({ start, length }: HashRequest): Promise<Digest> => {
-      const { buffer } = await aside.file.read(Buffer.allocUnsafe(length), 0, length, start);
-      return sha256(buffer);
-    };
-    return new PackWriter(store, layer, aside, hashPiece ?? hashHere);
+    return new PackWriter(store, layer, aside, hashPiece ?? hashIn(aside));
   }
 
   /** Of the file, for whoever writes to the places that `place` gives. */
@@ -109,6 +105,11 @@ export class PackWriter {
     await this.#pieces[this.#pieces.length - HASHING];
   }
 
+  /** Waits until all that is written has been hashed, but for a last piece that is not full. */
+  async hashed(): Promise<void> {
+    await Promise.all(this.#pieces);
+  }
+
   /** Makes the pack durable, all of which is written; undefined when nothing was added. */
   async finish(): Promise<WrittenPack | undefined> {
     if (this.#objects.length === 0) {
@@ -116,7 +117,7 @@ export class PackWriter {
       return undefined;
     }
     await this.written(this.#bytes);
-    if (this.#bytes % PIECE_SIZE !== 0) this.#hash(this.#bytes % PIECE_SIZE);
+    if (this.#bytes % PIECE_SIZE !== 0) this.#hash(this.#bytes % PIECE_SIZE, hashIn(this.#aside));
     const index = encodePackIndex({
       layer: this.#layer,
       bytes: this.#bytes,
@@ -150,10 +151,18 @@ export class PackWriter {
       .then(() => (this.#syncing = undefined));
   }
 
-  #hash(length: number): void {
-    const piece = this.#hashPiece({ fd: this.fd, start: this.#pieces.length * PIECE_SIZE, length });
+  #hash(length: number, hashPiece = this.#hashPiece): void {
+    const piece = hashPiece({ fd: this.fd, start: this.#pieces.length * PIECE_SIZE, length });
     // It is awaited in its turn; a pack that is given up before that does not need to know.
     piece.catch(() => undefined);
     this.#pieces.push(piece);
   }
+}
+
+/** Hashes in this thread. */
+function hashIn({ file }: AsideFile): HashPiece {
+  return async ({ start, length }) => {
+    const { buffer } = await file.read(Buffer.allocUnsafe(length), 0, length, start);
+    return sha256(buffer);
+  };
 }

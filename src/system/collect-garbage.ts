@@ -5,6 +5,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { trimMemory } from './posix.ts';
 
 /** Bytes that go by between two collections. */
 const EVERY = 4 * 1024 * 1024;
@@ -18,6 +19,7 @@ const collect: unknown = runInNewContext('gc');
  */
 export function endPhase(): void {
   if (typeof collect === 'function') collect();
+  trimMemory();
 }
 
 let passed = 0;

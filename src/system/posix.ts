@@ -32,6 +32,13 @@ const prctl = libc.func(
   'int prctl(int operation, uint64_t value, uint64_t third, uint64_t fourth, uint64_t fifth)',
 );
 
+const mallocTrim = libc.func('int malloc_trim(size_t pad)');
+
+/** Gives back to the system what malloc(3) keeps of the memory that was freed (malloc_trim(3)). */
+export function trimMemory(): void {
+  mallocTrim(0);
+}
+
 /** The kernel's limits (XATTR_LIST_MAX, XATTR_SIZE_MAX in linux/limits.h). */
 const XATTR_MAX = 65536;
 const list = Buffer.alloc(XATTR_MAX);
