@@ -2,14 +2,14 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { decodeDevice, readXattrs } from '../system/posix.ts';
-import { WorkerPool } from '../system/workers.ts';
 import { fromBytes, parentOf, type BytePath } from './byte-path.ts';
 import { ASPECTS, type Aspect, type Change, type Thing, type TreeDifference } from './diff.ts';
 import type { HardlinkEntry, ManifestEntry } from './manifest.ts';
 import { sameXattrs } from './reconcile.ts';
 import { lookAt, stampOf, type ThingStat } from './thing-stat.ts';
 import { isMissing, TreeRoot } from './tree-root.ts';
-import type { ComparedFile, UnpackResult, UnpackTask } from './unpack-worker.ts';
+import type { ComparedFile } from './unpack-task.ts';
+import { UnpackThreads } from './unpack-threads.ts';
 
 export interface DriftOptions {
   /** What may be there or not, and be anything; what is below a directory of these goes with it. */
@@ -22,7 +22,6 @@ export interface DriftOptions {
 type Inode = Exclude<ManifestEntry, HardlinkEntry>;
 
 const THINGS_AT_ONCE = 1000;
-const FILES_AT_ONCE = 32;
 
 /**
  * Compares a directory with entries, reading every file's content. Other file systems mounted below it are not entered.
@@ -163,26 +162,19 @@ class Comparison {
   }
 
   async #read(): Promise<void> {
-    const pool = new WorkerPool<UnpackTask, UnpackResult>('image/unpack-worker');
+    const threads = new UnpackThreads();
     const { signal } = this.#options;
-    const abort = (): void => void pool.close();
+    const abort = (): void => void threads.close();
     signal?.addEventListener('abort', abort, { once: true });
     try {
-      const tasks: Promise<UnpackResult>[] = [];
-      for (let i = 0; i < this.#toRead.length; i += FILES_AT_ONCE) {
-        const files = this.#toRead.slice(i, i + FILES_AT_ONCE).map(({ compared }) => compared);
-        tasks.push(pool.run({ kind: 'compare', files }));
-      }
-      const same = (await Promise.all(tasks)).flatMap((result) =>
-        result.kind === 'compared' ? result.same : [],
-      );
+      const same = await threads.compare(this.#toRead.map(({ compared }) => compared));
       for (const [i, { path, stat }] of this.#toRead.entries()) {
         const entry = this.#wanted.get(path);
         if (same[i] !== true && entry !== undefined) this.#change(path, stat, entry, ['content']);
       }
     } finally {
       signal?.removeEventListener('abort', abort);
-      await pool.close();
+      await threads.close();
       signal?.throwIfAborted();
     }
   }

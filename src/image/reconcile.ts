@@ -13,7 +13,7 @@ import { inodeOf, parseTime } from './tree-entries.ts';
 import { lookAt, stampOf, type ThingStat } from './thing-stat.ts';
 import type { TreeRoot } from './tree-root.ts';
 import { naming } from './unpack-failed.ts';
-import type { ComparedFile } from './unpack-worker.ts';
+import type { ComparedFile } from './unpack-task.ts';
 
 export interface ReconcileOptions {
   /** Patterns (gitignore) of what stays although it is not in the snapshot. */

@@ -12,12 +12,10 @@ import type { Store } from '../store/store.ts';
 import { mountPointsBelow } from '../system/mounts.ts';
 import { endPhase } from '../system/collect-garbage.ts';
 import { readXattrs, removeXattr } from '../system/posix.ts';
-import { WorkerPool } from '../system/workers.ts';
 import { parentOf, type BytePath } from './byte-path.ts';
 import { copyFrom } from './copy-from.ts';
 import { FramePlan } from './frame-plan.ts';
 import { fetchSnapshotManifest } from './manifest-files.ts';
-import type { Looked } from './looked-around.ts';
 import { parseManifest, type FileEntry, type ManifestEntry } from './manifest.ts';
 import { openWay } from './packed-base.ts';
 import { reconcile, type Differences } from './reconcile.ts';
@@ -27,7 +25,8 @@ import { TaskQueue } from './task-queue.ts';
 import { attributeThings, fileTarget, hardlinks, smallThings } from './targets.ts';
 import { TreeRoot } from './tree-root.ts';
 import { naming } from './unpack-failed.ts';
-import type { ComparedFile, FileTarget, SmallThing, UnpackResult, UnpackTask } from './unpack-worker.ts';
+import type { FileTarget } from './unpack-task.ts';
+import { UnpackThreads } from './unpack-threads.ts';
 
 export interface UnpackProgress {
   phase: 'manifest' | 'compare' | 'files' | 'links' | 'done';
@@ -73,8 +72,6 @@ export interface Unpacked {
   removedFrom: number;
 }
 
-type UnpackPool = WorkerPool<UnpackTask, UnpackResult>;
-
 /**
  * Unpacks a snapshot. What it wrote is not synced: that is for the caller, who knows the file system.
  * @throws BladerootError `MANIFEST_DAMAGED`, `MANIFEST_INVALID`, `PACK_INDEX_DAMAGED`, `PIECE_DAMAGED`, `PACK_DAMAGED`,
@@ -82,22 +79,22 @@ type UnpackPool = WorkerPool<UnpackTask, UnpackResult>;
  * written; and what the source throws. The directory is not the snapshot then; unpacking again finishes it.
  */
 export async function unpackSnapshot(options: UnpackOptions): Promise<Unpacked> {
-  const pool: UnpackPool = new WorkerPool('image/unpack-worker');
-  const abort = (): void => void pool.close();
+  const threads = new UnpackThreads();
+  const abort = (): void => void threads.close();
   options.signal?.addEventListener('abort', abort, { once: true });
   try {
     options.signal?.throwIfAborted();
     await mkdir(options.directory, { recursive: true });
     // There will be something to write.
-    if (await isEmpty(options.directory)) pool.start();
-    return await new Unpacking(options, pool).run();
+    if (await isEmpty(options.directory)) threads.pool.start();
+    return await new Unpacking(options, threads).run();
   } catch (error) {
     // Threads that were ended on request have not failed.
     options.signal?.throwIfAborted();
     throw error;
   } finally {
     options.signal?.removeEventListener('abort', abort);
-    await pool.close();
+    await threads.close();
   }
 }
 
@@ -105,21 +102,15 @@ async function isEmpty(directory: string): Promise<boolean> {
   return (await readdir(directory)).length === 0;
 }
 
-/** Small things are handed to a thread as many at a time. */
-const THINGS_AT_ONCE = 256;
-
-/** How many files are compared by one task. */
-const COMPARED_AT_ONCE = 32;
-
 class Unpacking {
   readonly #options: UnpackOptions;
-  readonly #pool: UnpackPool;
+  readonly #threads: UnpackThreads;
   readonly #root: TreeRoot;
   readonly #progress: UnpackProgress = { phase: 'manifest', bytesDone: 0, bytesTotal: 0, fetchedBytes: 0 };
 
-  constructor(options: UnpackOptions, pool: UnpackPool) {
+  constructor(options: UnpackOptions, threads: UnpackThreads) {
     this.#options = options;
-    this.#pool = pool;
+    this.#threads = threads;
     this.#root = new TreeRoot(options.directory);
   }
 
@@ -132,7 +123,7 @@ class Unpacking {
       await breathe();
       endPhase();
       // Meanwhile the indexes are read; with the manifest's bytes it would be too much at once.
-      const looking = this.#look(mounts);
+      const looking = this.#threads.look(directory, mounts);
       looking.catch(() => undefined);
       const packs = await this.#openPacks(layers);
       endPhase();
@@ -140,7 +131,7 @@ class Unpacking {
       const differences = await reconcile(this.#root, await looking, entries, {
         ...this.#options,
         mounts,
-        compare: async (files) => await this.#compare(files),
+        compare: async (files) => await this.#threads.compare(files),
       });
       await this.#write(entries, differences, packs);
       this.#advance({ phase: 'done' });
@@ -149,14 +140,6 @@ class Unpacking {
     } finally {
       this.#root.close();
     }
-  }
-
-  async #look(mounts: ReadonlySet<BytePath>): Promise<Looked> {
-    const result = await this.#pool.run({ kind: 'look', directory: this.#options.directory, mounts });
-    if (result.kind !== 'looked') throw new Error(`a look ended as ${result.kind}`);
-    // Where much was there, there may be little to write.
-    if (result.looked.stats.length > 1) await this.#pool.rest();
-    return result.looked;
   }
 
   async #manifest(): Promise<ManifestEntry[]> {
@@ -173,15 +156,6 @@ class Unpacking {
     const packs: PackReader[] = [];
     for (const layer of layersFor(layers)) packs.push(...(await openWay(source, statement, layer, options)));
     return packs;
-  }
-
-  async #compare(files: readonly ComparedFile[]): Promise<boolean[]> {
-    const results: Promise<UnpackResult>[] = [];
-    for (let i = 0; i < files.length; i += COMPARED_AT_ONCE) {
-      results.push(this.#pool.run({ kind: 'compare', files: files.slice(i, i + COMPARED_AT_ONCE) }));
-    }
-    const done = await Promise.all(results);
-    return done.flatMap((result) => (result.kind === 'compared' ? result.same : []));
   }
 
   async #write(
@@ -201,15 +175,17 @@ class Unpacking {
     this.#advance({ phase: 'files' });
     await this.#writeFiles(missing, replaced, packs);
     this.#advance({ phase: 'links' });
-    await this.#make(missing.flatMap((entry) => smallThings(this.#root, entry)));
+    await this.#threads.make(missing.flatMap((entry) => smallThings(this.#root, entry)));
     // What a hard link is another name of is there by now.
-    await this.#make(missing.flatMap((entry) => hardlinks(this.#root, entry)));
+    await this.#threads.make(missing.flatMap((entry) => hardlinks(this.#root, entry)));
     const others = attributes.filter(({ type }) => type !== 'dir');
     const wrong = new Set(attributes.map(({ path }) => path));
     const directories = entries.filter(
       ({ type, path }) => type === 'dir' && (made.has(path) || touched.has(path) || wrong.has(path)),
     );
-    await this.#make([...others, ...directories].flatMap((entry) => attributeThings(this.#root, entry)));
+    await this.#threads.make(
+      [...others, ...directories].flatMap((entry) => attributeThings(this.#root, entry)),
+    );
   }
 
   async #writeFiles(
@@ -228,7 +204,7 @@ class Unpacking {
     );
     for (const file of await this.#notBeside(files, packs, targetOf)) plan.add(file);
     this.#advance({ bytesTotal: plan.bytes });
-    const queue = new TaskQueue(this.#pool, (written) =>
+    const queue = new TaskQueue(this.#threads.pool, (written) =>
       this.#advance({ bytesDone: this.#progress.bytesDone + written }),
     );
     let bases: ObjectReader | undefined;
@@ -246,7 +222,7 @@ class Unpacking {
       }
     }
     await queue.drain();
-    await this.#finish(plan.inParts.map(targetOf));
+    await this.#threads.finish(plan.inParts.map(targetOf));
   }
 
   /** Copies what can be had beside. @returns the files that are still to be written */
@@ -258,7 +234,7 @@ class Unpacking {
     const { beside, mirror } = this.#options;
     const held = await Promise.all(packs.map(async ({ id }) => await mirror?.hasPack(id)));
     if (beside === undefined || !held.includes(false)) return files;
-    return await copyFrom(beside, files, targetOf, async (task) => await this.#pool.run(task));
+    return await copyFrom(beside, files, targetOf, this.#threads);
   }
 
   /** Where patches find what they are based on: packs before theirs, which a mirror holds by then. */
@@ -267,22 +243,6 @@ class Unpacking {
     // A mirror that has but parts of the packs gets what it lacks of them.
     if (mirror === undefined || partly === true) return new ObjectReader(packs);
     return new ObjectReader(packs.map((pack) => pack.from(new DirectorySource(mirror.directory))));
-  }
-
-  async #finish(files: readonly FileTarget[]): Promise<void> {
-    const tasks: Promise<UnpackResult>[] = [];
-    for (let i = 0; i < files.length; i += THINGS_AT_ONCE) {
-      tasks.push(this.#pool.run({ kind: 'finish', files: files.slice(i, i + THINGS_AT_ONCE) }));
-    }
-    await Promise.all(tasks);
-  }
-
-  async #make(things: readonly SmallThing[]): Promise<void> {
-    const tasks: Promise<UnpackResult>[] = [];
-    for (let i = 0; i < things.length; i += THINGS_AT_ONCE) {
-      tasks.push(this.#pool.run({ kind: 'make', things: things.slice(i, i + THINGS_AT_ONCE) }));
-    }
-    await Promise.all(tasks);
   }
 
   /** A default ACL would be given to all that is made in a directory; it gets it back at the end. */
