@@ -5,6 +5,7 @@ import { BladerootError } from '../errors.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository, type SignedRelease } from '../release/repository.ts';
 import { releaseToRun, type ReleaseBlade } from '../release/statement.ts';
+import { readChoice, startableSlots } from './grub/esp.ts';
 import { newestRelease } from './newest-release.ts';
 import { readBladeState, requireNotOlder, type BladeState, type Slot } from './state.ts';
 import { planUpdate, type UpdatePlan } from './update-plan.ts';
@@ -12,6 +13,8 @@ import { planUpdate, type UpdatePlan } from './update-plan.ts';
 export interface LookOptions {
   stateDirectory: string;
   running: Slot;
+  /** Where the ESP is mounted. */
+  esp: string;
   /** The port on which every root answers HTTP. */
   port: number;
   /** Deploys what the blade is to run once more, into a new file system, though a slot holds it. */
@@ -32,7 +35,7 @@ export interface FoundUpdate {
 
 /** @throws BladerootError `NOT_A_BLADE`, `NO_ROOT`, `RELEASE_OLDER`, `NOT_IN_RELEASE` */
 export async function lookForUpdate(options: LookOptions): Promise<FoundUpdate> {
-  const { stateDirectory, running, deploy, signal } = options;
+  const { stateDirectory, running, esp, deploy, signal } = options;
   const state = await readBladeState(stateDirectory);
   if (state === undefined) {
     throw new BladerootError('NOT_A_BLADE', `there is no ${join(stateDirectory, 'blade.json')}`, {
@@ -50,7 +53,9 @@ export async function lookForUpdate(options: LookOptions): Promise<FoundUpdate> 
       hint: 'this machine keeps what it has; give it its name again, or adopt it under another one',
     });
   }
-  const plan = planUpdate({ state, running, release: releaseToRun(release.statement, blade), deploy });
+  const [choice, there] = [await readChoice(esp), await startableSlots(esp)];
+  const toRun = releaseToRun(release.statement, blade);
+  const plan = planUpdate({ state, running, release: toRun, deploy, choice, there });
   return { state, publicKey, release, blade, roots, plan };
 }
 

@@ -1,5 +1,5 @@
 /** For tests: updates a blade as a process that can be killed; its one argument says where everything is, as JSON. */
-import { bootLoaderAt, type BladePlaces } from './updated-blade.fixture.ts';
+import type { BladePlaces } from './updated-blade.fixture.ts';
 import { updateBlade } from './update.ts';
 
 const places = JSON.parse(process.argv[2] ?? '') as BladePlaces;
@@ -7,7 +7,6 @@ await updateBlade({
   ...places,
   partitions: [],
   running: 'a',
-  bootLoader: await bootLoaderAt(places.esp, places.stateDirectory),
   port: 9,
   deploy: false,
   signal: new AbortController().signal,

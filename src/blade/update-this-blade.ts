@@ -1,20 +1,12 @@
 /** The update of the blade that this runs on: its own disk, boot loader and roots. */
-import { join } from 'node:path';
 import { describeError } from '../errors.ts';
 import type { UpdateReport } from '../events/catalogue.ts';
-import { Store } from '../store/store.ts';
-import { ESP, placeKernel, tryNext, withdrawSlot } from './grub/esp.ts';
-import { partitionsBeside, slotDevices, slotPartition } from './disk-of.ts';
+import { ESP } from './grub/esp.ts';
+import { partitionsBeside, slotDevices } from './disk-of.ts';
 import { bootId, sendReport } from './report.ts';
 import { runningSlot } from './standby.ts';
 import { readBladeState } from './state.ts';
-import {
-  updateBlade,
-  type BootLoader,
-  type UpdateOptions,
-  type UpdateResult,
-  type UpdateState,
-} from './update.ts';
+import { updateBlade, type UpdateOptions, type UpdateResult, type UpdateState } from './update.ts';
 
 const MOUNT_POINT = '/run/bladeroot/slot';
 
@@ -32,24 +24,12 @@ export async function updateThisBlade(request: Request): Promise<UpdateResult> {
     devices: await slotDevices('/'),
     partitions: await partitionsBeside('/'),
     mountPoint: MOUNT_POINT,
-    bootLoader: await grub(stateDirectory),
+    esp: ESP,
     onState: async (state) => {
       onStep(state.message);
       await tell(blade, state).catch((error: unknown) => onStep(`not told: ${describeError(error)}`));
     },
   });
-}
-
-async function grub(stateDirectory: string): Promise<BootLoader> {
-  const store = await Store.open(join(stateDirectory, 'store'));
-  return {
-    withdraw: async (slot, other, forget) => await withdrawSlot(ESP, slot, other, forget),
-    place: async (slot, release, kernelArgs) => {
-      const partition = await slotPartition(slot, ESP);
-      await placeKernel({ esp: ESP, store, slot, release, kernelArgs, partition });
-    },
-    tryNext: async (slot) => await tryNext(ESP, slot),
-  };
 }
 
 /** Whoever of the roots hears it first. */

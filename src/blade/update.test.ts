@@ -13,7 +13,7 @@ import { loopDevice, scratch } from '../slot/slots.fixture.ts';
 import { sha256 } from '../store/digest.ts';
 import { Store } from '../store/store.ts';
 import { run, startPiped } from '../system/run.ts';
-import { readChoice } from './grub/esp.ts';
+import { markGood, readChoice } from './grub/esp.ts';
 import { readBladeState, writeBladeState } from './state.ts';
 import { updateBlade } from './update.ts';
 import { makeBlade, type UpdatedBlade } from './updated-blade.fixture.ts';
@@ -75,7 +75,7 @@ test('the other slot gets the new release and is tried next; the running one is 
     ['started', 'ready'],
   );
   const again = await updateBlade(blade.options());
-  assert.deepEqual(again, { updated: false, why: 'slot b holds release 2 already' });
+  assert.deepEqual(again, { updated: false, why: 'slot b holds release 2 already, and is started next' });
 });
 
 test('an update that is killed again and again comes to its end, and at every moment what runs is whole', async (t) => {
@@ -158,6 +158,35 @@ test('a root that lags behind, and a release of another fleet, change nothing', 
   await writeBladeState(stateDirectory, { ...state, roots: [other.url] });
   await assert.rejects(updateBlade(blade.options()), { code: 'NO_ROOT', message: /not signed|signature/i });
   assert.deepEqual(blade.told, []);
+});
+
+test('a blade that is pinned to what its other slot holds is written nothing, and starts that slot next', async (t) => {
+  const blade = await makeBlade(t);
+  await change(blade, 'two');
+  await updateBlade(blade.options());
+  // Slot b comes up, and proves good.
+  const { esp, stateDirectory } = blade.places;
+  const state = await readBladeState(stateDirectory);
+  assert.ok(state?.slots.b !== undefined);
+  state.slots.b.good = true;
+  await writeBladeState(stateDirectory, state);
+  await markGood(esp, 'b');
+  const before = await runningBytes(blade);
+
+  const [own] = blade.fleet.current?.statement.blades ?? [];
+  assert.ok(own !== undefined);
+  const publicKey = await readPublicKey(stateDirectory);
+  const pinned = await new ReleaseRepository(stateDirectory, publicKey).read(1);
+  const { snapshot, kernel, initrd } = pinned.statement;
+  const statement = { digest: sha256(pinned.envelope), bytes: pinned.envelope.length };
+  const pin = { release: 1, statement, snapshot, kernel, initrd };
+  await blade.fleet.publish({ blades: [{ ...own, pin }] });
+  const running = { running: 'b' as const };
+  assert.deepEqual(await updateBlade(blade.options(running)), { updated: true, release: 1, slot: 'a' });
+  assert.deepEqual(await readChoice(esp), { good: 'a', trial: undefined });
+  assert.deepEqual(await readBladeState(stateDirectory), state);
+  assert.equal(await runningBytes(blade), before, 'slot a is not written');
+  assert.equal(blade.told.at(-1)?.message, 'release 1 is in slot a already, and the next start takes it');
 });
 
 test('of several roots the one with the newest release counts', async (t) => {

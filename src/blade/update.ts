@@ -11,12 +11,7 @@ import type { SnapshotStatement } from '../image/statement.ts';
 import { fetchPinned } from '../release/pin.ts';
 import { ReleaseRepository, type SignedRelease } from '../release/repository.ts';
 import { fetchSnapshot } from '../release/snapshots.ts';
-import {
-  releaseLayout,
-  releaseSnapshots,
-  type ReleaseBlade,
-  type ReleaseStatement,
-} from '../release/statement.ts';
+import { releaseLayout, releaseSnapshots, releaseToRun, type ReleaseBlade } from '../release/statement.ts';
 import { readBladeIdentity } from '../secrets/identity-file.ts';
 import { configure } from '../slot/configure.ts';
 import { fetchRest } from '../slot/fetch-image.ts';
@@ -29,21 +24,14 @@ import { openSources } from '../store/open-source.ts';
 import type { Source } from '../store/source.ts';
 import { Store } from '../store/store.ts';
 import { tryLock } from '../system/posix.ts';
+import { run } from '../system/run.ts';
 import { dropOld } from './drop-old.ts';
+import { placeKernel, tryNext, withdrawSlot, writeChoice } from './grub/esp.ts';
 import { lookForUpdate, type FoundUpdate, type LookOptions } from './look-for-update.ts';
 import { requireRoom } from './room.ts';
 import { readBladeState, writeBladeState, type BladeState, type Slot } from './state.ts';
 import { forgiven } from './trial.ts';
-
-/** What of the boot loader an update needs. */
-export interface BootLoader {
-  /** Nothing starts a slot any more: it is about to be written. `other` is started instead; see `withdrawSlot`. */
-  withdraw(slot: Slot, other: Slot, forget: () => Promise<void>): Promise<void>;
-  /** Puts kernel and initrd of a slot where the boot loader reads them. */
-  place(slot: Slot, release: ReleaseStatement, kernelArgs: readonly string[]): Promise<void>;
-  /** The next start tries a slot that is whole. */
-  tryNext(slot: Slot): Promise<void>;
-}
+import type { UpdatePlan } from './update-plan.ts';
 
 export interface UpdateOptions extends LookOptions {
   /** Where the running slot is mounted. */
@@ -54,7 +42,6 @@ export interface UpdateOptions extends LookOptions {
   partitions: readonly { name: string; uuid: string }[];
   /** Where the other slot is mounted meanwhile. */
   mountPoint: string;
-  bootLoader: BootLoader;
   /** What is being done, in words. */
   onStep(step: string): void;
   /** Has a slot been begun, or is it ready: told to whoever is root. */
@@ -120,9 +107,15 @@ class Update {
   async run(): Promise<UpdateResult> {
     const { plan, release, blade, roots, publicKey } = this.#found;
     const store = await Store.open(join(this.#options.stateDirectory, 'store'));
-    if (plan.action !== 'prepare') {
-      if (plan.action === 'nothing') await this.#dropOld({ store });
-      return { updated: false, why: plan.why };
+    switch (plan.action) {
+      case 'wait':
+        return { updated: false, why: plan.why };
+      case 'nothing':
+        await this.#dropOld({ store });
+        return { updated: false, why: plan.why };
+      case 'switch':
+        return await this.#start(plan);
+      case 'prepare':
     }
     const source = openSources(roots.map((root) => `${root}/store`));
     try {
@@ -132,6 +125,17 @@ class Update {
     } finally {
       source.close?.();
     }
+  }
+
+  /** A slot holds the release already. */
+  async #start({ slot, choice }: UpdatePlan & { action: 'switch' }): Promise<UpdateResult> {
+    const { release: newest, blade, roots } = this.#found;
+    const { esp, onState } = this.#options;
+    const release = releaseToRun(newest.statement, blade);
+    await writeChoice(esp, choice);
+    const message = `release ${release} is in slot ${slot} already, and the next start takes it`;
+    await onState({ state: 'ready', release, slot, roots, message });
+    return { updated: true, release, slot };
   }
 
   async #prepare(task: Task): Promise<void> {
@@ -175,12 +179,12 @@ class Update {
       devices,
       partitions,
       mountPoint,
-      bootLoader,
+      esp,
       deploy,
       signal,
       onStep,
     } = this.#options;
-    await bootLoader.withdraw(slot, running, async () => {
+    await withdrawSlot(esp, slot, running, async () => {
       await this.#changeState((state) => {
         const { [slot]: _withdrawn, ...slots } = state.slots;
         return { ...state, slots };
@@ -212,14 +216,17 @@ class Update {
       mac: blade.mac ?? cardWith(blade.address),
       identityDirectory: join(stateDirectory, 'identity'),
     });
-    // What is written down of a slot is on the disk: it is flushed by being unmounted.
+    // What is written down of a slot is on the disk; unmounting does not do it while another mount namespace has it, too.
+    await run('sync', ['--file-system', mountPoint]);
     await unmountIfMounted(mountPoint);
   }
 
-  async #switchTo({ slot, blade, release, toRun, roots }: Task): Promise<void> {
-    const { bootLoader } = this.#options;
+  async #switchTo({ slot, blade, release, toRun, roots, store }: Task): Promise<void> {
+    const { esp, partitions } = this.#options;
+    const { kernelArgs } = blade;
     const { sequence } = toRun.statement;
-    await bootLoader.place(slot, toRun.statement, blade.kernelArgs);
+    const partition = partitions.find(({ name }) => name === PARTITIONS[slot])?.uuid;
+    await placeKernel({ esp, store, slot, release: toRun.statement, kernelArgs, partition });
     for (const one of new Set([toRun, release])) await this.#releases.put(one);
     const installed = { release: sequence, installed: new Date().toISOString(), good: false };
     await this.#changeState((state) => ({
@@ -229,7 +236,7 @@ class Update {
       roots: [...new Set([...roots, ...state.roots])].slice(0, 8),
       slots: { ...state.slots, [slot]: installed },
     }));
-    await bootLoader.tryNext(slot);
+    await tryNext(esp, slot);
   }
 
   /** As it is now: others write there, too. */

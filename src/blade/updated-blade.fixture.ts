@@ -16,9 +16,9 @@ import { PARTITIONS } from '../fleet/layout.ts';
 import { loopDevice, scratch, TestFleet } from '../slot/slots.fixture.ts';
 import { DirectorySource } from '../store/directory-source.ts';
 import { Store } from '../store/store.ts';
-import { markGood, placeKernel, tryNext, withdrawSlot } from './grub/esp.ts';
+import { markGood, placeKernel } from './grub/esp.ts';
 import { writeBladeState } from './state.ts';
-import type { BootLoader, UpdateOptions, UpdateState } from './update.ts';
+import type { UpdateOptions, UpdateState } from './update.ts';
 
 const SLOT_BYTES = 64 * 1024 ** 2;
 
@@ -38,16 +38,6 @@ export interface UpdatedBlade {
   places: BladePlaces;
   told: UpdateState[];
   options(changes?: Partial<UpdateOptions>): UpdateOptions;
-}
-
-export async function bootLoaderAt(esp: string, stateDirectory: string): Promise<BootLoader> {
-  const store = await Store.open(join(stateDirectory, 'store'));
-  return {
-    withdraw: async (slot, other, forget) => await withdrawSlot(esp, slot, other, forget),
-    place: async (slot, release, kernelArgs) =>
-      await placeKernel({ esp, store, slot, release, kernelArgs, partition: undefined }),
-    tryNext: async (slot) => await tryNext(esp, slot),
-  };
 }
 
 /** @param stateDirectory where it is not just a directory */
@@ -74,7 +64,6 @@ export async function makeBlade(t: TestContext, stateDirectory?: string): Promis
     slots: { a: { release: 1, installed, good: true } },
   });
   const told: UpdateState[] = [];
-  const bootLoader = await bootLoaderAt(places.esp, places.stateDirectory);
   return {
     base,
     fleet,
@@ -85,7 +74,6 @@ export async function makeBlade(t: TestContext, stateDirectory?: string): Promis
       ...places,
       running: 'a',
       partitions: [],
-      bootLoader,
       port: 9,
       deploy: false,
       signal: new AbortController().signal,

@@ -26,7 +26,7 @@ export async function watchReleases(options: WatchOptions): Promise<never> {
     await wait(every * (0.5 + Math.random()), signal);
     try {
       const { plan } = await lookForUpdate({ ...options, deploy: false });
-      if (plan.action === 'prepare') await runUpdate(options);
+      if (plan.action === 'prepare' || plan.action === 'switch') await runUpdate(options);
       every = EVERY_MS;
       last = '';
     } catch (error) {

@@ -52,7 +52,6 @@ export interface LastUp {
 }
 
 /**
-/**
  * A blade that last came up with the release that it is to run boots from its own disk, and so does one that has fallen
  * back from it to its last good slot; any other runs the agent, which looks at the disk and decides what is to be done.
  * One that runs from memory has nothing to boot from. What somebody has asked for comes first.

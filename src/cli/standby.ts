@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { ESP } from '../blade/grub/esp.ts';
 import { runsFromMemory, standByInMemory } from '../blade/in-memory.ts';
 import { runningSlot, standBy } from '../blade/standby.ts';
 import { watchReleases } from '../blade/watch-releases.ts';
@@ -26,6 +27,7 @@ export function standbyCommand(signal: AbortSignal): Command {
     const update = [node ?? process.execPath, ...process.execArgv, program, 'blade', 'update'];
     await watchReleases({
       ...options,
+      esp: ESP,
       running: await runningSlot(),
       update: [...update, '--state', stateDirectory],
     });

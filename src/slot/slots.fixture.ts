@@ -24,10 +24,16 @@ const MiB = 1024 ** 2;
 
 export async function scratch(t: TestContext): Promise<string> {
   const base = await mkdtemp(join(tmpdir(), 'bladeroot-slots-'));
+  // Shared, as systemd has it: a mount namespace that another test makes meanwhile, as `ip netns exec` does, would go on
+  // having what is unmounted here, and the device would stay in use.
+  await run('mount', ['--bind', base, base]);
+  await run('mount', ['--make-shared', base]);
   t.after(async () => {
     // A test that has failed may have left something mounted; what is mounted last goes first.
     const mounted = [...(await mountPointsBelow(base))].sort().reverse();
     for (const point of mounted) await run('umount', [join(base, point)]);
+    // Loop devices have their files in there until they are detached, after this.
+    await run('umount', ['--lazy', base]);
     await rm(base, { recursive: true, force: true });
   });
   return base;
