@@ -96,6 +96,15 @@ test('nothing changed: no file is read, and it is the same snapshot with nothing
   await place.requireExact();
 });
 
+test('nothing changed, but packs are gone from the store: that is not the same snapshot', async (t) => {
+  const place = await Place.packed(t, SOME);
+  const [pack] = place.last?.statement.layers[0]?.ways.flat() ?? [];
+  assert.ok(pack !== undefined);
+  await rm(place.store.packPath(pack.id));
+  await rm(place.store.packIndexPath(pack.id));
+  await assert.rejects(place.pack(), { code: 'SOURCE_MISSING' });
+});
+
 test('one file changed: one is read, and what is new is little', async (t) => {
   const place = await Place.packed(t, SOME);
   const content = await readFile(place.at('large'));

@@ -12,9 +12,11 @@ import { withPackers, type ObjectPacker, type ObjectPackerOptions } from './obje
 import { PackCache } from './pack-cache.ts';
 import { PackedBase } from './packed-base.ts';
 import { blankBytes, layerOf, type SnapshotLayer, type SnapshotStatement } from './statement.ts';
+import { SeenTree, type SeenTreeOptions } from './seen-tree.ts';
+import { isHere } from './ways.ts';
 import { TreeReader, type TreeReaderOptions } from './tree-reader.ts';
 
-export interface PackOptions extends TreeReaderOptions {
+export interface PackOptions extends TreeReaderOptions, SeenTreeOptions {
   /** The snapshot to build upon, whose signature the caller has checked; without one all is packed. */
   base?: SnapshotStatement | undefined;
   /** A folder for what was seen, so that the next time only what has changed is read. */
@@ -48,48 +50,68 @@ export async function packTree(
   options: PackOptions = {},
 ): Promise<PackedTree> {
   const started = performance.now();
-  const base = options.base === undefined ? undefined : await PackedBase.open(store, options.base);
-  const cache = await PackCache.open(directory, store, options, base);
-  const reader = await TreeReader.open(directory, cache, base, options);
+  const seen = await SeenTree.open(directory, options);
   try {
-    const { packs, isSame } = await withPackers(async ({ scanner, rest }, createPacker) => {
-      const packers: ObjectPacker[] = [];
-      for (const layer of LAYERS) {
-        const packer = await createPacker(packingOf(layer, store, reader, base, options.signal));
-        packers.push(packer);
-        const finder = base && new BaseFinder(base.entries, base.objects[layer]);
-        for await (const part of reader.parts(layer, scanner, finder)) await packer.add(part);
-        await packer.drain();
-      }
-      // Their memory is what the index is made in.
-      await rest();
-      // A tree that is what the base was is all of it the base's: what changes from now on is for the next snapshot.
-      const isSame = base !== undefined && isSameTree(reader.finish(), base.entries);
-      // Only now does anything get its name: what was read is what there is.
-      if (!isSame) await reader.requireUnchanged();
-      endPhase();
-      const packs: WrittenPack[] = [];
-      for (const packer of packers) packs.push(...(await packer.finish()));
-      return { packs, isSame };
-    });
-    const entries = reader.finish();
-    const { id, manifest } =
-      isSame && base !== undefined ? base.statement : await putManifest(store, entries, base);
-    await cache?.write(id, reader.stamps());
-    const layers = layersOf(entries, packs, base?.statement);
-    return {
-      id,
-      manifest,
-      layers,
-      storedBytes: blankBytes(layers, manifest.storedBytes),
-      newObjects: packs.reduce((sum, { objects }) => sum + objects, 0),
-      newBytes: newBytes(packs, manifest, base?.statement.id, id),
-      filesRead: reader.filesRead,
-      seconds: (performance.now() - started) / 1000,
-    };
+    const { base, cacheFolder, onNote } = options;
+    const cache =
+      cacheFolder === undefined ? undefined : await PackCache.open(cacheFolder, directory, onNote);
+    const isKnown = base !== undefined && cache?.isOf(base.id, seen.digest()) === true;
+    const packed =
+      isKnown && (await isHere(store, base)) ? unchanged(base) : await pack(seen, store, cache, options);
+    return { ...packed, seconds: (performance.now() - started) / 1000 };
   } finally {
-    reader.close();
+    seen.close();
   }
+}
+
+/** What comes of a tree that is what it was when its snapshot was made. */
+function unchanged({ id, manifest, layers, storedBytes }: SnapshotStatement): Omit<PackedTree, 'seconds'> {
+  return { id, manifest, layers, storedBytes, newObjects: 0, newBytes: 0, filesRead: 0 };
+}
+
+async function pack(
+  seen: SeenTree,
+  store: Store,
+  cache: PackCache | undefined,
+  options: PackOptions,
+): Promise<Omit<PackedTree, 'seconds'>> {
+  const base = options.base === undefined ? undefined : await PackedBase.open(store, options.base);
+  await cache?.readEntries(store, base);
+  const reader = await TreeReader.open(seen, cache, base, options);
+  const { packs, isSame } = await withPackers(async ({ scanner, rest }, createPacker) => {
+    const packers: ObjectPacker[] = [];
+    for (const layer of LAYERS) {
+      const packer = await createPacker(packingOf(layer, store, reader, base, options.signal));
+      packers.push(packer);
+      const finder = base && new BaseFinder(base.entries, base.objects[layer]);
+      for await (const part of reader.parts(layer, scanner, finder)) await packer.add(part);
+      await packer.drain();
+    }
+    // Their memory is what the index is made in.
+    await rest();
+    // A tree that is what the base was is all of it the base's: what changes from now on is for the next snapshot.
+    const isSame = base !== undefined && isSameTree(reader.finish(), base.entries);
+    // Only now does anything get its name: what was read is what there is.
+    if (!isSame) await reader.requireUnchanged();
+    endPhase();
+    const packs: WrittenPack[] = [];
+    for (const packer of packers) packs.push(...(await packer.finish()));
+    return { packs, isSame };
+  });
+  const entries = reader.finish();
+  const { id, manifest } =
+    isSame && base !== undefined ? base.statement : await putManifest(store, entries, base);
+  await cache?.write({ manifest: id, seen: reader.digest(), stamps: reader.stamps() });
+  const layers = layersOf(entries, packs, base?.statement);
+  return {
+    id,
+    manifest,
+    layers,
+    storedBytes: blankBytes(layers, manifest.storedBytes),
+    newObjects: packs.reduce((sum, { objects }) => sum + objects, 0),
+    newBytes: newBytes(packs, manifest, base?.statement.id, id),
+    filesRead: reader.filesRead,
+  };
 }
 
 async function putManifest(

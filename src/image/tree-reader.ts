@@ -5,23 +5,21 @@ import { MAX_OBJECT_SIZE } from '../store/frame.ts';
 import type { Digest } from '../store/digest.ts';
 import { LAYERS, type Layer, type ObjectRef } from '../store/pack-index.ts';
 import { endPhase } from '../system/collect-garbage.ts';
-import { mountPointsBelow } from '../system/mounts.ts';
 import { readXattrs } from '../system/posix.ts';
 import type { BaseFinder } from './bases.ts';
 import type { SeenFile } from './content.ts';
 import { display, parentOf, type BytePath } from './byte-path.ts';
-import type { LayerPatterns } from './layers.ts';
 import type { Extent, ManifestEntry } from './manifest.ts';
 import type { PackPool, PartToPack } from './object-packer.ts';
 import type { PackCache } from './pack-cache.ts';
 import type { FilePart, FileProblem, ReadPart } from './pack-worker.ts';
 import type { PackedBase } from './packed-base.ts';
-import { lookAt, stampOf, StampList, StatList, type ThingStat } from './thing-stat.ts';
+import { lookAt, stampOf, StampList, type ThingStat } from './thing-stat.ts';
 import { entryOf, groupOf, linkGroups, type UnreadFile } from './tree-entries.ts';
 import { ScanAhead, type Scan } from './scan-ahead.ts';
-import { readTreeRules } from './tree-rules.ts';
-import { isMissing, TreeRoot } from './tree-root.ts';
-import { walkTree, WalkedTree, type WalkOptions } from './walk.ts';
+import type { SeenTree } from './seen-tree.ts';
+import { isMissing, type TreeRoot } from './tree-root.ts';
+import type { WalkedTree } from './walk.ts';
 
 export interface PackProgress {
   entriesDone: number;
@@ -30,11 +28,12 @@ export interface PackProgress {
   bytesDone: number;
 }
 
-export interface TreeReaderOptions extends WalkOptions {
-  /** Beside the defaults and what the tree itself says. */
-  patterns?: LayerPatterns | undefined;
+export interface TreeReaderOptions {
   /** Packs what changes meanwhile as it is found, with a note, instead of failing. */
   live?: boolean | undefined;
+  signal?: AbortSignal | undefined;
+  /** Called for what is packed otherwise than it was seen. */
+  onNote?: ((note: string) => void) | undefined;
   onProgress?: ((progress: PackProgress) => void) | undefined;
 }
 
@@ -52,40 +51,42 @@ const THINGS_AT_ONCE = 2000;
 /** How many problems an error names. */
 const PROBLEMS_NAMED = 5;
 
+/** Reads what a walk saw: all entries, and the contents that are not known yet. */
 export class TreeReader {
   /** Files whose content was read. */
   filesRead = 0;
+  readonly #seenTree: SeenTree;
   readonly #root: TreeRoot;
+  readonly #tree: WalkedTree;
   readonly #base: PackedBase | undefined;
   readonly #options: TreeReaderOptions;
-  #tree = new WalkedTree([], [], new StatList());
   /** An entry a thing; undefined while its content is being read, and for good when it vanished. */
-  #entries: (ManifestEntry | undefined)[] = [];
+  readonly #entries: (ManifestEntry | undefined)[];
   readonly #toRead: (FileToRead | undefined)[] = [];
-  readonly #problems = new Map<BytePath, FileProblem>();
-  readonly #progress: PackProgress = { entriesDone: 0, entriesTotal: 0, bytesDone: 0 };
+  readonly #problems: Map<BytePath, FileProblem>;
+  readonly #progress: PackProgress;
 
-  private constructor(root: TreeRoot, base: PackedBase | undefined, options: TreeReaderOptions) {
-    this.#root = root;
+  private constructor(seen: SeenTree, base: PackedBase | undefined, options: TreeReaderOptions) {
+    this.#seenTree = seen;
+    this.#root = seen.root;
+    this.#tree = seen.things;
     this.#base = base;
     this.#options = options;
+    this.#entries = this.#tree.paths.map(() => undefined);
+    this.#problems = new Map(seen.vanished.map((path) => [path, 'vanished']));
+    this.#progress = { entriesDone: 0, entriesTotal: this.#tree.paths.length, bytesDone: 0 };
   }
 
-  /** Looks at everything in the tree, and at no file's content. @throws BladerootError `TREE_MISSING`, `TREE_CHANGED` */
+  /** Finds out which files have to be read. @throws BladerootError `TREE_CHANGED` */
   static async open(
-    directory: string,
+    seen: SeenTree,
     cache: PackCache | undefined,
     base: PackedBase | undefined,
     options: TreeReaderOptions,
   ): Promise<TreeReader> {
-    const reader = new TreeReader(new TreeRoot(directory), base, options);
-    try {
-      await reader.#look(directory, cache);
-      return reader;
-    } catch (error) {
-      reader.close();
-      throw error;
-    }
+    const reader = new TreeReader(seen, base, options);
+    await reader.#look(cache);
+    return reader;
   }
 
   /** The contents that belong to a layer, in the order of their paths; to be packed as they come. */
@@ -172,15 +173,18 @@ export class TreeReader {
 
   /** What each entry of `finish` was like; nothing where it may change again without the times moving. */
   stamps(): StampList {
-    const settled = this.#begun - CLOCK_GRAIN_NS;
     const kept = this.#kept();
     const stamps = StampList.ofLength(kept.length);
     for (const [i, place] of kept.entries()) {
-      const isSettled =
-        this.#tree.ctime(place) < settled && !this.#problems.has(this.#tree.paths[place] ?? '');
-      if (isSettled) stamps.set(i, this.#tree.stamp(place));
+      const hasProblem = this.#problems.has(this.#tree.paths[place] ?? '');
+      if (!hasProblem && this.#seenTree.isSettled(place)) stamps.set(i, this.#tree.stamp(place));
     }
     return stamps;
+  }
+
+  /** What a later walk will have again only if nothing has changed since this one; undefined where that is not certain. */
+  digest(): Digest | undefined {
+    return this.#problems.size === 0 ? this.#seenTree.digest() : undefined;
   }
 
   /** The places of what did not vanish, nor lies in what did, nor is another name of it. */
@@ -199,22 +203,8 @@ export class TreeReader {
     return kept;
   }
 
-  close(): void {
-    this.#root.close();
-  }
-
-  readonly #begun = BigInt(Date.now()) * 1_000_000n;
-
-  async #look(directory: string, cache: PackCache | undefined): Promise<void> {
-    const base = this.#base;
-    const rules = await readTreeRules(directory, this.#options.patterns);
-    const mounts = await mountPointsBelow(directory);
-    const { live, ...options } = this.#options;
-    const onVanished = live === true ? (path: BytePath) => this.#note(path, 'vanished') : undefined;
-    const tree = await walkTree(this.#root, { rules, mounts }, { ...options, onVanished });
-    this.#tree = tree;
-    this.#progress.entriesTotal = tree.paths.length;
-    this.#entries = tree.paths.map(() => undefined);
+  async #look(cache: PackCache | undefined): Promise<void> {
+    const [base, tree] = [this.#base, this.#tree];
     const groups = linkGroups(tree);
     const inRun = new Set<Digest>();
     // First what goes to `run`: what `extra` shares with it need not be packed again.
@@ -310,9 +300,6 @@ function isToScan({ entry, isSparse }: FileToRead): boolean {
 }
 
 const NO_XATTRS: ReadPart['xattrs'] = new Map();
-
-/** Times of files move in the kernel's ticks, of 10 ms at most: what was changed just before could be changed unseen. */
-const CLOCK_GRAIN_NS = 20_000_000n;
 
 function lookAgain(root: TreeRoot, path: BytePath): ThingStat | undefined {
   try {

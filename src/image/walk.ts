@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { readdirSync } from 'node:fs';
 import { setImmediate as breathe } from 'node:timers/promises';
 import { BladerootError } from '../errors.ts';
+import type { Digest } from '../store/digest.ts';
 import type { Layer } from '../store/pack-index.ts';
 import { display, fromBytes, toBytes, type BytePath } from './byte-path.ts';
 import type { LayerRules, ThingKind } from './layers.ts';
@@ -17,6 +19,8 @@ export interface WalkedThing {
 /** All that belongs to the image of a tree, in the order of the paths' bytes. */
 export class WalkedTree {
   readonly paths: readonly BytePath[];
+  /** Of all that was seen, but for when it was read; of a tree in which nothing has changed it is the same again. */
+  readonly digest: Digest;
   readonly #layers: readonly Layer[];
   readonly #stats: StatList;
   /** Of each path, its place in the order in which things were found. */
@@ -25,6 +29,7 @@ export class WalkedTree {
   /** @param paths in the order in which they were found, as are the others */
   constructor(paths: readonly BytePath[], layers: readonly Layer[], stats: StatList) {
     const at = (place: number): BytePath => paths[place] ?? '';
+    this.digest = digestOf(paths, layers, stats);
     this.#found = Uint32Array.from(paths.keys()).sort((a, b) => (at(a) < at(b) ? -1 : 1));
     this.paths = Array.from(this.#found, at);
     this.#layers = layers;
@@ -57,6 +62,18 @@ export class WalkedTree {
     return this.#found[place] ?? 0;
   }
 }
+
+function digestOf(paths: readonly BytePath[], layers: readonly Layer[], stats: StatList): Digest {
+  const sum = createHash('sha256');
+  for (let i = 0; i < paths.length; i += HASHED_AT_ONCE) {
+    const end = i + HASHED_AT_ONCE;
+    sum.update(`${[...paths.slice(i, end), ...layers.slice(i, end)].join('\0')}\0`, 'latin1');
+  }
+  for (const part of stats.data.parts) sum.update(part);
+  return sum.digest('hex');
+}
+
+const HASHED_AT_ONCE = 4096;
 
 export interface WalkOptions {
   signal?: AbortSignal | undefined;

@@ -3,6 +3,7 @@ import type { Digest } from '../store/digest.ts';
 import type { Layer, PackIndex } from '../store/pack-index.ts';
 import { startsOf } from '../store/pack-reader.ts';
 import type { ManifestEntry } from './manifest.ts';
+import type { Store } from '../store/store.ts';
 import { missingBytes, type PackRef, type PackWay, type SnapshotStatement } from './statement.ts';
 
 /** A way for each layer of a snapshot. */
@@ -77,4 +78,20 @@ function readable(indexes: readonly PackIndex[]): Map<Digest, number> {
     for (const [digest, size] of here) found.set(digest, size);
   }
   return found;
+}
+
+/** Whether the store has what a snapshot names, by a way for each layer; not whether that is sound. */
+export async function isHere(store: Store, { id, layers }: SnapshotStatement): Promise<boolean> {
+  if (!(await store.hasManifest(id))) return false;
+  for (const { ways } of layers) {
+    const here: boolean[] = [];
+    for (const way of ways) here.push(await hasPacks(store, way));
+    if (!here.includes(true)) return false;
+  }
+  return true;
+}
+
+async function hasPacks(store: Store, way: PackWay): Promise<boolean> {
+  for (const { id } of way) if (!(await store.hasPack(id))) return false;
+  return true;
 }

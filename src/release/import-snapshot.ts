@@ -6,7 +6,7 @@ import { BladerootError } from '../errors.ts';
 import { parseManifest } from '../image/manifest.ts';
 import { packsOf, type PackRef, type SnapshotStatement } from '../image/statement.ts';
 import { decodeTar, type TarEntry } from '../image/tar-decoder.ts';
-import { combinationsOf, missingObjects, type Combination } from '../image/ways.ts';
+import { combinationsOf, isHere, missingObjects, type Combination } from '../image/ways.ts';
 import { writeAt } from '../store/aside.ts';
 import { ByteReader, collect } from '../store/byte-reader.ts';
 import { checkObjects } from '../store/check-pack.ts';
@@ -20,7 +20,7 @@ import { PackReader } from '../store/pack-reader.ts';
 import type { Source } from '../store/source.ts';
 import { decompressManifest, type Store } from '../store/store.ts';
 import { syncDirectory } from '../system/write-file.ts';
-import { isHere, MAX_ENVELOPE_BYTES, openSnapshot, readIfSound } from './snapshots.ts';
+import { MAX_ENVELOPE_BYTES, openSnapshot, readIfSound } from './snapshots.ts';
 
 export interface ImportOptions {
   signal?: AbortSignal | undefined;

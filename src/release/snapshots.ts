@@ -1,7 +1,8 @@
 /** Snapshots as they are trusted: a statement signed by the fleet's key. */
 import type { KeyObject } from 'node:crypto';
 import { BladerootError, errorCode } from '../errors.ts';
-import { snapshotStatementSchema, type PackWay, type SnapshotStatement } from '../image/statement.ts';
+import { snapshotStatementSchema, type SnapshotStatement } from '../image/statement.ts';
+import { isHere } from '../image/ways.ts';
 import type { Digest } from '../store/digest.ts';
 import { fetchBytes } from '../store/fetch.ts';
 import { snapshotPath } from '../store/layout.ts';
@@ -44,22 +45,6 @@ export async function listSnapshot(
   if (listed !== undefined && (await isHere(store, listed))) return listed;
   await signSnapshot(store, statement, key);
   return statement;
-}
-
-/** Whether the store has what a snapshot names, by a way for each layer; not whether that is sound. */
-export async function isHere(store: Store, { id, layers }: SnapshotStatement): Promise<boolean> {
-  if (!(await store.hasManifest(id))) return false;
-  for (const { ways } of layers) {
-    const here: boolean[] = [];
-    for (const way of ways) here.push(await hasPacks(store, way));
-    if (!here.includes(true)) return false;
-  }
-  return true;
-}
-
-async function hasPacks(store: Store, way: PackWay): Promise<boolean> {
-  for (const { id } of way) if (!(await store.hasPack(id))) return false;
-  return true;
 }
 
 /** @throws BladerootError `SIGNATURE_INVALID`, and what the source throws */
