@@ -1,5 +1,6 @@
 import { chmodSync, lchownSync, linkSync, symlinkSync } from 'node:fs';
 import { makeNode, readXattrs, removeXattr, setMtime, setXattr } from '../system/posix.ts';
+import { parseTime } from './tree-entries.ts';
 import { naming } from './unpack-failed.ts';
 import type { Attributes, SmallThing } from './unpack-task.ts';
 import { bytesOf, finish, openNew } from './written-file.ts';
@@ -35,5 +36,5 @@ function setAttributes(path: string, isLink: boolean, { uid, gid, mode, xattrs, 
   if (!isLink) chmodSync(bytesOf(path), mode);
   for (const name of readXattrs(path).keys()) if (xattrs?.has(name) !== true) removeXattr(path, name);
   for (const [name, value] of xattrs ?? []) setXattr(path, name, value);
-  setMtime(path, mtime);
+  setMtime(path, parseTime(mtime));
 }

@@ -1,7 +1,6 @@
 /** Entries of a manifest as the threads that write them want them. */
 import type { FileEntry, ManifestEntry, Metadata } from './manifest.ts';
 import { parentOf } from './byte-path.ts';
-import { parseTime } from './tree-entries.ts';
 import type { TreeRoot } from './tree-root.ts';
 import type { Attributes, FileTarget, SmallThing } from './unpack-task.ts';
 
@@ -53,5 +52,5 @@ export function attributeThings(root: TreeRoot, entry: ManifestEntry): SmallThin
 }
 
 function attributesOf({ mode, uid, gid, mtime, xattrs }: Metadata): Attributes {
-  return { mode, uid, gid, mtime: parseTime(mtime), xattrs: xattrs.size === 0 ? undefined : xattrs };
+  return { mode, uid, gid, mtime, xattrs: xattrs.size === 0 ? undefined : xattrs };
 }

@@ -1,4 +1,5 @@
 import type { WorkerPool } from '../system/workers.ts';
+import { partCount } from './packed-parts.ts';
 import type { UnpackResult, UnpackTask } from './unpack-task.ts';
 
 /** Tasks that a thread has before it: enough that it never waits, few enough that memory stays bounded. */
@@ -25,7 +26,7 @@ export class TaskQueue {
       bytes === undefined ? [] : [wholeBuffer(bytes)],
     );
     const done: Promise<void> = this.#pool
-      .run(task, task.size + task.parts.length * EFFORT_OF_A_FILE, buffers)
+      .run(task, task.size + partCount(task.parts) * EFFORT_OF_A_FILE, buffers)
       .then(
         (result) => this.#onWritten(result.kind === 'done' ? result.written : 0),
         (reason: unknown) => void (this.#failure ??= { reason }),

@@ -10,8 +10,8 @@ export interface Attributes {
   mode: number;
   uid: number;
   gid: number;
-  /** Nanoseconds since 1970. */
-  mtime: bigint;
+  /** As the manifest has it. */
+  mtime: string;
   /** Not there for the many things that have none: it has to be copied from thread to thread. */
   xattrs: ReadonlyMap<string, Uint8Array> | undefined;
 }
@@ -39,6 +39,18 @@ export interface FramePart {
   isWhole: boolean;
 }
 
+/** Parts of a frame as they go from thread to thread: as objects they take longer to be copied than to be written. */
+export interface PackedParts {
+  /** Of each part, the path of its file and the time, all with a zero byte between any two. */
+  texts: string;
+  /** Of each part, `from`, `length`, `at`, `isWhole`, and its file's size, mode, uid and gid. */
+  numbers: Float64Array;
+  /** What few files have, by the part's place. */
+  rare: ReadonlyMap<number, RareFields>;
+}
+
+export type RareFields = Pick<FileTarget, 'finalPath' | 'extents'> & Pick<Attributes, 'xattrs'>;
+
 export type SmallThing =
   | { type: 'symlink'; path: string; target: string; attributes: Attributes }
   | { type: 'char' | 'block' | 'fifo'; path: string; major: number; minor: number; attributes: Attributes }
@@ -52,7 +64,7 @@ export type UnpackTask =
       bytes: Uint8Array;
       size: number;
       bases: Uint8Array | undefined;
-      parts: readonly FramePart[];
+      parts: PackedParts;
     }
   /** All the data of these is written: they are given what else they have. */
   | { kind: 'finish'; files: readonly FileTarget[] }

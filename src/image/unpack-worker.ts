@@ -4,12 +4,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { BladerootError, describeError } from '../errors.ts';
 import { sha256 } from '../store/digest.ts';
 import { FrameDecompressor } from '../store/frame.ts';
-import { endPhase, letGo } from '../system/collect-garbage.ts';
+import { endPhase, giveBack, letGo } from '../system/collect-garbage.ts';
 import { dataExtents } from '../system/posix.ts';
 import { isStopping, serveTasks } from '../system/workers.ts';
 import type { BytePath } from './byte-path.ts';
 import { OpenedFile } from './content.ts';
 import { lookBelow } from './looked-around.ts';
+import { partsIn } from './packed-parts.ts';
 import { makeThing } from './small-things.ts';
 import { TreeRoot } from './tree-root.ts';
 import { naming } from './unpack-failed.ts';
@@ -69,8 +70,10 @@ function writeFrame({ bytes, size, bases, parts }: UnpackTask & { kind: 'frame' 
   } catch (error) {
     throw new BladerootError('PACK_DAMAGED', `a frame cannot be decompressed: ${describeError(error)}`);
   }
+  giveBack(bytes);
+  if (bases !== undefined) giveBack(bases);
   let written = 0;
-  for (const { from, length, at, file, isWhole } of parts) {
+  for (const { from, length, at, file, isWhole } of partsIn(parts)) {
     naming(file.path, () => {
       const fd = isWhole ? openNew(file.path) : openForPart(file.path);
       try {
@@ -83,7 +86,6 @@ function writeFrame({ bytes, size, bases, parts }: UnpackTask & { kind: 'frame' 
     });
     written += length;
   }
-  letGo(content.length + bytes.length);
   return written;
 }
 

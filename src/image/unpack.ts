@@ -18,6 +18,7 @@ import { FramePlan } from './frame-plan.ts';
 import { fetchSnapshotManifest } from './manifest-files.ts';
 import { parseManifest, type FileEntry, type ManifestEntry } from './manifest.ts';
 import { openWay } from './packed-base.ts';
+import { packParts } from './packed-parts.ts';
 import { reconcile, type Differences } from './reconcile.ts';
 import { selectLayers } from './select-layers.ts';
 import { layersFor, type SnapshotStatement } from './statement.ts';
@@ -218,7 +219,7 @@ class Unpacking {
         if (on !== undefined) bases ??= this.#baseReader(packs);
         const dictionary = on === undefined ? undefined : await bases?.readBases(on);
         const parts = (wanted.get(frame) ?? []).map((part) => ({ ...part, file: targetOf(part.file) }));
-        await queue.add({ kind: 'frame', bytes, size, bases: dictionary, parts });
+        await queue.add({ kind: 'frame', bytes, size, bases: dictionary, parts: packParts(parts) });
       }
     }
     await queue.drain();

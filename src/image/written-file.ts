@@ -9,8 +9,9 @@ import {
   renameSync,
   writeSync,
 } from 'node:fs';
-import { setMtime, setXattr } from '../system/posix.ts';
+import { setMtimeOf, setXattr } from '../system/posix.ts';
 import type { Extent } from './manifest.ts';
+import { parseTime } from './tree-entries.ts';
 import type { FileTarget } from './unpack-task.ts';
 
 /** Nothing is ever written through what happens to be there. */
@@ -75,7 +76,7 @@ export function describe({ path, size, extents, attributes }: FileTarget, fd: nu
   fchownSync(fd, attributes.uid, attributes.gid);
   fchmodSync(fd, attributes.mode);
   for (const [name, value] of attributes.xattrs ?? []) setXattr(path, name, value);
-  setMtime(path, attributes.mtime);
+  setMtimeOf(fd, parseTime(attributes.mtime), path);
 }
 
 export function rename({ path, finalPath }: FileTarget): void {

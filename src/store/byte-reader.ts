@@ -17,6 +17,7 @@ export class ByteReader {
 
   /** Exactly `size` bytes in one buffer. */
   async read(size: number): Promise<Buffer> {
+    await this.#fill();
     if (this.#rest.length >= size) return this.#take(size);
     const parts: Buffer[] = [];
     for await (const part of this.chunks(size)) parts.push(part);

@@ -1,5 +1,5 @@
 import { BladerootError, describeError } from '../errors.ts';
-import { letGo } from '../system/collect-garbage.ts';
+import { giveBack, letGo } from '../system/collect-garbage.ts';
 import { sha256, type Digest } from './digest.ts';
 import { decompressFrame, MAX_BASE_SIZE } from './frame.ts';
 import type { FrameRef, ObjectRef } from './pack-index.ts';
@@ -139,6 +139,9 @@ export class ObjectReader {
       return await decompressFrame(bytes, frame.size, bases);
     } catch (error) {
       throw damaged(`frame ${number}`, reader, describeError(error));
+    } finally {
+      giveBack(bytes);
+      if (bases !== undefined) giveBack(bases);
     }
   }
 }

@@ -1,8 +1,8 @@
 /** Reading packs out of a source: piece by piece, each checked before anything is made of it. */
 import { BladerootError, errorCode } from '../errors.ts';
-import { letGo } from '../system/collect-garbage.ts';
+import { giveBack } from '../system/collect-garbage.ts';
 import { ByteReader } from './byte-reader.ts';
-import { sha256, type Digest } from './digest.ts';
+import { sha256Meanwhile, type Digest } from './digest.ts';
 import { fetchBytes, type FetchOptions } from './fetch.ts';
 import { packIndexPath, packPath } from './layout.ts';
 import { MirroredPack } from './mirrored-pack.ts';
@@ -23,7 +23,10 @@ export interface Piece {
   bytes: Buffer;
 }
 
-/** A frame as it lies in the pack, in a buffer of its own. */
+/** Pieces that are hashed while the next ones are read. */
+const HASHED_MEANWHILE = 2;
+
+/** A frame as it lies in the pack, in a buffer of its own, which is the caller's. */
 export interface PackFrame {
   number: number;
   bytes: Buffer;
@@ -133,15 +136,33 @@ export class PackReader {
           { hint: 'run `bladeroot snapshot verify` where it lies' },
         ),
     );
+    const hashing: (Piece & { digest: Promise<Digest> })[] = [];
+    let failure: { reason: unknown } | undefined;
     try {
-      for (let number = first; number < end; number++) {
-        const bytes = await reader.read(pieceSize(this.index, number));
-        onBytes?.(bytes.length);
-        if (sha256(bytes) !== this.index.pieces[number]) throw this.#damaged(number);
-        yield { number, bytes };
+      for (let number = first; number < end && failure === undefined; number++) {
+        try {
+          const bytes = await reader.read(pieceSize(this.index, number));
+          onBytes?.(bytes.length);
+          hashing.push({ number, bytes, digest: sha256Meanwhile(bytes) });
+        } catch (reason) {
+          // What came before it is good all the same.
+          failure = { reason };
+        }
+        if (hashing.length > HASHED_MEANWHILE) yield* this.#verified(hashing.splice(0, 1));
       }
+      yield* this.#verified(hashing);
+      if (failure !== undefined) throw failure.reason;
     } finally {
       await reader.close();
+    }
+  }
+
+  async *#verified(
+    pieces: readonly (Piece & { digest: Promise<Digest> })[],
+  ): AsyncGenerator<Piece, void, void> {
+    for (const { number, bytes, digest } of pieces) {
+      if ((await digest) !== this.index.pieces[number]) throw this.#damaged(number);
+      yield { number, bytes };
     }
   }
 
@@ -205,12 +226,10 @@ export class PackReader {
           piece.bytes.copy(frame, from - start, from - pieceStart, Math.min(end, pieceEnd) - pieceStart);
         }
         if (end > pieceEnd) break;
-        if (frame !== undefined) {
-          letGo(frame.length);
-          yield { number, bytes: frame };
-        }
+        if (frame !== undefined) yield { number, bytes: frame };
         frame = undefined;
       }
+      giveBack(piece.bytes);
     }
   }
 

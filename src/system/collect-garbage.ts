@@ -22,6 +22,14 @@ export function endPhase(): void {
   trimMemory();
 }
 
+/**
+ * Frees the memory of bytes that nobody uses any more: they are gone. Those that share their buffer with others stay; the
+ * collector sees to them.
+ */
+export function giveBack({ buffer, length }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === length) buffer.transfer(0);
+}
+
 let passed = 0;
 
 /** Says that buffers of so many bytes are not needed any more. */

@@ -25,6 +25,7 @@ const lsetxattr = libc.func(
 );
 const lremovexattr = libc.func('int lremovexattr(const void *path, const void *name)');
 const utimensat = libc.func('int utimensat(int dirfd, const void *path, const void *times, int flags)');
+const futimens = libc.func('int futimens(int fd, const void *times)');
 const mknod = libc.func('int mknod(const void *path, uint32_t mode, uint64_t dev)');
 const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
 const flock = libc.func('int flock(int fd, int operation)');
@@ -85,11 +86,24 @@ const UTIME_OMIT = 0x3ffffffen;
 
 /** Sets the time of modification of a thing, or of a symbolic link itself; nanoseconds since 1970. */
 export function setMtime(path: string, nanoseconds: bigint): void {
-  const below = ((nanoseconds % BILLION) + BILLION) % BILLION;
-  const times = new BigInt64Array([0n, UTIME_OMIT, (nanoseconds - below) / BILLION, below]);
-  if (utimensat(AT_FDCWD, zeroEnded(path), times, AT_SYMLINK_NOFOLLOW) !== 0) {
+  if (utimensat(AT_FDCWD, zeroEnded(path), timesOf(nanoseconds), AT_SYMLINK_NOFOLLOW) !== 0) {
     throw failed('utimensat', path);
   }
+}
+
+/** As `setMtime`, of an open file. @param path for an error */
+export function setMtimeOf(fd: number, nanoseconds: bigint, path: string): void {
+  if (futimens(fd, timesOf(nanoseconds)) !== 0) throw failed('futimens', path);
+}
+
+/** For a call at a time: access and modification, seconds and nanoseconds of each. */
+const times = new BigInt64Array([0n, UTIME_OMIT, 0n, 0n]);
+
+function timesOf(nanoseconds: bigint): BigInt64Array {
+  const below = ((nanoseconds % BILLION) + BILLION) % BILLION;
+  times[2] = (nanoseconds - below) / BILLION;
+  times[3] = below;
+  return times;
 }
 
 const BILLION = 1_000_000_000n;
