@@ -5,7 +5,7 @@ import { sha256, type Digest } from '../store/digest.ts';
 import { FRAME_SIZE, FrameCompressor } from '../store/frame.ts';
 import type { HashRequest } from '../store/pack-writer.ts';
 import { dataExtents, readXattrs } from '../system/posix.ts';
-import { letGo } from '../system/collect-garbage.ts';
+import { giveBack } from '../system/collect-garbage.ts';
 import { isStopping, serveTasks } from '../system/workers.ts';
 import { isMissing } from './tree-root.ts';
 import { OpenedFile, type SeenFile } from './content.ts';
@@ -97,7 +97,7 @@ serveTasks<PackTask, PackResult>((task) => {
     }
     case 'compress': {
       const { frames, isPatch } = smallest(task.content, task.bases);
-      letGo(task.content.length + (task.bases?.length ?? 0));
+      if (task.bases !== undefined) giveBack(task.bases);
       compressed.set(
         task.number,
         frames.map(({ frame }) => frame),
@@ -187,9 +187,11 @@ function smallest(content: Uint8Array, bases: Uint8Array | undefined): Compresse
   const patch = bases && compressor.patch(content, bases);
   const patched = patch && { frames: [{ frame: patch, size: content.length }], isPatch: true };
   if (patched && patch.length < content.length / CLEARLY_LESS) return patched;
-  const frames = framesOf(content);
-  const length = frames.reduce((sum, { frame }) => sum + frame.length, 0);
-  return patched && patch.length < length ? patched : { frames, isPatch: false };
+  const alone = { frames: framesOf(content), isPatch: false };
+  const isLess = patched && patch.length < alone.frames.reduce((sum, { frame }) => sum + frame.length, 0);
+  const [taken, other] = isLess === true ? [patched, alone] : [alone, patched];
+  for (const { frame } of other?.frames ?? []) giveBack(frame);
+  return taken;
 }
 
 /** A patch of this share of the content is taken without a look at what the content makes alone. */
@@ -211,9 +213,9 @@ function write(number: number, fd: number, start: number): void {
       done += writeSync(fd, frame, done, frame.length - done, end + done);
     }
     end += frame.length;
+    giveBack(frame);
   }
   compressed.delete(number);
-  letGo(end - start);
 }
 
 function hash({ fd, start, length }: HashRequest): Digest {

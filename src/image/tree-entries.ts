@@ -10,13 +10,7 @@ import type { TreeRoot } from './tree-root.ts';
 import type { WalkedThing } from './walk.ts';
 
 /** A file whose content has to be read before its entry is whole. */
-export interface UnreadFile {
-  entry: Omit<FileEntry, 'objects' | 'extents'>;
-  /** Where its content belongs: to `run` when any of its names does. */
-  contentLayer: Layer;
-  /** Whether it has fewer blocks than its size needs. */
-  isSparse: boolean;
-}
+export type UnreadFile = Omit<FileEntry, 'objects' | 'extents'>;
 
 export type TreeEntry = { entry: ManifestEntry } | { unread: UnreadFile };
 
@@ -62,7 +56,7 @@ export function entryOf(
   if (group !== undefined && group.first !== path) {
     return { entry: { path, layer, type: 'hardlink', target: group.first } };
   }
-  if (stat.type === 'file') return fileEntry(root, { path, layer, stat }, group?.layer ?? layer);
+  if (stat.type === 'file') return fileEntry(root, { path, layer, stat });
   const common = { path, layer, ...metadataOf(stat), xattrs: readXattrs(root.at(path)) };
   switch (stat.type) {
     case 'symlink': {
@@ -80,13 +74,13 @@ export function entryOf(
   }
 }
 
-function fileEntry(root: TreeRoot, { path, layer, stat }: WalkedThing, contentLayer: Layer): TreeEntry {
+function fileEntry(root: TreeRoot, { path, layer, stat }: WalkedThing): TreeEntry {
   const common = { path, layer, type: 'file', ...metadataOf(stat) } as const;
   const size = path === LEFTOVERS.emptied ? 0 : stat.size;
   if (size === 0) {
     return { entry: { ...common, xattrs: readXattrs(root.at(path)), size, objects: [], extents: undefined } };
   }
-  return { unread: { entry: { ...common, size, xattrs: NO_XATTRS }, contentLayer, isSparse: stat.isSparse } };
+  return { unread: { ...common, size, xattrs: NO_XATTRS } };
 }
 
 const NO_XATTRS: Metadata['xattrs'] = new Map();

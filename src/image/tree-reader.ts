@@ -15,7 +15,7 @@ import type { PackCache } from './pack-cache.ts';
 import type { FilePart, FileProblem, ReadPart } from './pack-worker.ts';
 import type { PackedBase } from './packed-base.ts';
 import { lookAt, stampOf, StampList, type ThingStat } from './thing-stat.ts';
-import { entryOf, groupOf, linkGroups, type UnreadFile } from './tree-entries.ts';
+import { entryOf, groupOf, linkGroups, type LinkGroup, type UnreadFile } from './tree-entries.ts';
 import { ScanAhead, type Scan } from './scan-ahead.ts';
 import type { SeenTree } from './seen-tree.ts';
 import { isMissing, type TreeRoot } from './tree-root.ts';
@@ -38,7 +38,8 @@ export interface TreeReaderOptions {
 }
 
 /** A file that has to be read, with its place among the entries. */
-interface FileToRead extends UnreadFile {
+interface FileToRead {
+  entry: UnreadFile;
   place: number;
 }
 
@@ -62,7 +63,9 @@ export class TreeReader {
   readonly #options: TreeReaderOptions;
   /** An entry a thing; undefined while its content is being read, and for good when it vanished. */
   readonly #entries: (ManifestEntry | undefined)[];
-  readonly #toRead: (FileToRead | undefined)[] = [];
+  readonly #groups: ReadonlyMap<string, LinkGroup>;
+  /** Places of files, by where their contents belong: to `run` when any of a file's names does. */
+  readonly #toRead: Readonly<Record<Layer, number[]>> = { run: [], extra: [] };
   readonly #problems: Map<BytePath, FileProblem>;
   readonly #progress: PackProgress;
 
@@ -73,6 +76,7 @@ export class TreeReader {
     this.#base = base;
     this.#options = options;
     this.#entries = this.#tree.paths.map(() => undefined);
+    this.#groups = linkGroups(this.#tree);
     this.#problems = new Map(seen.vanished.map((path) => [path, 'vanished']));
     this.#progress = { entriesDone: 0, entriesTotal: this.#tree.paths.length, bytesDone: 0 };
   }
@@ -91,21 +95,19 @@ export class TreeReader {
 
   /** The contents that belong to a layer, in the order of their paths; to be packed as they come. */
   async *parts(layer: Layer, scanner: PackPool, finder: BaseFinder | undefined): AsyncGenerator<PartToPack> {
+    const places = this.#toRead[layer];
     const scans = new ScanAhead(
-      this.#toRead.flatMap((file) => (file?.contentLayer === layer && isToScan(file) ? [file] : [])),
-      async (file) => await this.#scan(file, scanner),
+      places.filter((place) => isToScan(this.#tree.at(place).stat)),
+      async (place) => await this.#scan(this.#fileAt(place), scanner),
     );
-    for (const [i, file] of this.#toRead.entries()) {
-      if (file?.contentLayer !== layer) continue;
-      // Not needed any more once it has been read.
-      this.#toRead[i] = undefined;
+    for (const place of places) {
+      const file = this.#fileAt(place);
       if (++this.filesRead % FILES_IN_A_PHASE === 0) endPhase();
       const { path, size } = file.entry;
       const seen = this.#seen(file);
-      const { extents, lengths } = isToScan(file)
-        ? await scans.take()
-        : { extents: undefined, lengths: [size] };
-      if (isToScan(file) && scans.isAtEnd) await scanner.rest();
+      const isScanned = isToScan(this.#tree.at(place).stat);
+      const { extents, lengths } = isScanned ? await scans.take() : { extents: undefined, lengths: [size] };
+      if (isScanned && scans.isAtEnd) await scanner.rest();
       const total = lengths.reduce((sum, length) => sum + length, 0);
       if (total === 0) this.#complete(file, [], extents, this.#xattrsOf(path));
       const objects: ObjectRef[] = [];
@@ -204,8 +206,7 @@ export class TreeReader {
   }
 
   async #look(cache: PackCache | undefined): Promise<void> {
-    const [base, tree] = [this.#base, this.#tree];
-    const groups = linkGroups(tree);
+    const [base, tree, groups] = [this.#base, this.#tree, this.#groups];
     const inRun = new Set<Digest>();
     // First what goes to `run`: what `extra` shares with it need not be packed again.
     for (const layer of LAYERS) {
@@ -228,11 +229,11 @@ export class TreeReader {
         const made = this.#ifThere(thing.path, () => entryOf(this.#root, thing, groups));
         if (made === undefined) continue;
         if ('entry' in made) this.#entries[place] = base?.sameAs(made.entry) ?? made.entry;
-        else this.#toRead.push({ ...made.unread, place });
+        else this.#toRead[layer].push(place);
       }
     }
     this.#requireNoProblems();
-    this.#progress.entriesDone = tree.paths.length - this.#toRead.length;
+    this.#progress.entriesDone = tree.paths.length - this.#toRead.run.length - this.#toRead.extra.length;
     endPhase();
   }
 
@@ -250,6 +251,13 @@ export class TreeReader {
       this.#note(path, 'vanished');
       return undefined;
     }
+  }
+
+  /** What is known of a file that has to be read: made as it is needed, as there are many. */
+  #fileAt(place: number): FileToRead {
+    const made = entryOf(this.#root, this.#tree.at(place), this.#groups);
+    if ('entry' in made) throw new Error(`${made.entry.path} is known already`);
+    return { entry: made.unread, place };
   }
 
   /** For the threads that read it. */
@@ -295,8 +303,8 @@ export class TreeReader {
   }
 }
 
-function isToScan({ entry, isSparse }: FileToRead): boolean {
-  return isSparse || entry.size > MAX_OBJECT_SIZE;
+function isToScan({ isSparse, size }: ThingStat): boolean {
+  return isSparse || size > MAX_OBJECT_SIZE;
 }
 
 const NO_XATTRS: ReadPart['xattrs'] = new Map();
