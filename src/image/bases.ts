@@ -1,4 +1,5 @@
 /** What a new content is likely to resemble, and so can be a patch on: the old content of the same file. */
+import { EntryFinder } from './entry-finder.ts';
 import type { ObjectReader } from '../store/object-reader.ts';
 import { MAX_BASE_SIZE } from '../store/frame.ts';
 import type { ObjectRef } from '../store/pack-index.ts';
@@ -56,22 +57,39 @@ export class BaseFinder {
 
 /** The files of the old snapshot, by their paths. */
 class OldFiles {
-  readonly #files = new Map<BytePath, FileEntry>();
-  /** By their path without the numbers in it: the last of each. */
-  readonly #versions = new Map<string, FileEntry>();
+  readonly #entries: readonly ManifestEntry[];
+  readonly #finder: EntryFinder;
+  /** Places of files by a hash of their path without the numbers in it: the last of each. All those paths would be much. */
+  readonly #versions = new Map<number, number>();
 
   constructor(entries: readonly ManifestEntry[]) {
-    for (const entry of entries) {
-      if (entry.type !== 'file' || entry.objects.length === 0) continue;
-      this.#files.set(entry.path, entry);
+    this.#entries = entries;
+    this.#finder = new EntryFinder(entries);
+    for (const [place, entry] of entries.entries()) {
+      if (!hasContent(entry)) continue;
       const general = withoutVersion(entry.path);
-      if (general !== entry.path) this.#versions.set(general, entry);
+      if (general !== entry.path) this.#versions.set(hashOf(general), place);
     }
   }
 
   find(path: BytePath): FileEntry | undefined {
-    return this.#files.get(path) ?? this.#versions.get(withoutVersion(path));
+    const same = this.#finder.entryOf(path);
+    if (hasContent(same)) return same;
+    const general = withoutVersion(path);
+    const other = this.#entries[this.#versions.get(hashOf(general)) ?? -1];
+    return hasContent(other) && withoutVersion(other.path) === general ? other : undefined;
   }
+}
+
+function hasContent(entry: ManifestEntry | undefined): entry is FileEntry {
+  return entry?.type === 'file' && entry.objects.length > 0;
+}
+
+/** FNV-1a, of 30 bits: V8 has numbers up to that in place. Of two paths with the same hash one is not found. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 2;
 }
 
 /** Each once, and as many as a patch may have. */

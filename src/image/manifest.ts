@@ -7,6 +7,7 @@ import { BladerootError, describeError } from '../errors.ts';
 import type { Layer, ObjectRef } from '../store/pack-index.ts';
 import { parentOf, type BytePath } from './byte-path.ts';
 import { entryFromLine, entryToLine } from './manifest-line.ts';
+import { SharedTexts } from './shared-texts.ts';
 
 interface Place {
   /** '' for the root, which comes first. */
@@ -71,7 +72,7 @@ const LINES_AT_ONCE = 4096;
  */
 export function parseManifest(bytes: Buffer): ManifestEntry[] {
   if (!isUtf8(bytes)) throw invalid(1, 'it is not UTF-8');
-  const tree = new TreeCheck();
+  const [tree, times] = [new TreeCheck(), new SharedTexts()];
   const entries: ManifestEntry[] = [];
   let number = 0;
   for (const line of linesOf(bytes)) {
@@ -84,6 +85,7 @@ export function parseManifest(bytes: Buffer): ManifestEntry[] {
       const entry = entryFromLine(line);
       if (entryToLine(entry) !== line) throw new Error('it is not in the canonical form');
       tree.add(entry);
+      if (entry.type !== 'hardlink') entry.mtime = times.share(entry.mtime);
       entries.push(entry);
     } catch (error) {
       throw invalid(number, describeError(error), error);

@@ -1,6 +1,6 @@
 /** A tree on its way into a snapshot: what is in it, which files have to be read, and whether it stayed as it was. */
 import { setImmediate as breathe } from 'node:timers/promises';
-import { BladerootError, errorCode } from '../errors.ts';
+import { errorCode } from '../errors.ts';
 import { MAX_OBJECT_SIZE } from '../store/frame.ts';
 import type { Digest } from '../store/digest.ts';
 import { LAYERS, type Layer, type ObjectRef } from '../store/pack-index.ts';
@@ -8,16 +8,18 @@ import { endPhase } from '../system/collect-garbage.ts';
 import { readXattrs } from '../system/posix.ts';
 import type { BaseFinder } from './bases.ts';
 import type { SeenFile } from './content.ts';
-import { display, parentOf, type BytePath } from './byte-path.ts';
+import { parentOf, type BytePath } from './byte-path.ts';
 import type { Extent, ManifestEntry } from './manifest.ts';
 import type { PackPool, PartToPack } from './object-packer.ts';
 import type { PackCache } from './pack-cache.ts';
-import type { FilePart, FileProblem, ReadPart } from './pack-worker.ts';
+import type { FilePart, ReadPart } from './pack-worker.ts';
 import type { PackedBase } from './packed-base.ts';
 import { lookAt, stampOf, StampList, type ThingStat } from './thing-stat.ts';
 import { entryOf, groupOf, linkGroups, type LinkGroup, type UnreadFile } from './tree-entries.ts';
 import { ScanAhead, type Scan } from './scan-ahead.ts';
 import type { SeenTree } from './seen-tree.ts';
+import { TreeProblems } from './tree-problems.ts';
+import { SharedTexts } from './shared-texts.ts';
 import { isMissing, type TreeRoot } from './tree-root.ts';
 import type { WalkedTree } from './walk.ts';
 
@@ -49,9 +51,6 @@ const FILES_IN_A_PHASE = 50_000;
 /** Things that are looked at before others get their turn. */
 const THINGS_AT_ONCE = 2000;
 
-/** How many problems an error names. */
-const PROBLEMS_NAMED = 5;
-
 /** Reads what a walk saw: all entries, and the contents that are not known yet. */
 export class TreeReader {
   /** Files whose content was read. */
@@ -63,10 +62,11 @@ export class TreeReader {
   readonly #options: TreeReaderOptions;
   /** An entry a thing; undefined while its content is being read, and for good when it vanished. */
   readonly #entries: (ManifestEntry | undefined)[];
+  readonly #times = new SharedTexts();
   readonly #groups: ReadonlyMap<string, LinkGroup>;
   /** Places of files, by where their contents belong: to `run` when any of a file's names does. */
   readonly #toRead: Readonly<Record<Layer, number[]>> = { run: [], extra: [] };
-  readonly #problems: Map<BytePath, FileProblem>;
+  readonly #problems = new TreeProblems();
   readonly #progress: PackProgress;
 
   private constructor(seen: SeenTree, base: PackedBase | undefined, options: TreeReaderOptions) {
@@ -77,7 +77,7 @@ export class TreeReader {
     this.#options = options;
     this.#entries = this.#tree.paths.map(() => undefined);
     this.#groups = linkGroups(this.#tree);
-    this.#problems = new Map(seen.vanished.map((path) => [path, 'vanished']));
+    for (const path of seen.vanished) this.#problems.note(path, 'vanished');
     this.#progress = { entriesDone: 0, entriesTotal: this.#tree.paths.length, bytesDone: 0 };
   }
 
@@ -117,7 +117,7 @@ export class TreeReader {
         const bases = finder?.basesFor(path, from, length, total) ?? [];
         const onDigest = (object: ObjectRef, part: ReadPart): void => {
           objects.push(object);
-          this.#note(path, part.problem);
+          this.#problems.note(path, part.problem);
           this.#progress.bytesDone += length;
           if (objects.length === lengths.length) this.#complete(file, objects, extents, part.xattrs);
         };
@@ -146,26 +146,17 @@ export class TreeReader {
     for (const { path, stat } of this.#tree) {
       if (looked++ % THINGS_AT_ONCE === 0) await this.#breathe();
       const now = lookAgain(this.#root, path);
-      if (now === undefined) this.#note(path, 'vanished');
-      else if (stampOf(now) !== stampOf(stat)) this.#note(path, 'changed');
+      if (now === undefined) this.#problems.note(path, 'vanished');
+      else if (stampOf(now) !== stampOf(stat)) this.#problems.note(path, 'changed');
     }
     this.#requireNoProblems();
-    if (this.#problems.size === 0) return;
+    if (this.#problems.isEmpty) return;
     const packed = new Set(this.finish().map(({ path }) => path));
-    for (const [path, problem] of this.#problems) {
-      const what = packed.has(path) ? 'it is packed as it was found' : 'it is left out';
-      this.#options.onNote?.(`${display(path)} ${problem}; ${what}`);
-    }
+    for (const note of this.#problems.notes(packed)) this.#options.onNote?.(note);
   }
 
   #requireNoProblems(): void {
-    if (this.#options.live === true || this.#problems.size === 0) return;
-    const problems = [...this.#problems].map(([path, problem]) => `${display(path)} ${problem}`);
-    const named = problems.slice(0, PROBLEMS_NAMED).join(', ');
-    const more = problems.length > PROBLEMS_NAMED ? `, and ${problems.length - PROBLEMS_NAMED} more` : '';
-    throw new BladerootError('TREE_CHANGED', `the tree changed while it was being packed: ${named}${more}`, {
-      hint: 'nothing may change a tree while it is being packed; --live packs it as it is found',
-    });
+    if (this.#options.live !== true) this.#problems.requireNone();
   }
 
   /** All entries, once everything has been read. */
@@ -178,7 +169,7 @@ export class TreeReader {
     const kept = this.#kept();
     const stamps = StampList.ofLength(kept.length);
     for (const [i, place] of kept.entries()) {
-      const hasProblem = this.#problems.has(this.#tree.paths[place] ?? '');
+      const hasProblem = this.#problems.get(this.#tree.paths[place] ?? '') !== undefined;
       if (!hasProblem && this.#seenTree.isSettled(place)) stamps.set(i, this.#tree.stamp(place));
     }
     return stamps;
@@ -186,7 +177,7 @@ export class TreeReader {
 
   /** What a later walk will have again only if nothing has changed since this one; undefined where that is not certain. */
   digest(): Digest | undefined {
-    return this.#problems.size === 0 ? this.#seenTree.digest() : undefined;
+    return this.#problems.isEmpty ? this.#seenTree.digest() : undefined;
   }
 
   /** The places of what did not vanish, nor lies in what did, nor is another name of it. */
@@ -222,13 +213,13 @@ export class TreeReader {
         const isHere = ({ digest }: ObjectRef): boolean =>
           base?.knows(layer, digest) === true || (layer === 'extra' && inRun.has(digest));
         if (seen !== undefined && objects.every(isHere)) {
-          this.#entries[place] = seen.layer === thing.layer ? seen : { ...seen, layer: thing.layer };
+          this.#put(place, seen.layer === thing.layer ? seen : { ...seen, layer: thing.layer });
           if (layer === 'run') for (const { digest } of objects) inRun.add(digest);
           continue;
         }
         const made = this.#ifThere(thing.path, () => entryOf(this.#root, thing, groups));
         if (made === undefined) continue;
-        if ('entry' in made) this.#entries[place] = base?.sameAs(made.entry) ?? made.entry;
+        if ('entry' in made) this.#put(place, base?.sameAs(made.entry) ?? made.entry);
         else this.#toRead[layer].push(place);
       }
     }
@@ -248,7 +239,7 @@ export class TreeReader {
     } catch (error) {
       // EINVAL: what was a symbolic link is none any more.
       if (!isMissing(error) && errorCode(error) !== 'EINVAL') throw error;
-      this.#note(path, 'vanished');
+      this.#problems.note(path, 'vanished');
       return undefined;
     }
   }
@@ -269,7 +260,7 @@ export class TreeReader {
   async #scan(file: FileToRead, scanner: PackPool): Promise<Scan> {
     const result = await scanner.run({ kind: 'scan', file: this.#seen(file) });
     if (result.kind !== 'scanned') throw new Error(`a scan ended as ${result.kind}`);
-    this.#note(file.entry.path, result.problem);
+    this.#problems.note(file.entry.path, result.problem);
     return { extents: result.extents, lengths: result.parts };
   }
 
@@ -290,11 +281,13 @@ export class TreeReader {
       extents,
       xattrs: values.length === 0 ? file.entry.xattrs : new Map(values),
     };
-    this.#entries[file.place] = this.#base?.sameAs(entry) ?? entry;
+    this.#put(file.place, this.#base?.sameAs(entry) ?? entry);
   }
 
-  #note(path: BytePath, problem: FileProblem | undefined): void {
-    if (problem !== undefined && this.#problems.get(path) !== 'vanished') this.#problems.set(path, problem);
+  #put(place: number, entry: ManifestEntry): void {
+    if (entry.type !== 'hardlink') entry.mtime = this.#times.share(entry.mtime);
+    this.#entries[place] = entry;
+    this.#tree.sharePath(place, entry.path);
   }
 
   async #breathe(): Promise<void> {

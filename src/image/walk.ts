@@ -18,7 +18,7 @@ export interface WalkedThing {
 
 /** All that belongs to the image of a tree, in the order of the paths' bytes. */
 export class WalkedTree {
-  readonly paths: readonly BytePath[];
+  readonly #paths: BytePath[];
   /** Of all that was seen, but for when it was read; of a tree in which nothing has changed it is the same again. */
   readonly digest: Digest;
   readonly #layers: readonly Layer[];
@@ -31,20 +31,29 @@ export class WalkedTree {
     const at = (place: number): BytePath => paths[place] ?? '';
     this.digest = digestOf(paths, layers, stats);
     this.#found = Uint32Array.from(paths.keys()).sort((a, b) => (at(a) < at(b) ? -1 : 1));
-    this.paths = Array.from(this.#found, at);
+    this.#paths = Array.from(this.#found, at);
     this.#layers = layers;
     this.#stats = stats;
   }
 
+  get paths(): readonly BytePath[] {
+    return this.#paths;
+  }
+
+  /** Has a thing's path be the same string as an equal one that is in memory anyway. */
+  sharePath(place: number, path: BytePath): void {
+    if (this.#paths[place] === path) this.#paths[place] = path;
+  }
+
   *[Symbol.iterator](): Generator<WalkedThing> {
-    for (const place of this.paths.keys()) yield this.at(place);
+    for (const place of this.#paths.keys()) yield this.at(place);
   }
 
   /** @param place in the order of the paths, as everywhere */
   at(place: number): WalkedThing {
     const found = this.#placeFound(place);
     return {
-      path: this.paths[place] ?? '',
+      path: this.#paths[place] ?? '',
       layer: this.#layers[found] ?? 'run',
       stat: this.#stats.at(found),
     };

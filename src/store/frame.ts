@@ -33,7 +33,7 @@ export const LEVEL = 6;
  * level 6 in large tables takes five times as long, and makes a tenth less at best.
  */
 const PATCH_LEVEL = 4;
-const MAX_TABLE_LOG = 21;
+const MAX_TABLE_LOG = 20;
 
 /** Up to 1 MiB of bases and content together a slow search takes a moment, and misses nothing. */
 const THOROUGH_LEVEL = 9;

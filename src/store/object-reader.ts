@@ -146,9 +146,9 @@ export class ObjectReader {
   }
 }
 
-const FRAME_BYTES_KEPT = 8 * 1024 * 1024;
-/** As much as a patch is based on at most: the next one is based on nearly the same. */
-const OBJECT_BYTES_KEPT = MAX_BASE_SIZE;
+const FRAME_BYTES_KEPT = 4 * 1024 * 1024;
+/** What two parts of a file that are next to each other are both based on is less than that. */
+const OBJECT_BYTES_KEPT = MAX_BASE_SIZE / 2;
 
 /** Contents that were used last, so many bytes of them. */
 class RecentContents<Key> {

@@ -4,6 +4,7 @@
  * have a prefix searched that is not copied, nor by the tables that fit it. The functions are those of zstd.h.
  */
 import koffi from 'koffi';
+import { giveBack } from './collect-garbage.ts';
 
 const zstd = koffi.load(null);
 const isError = zstd.func('uint32_t ZSTD_isError(size_t code)');
@@ -38,6 +39,9 @@ export type ZstdParameters = { level: number } & { [name in keyof typeof PARAMET
 /** ZSTD_reset_session_and_parameters */
 const RESET_ALL = 3;
 
+/** Bytes of output that are kept for the next time. */
+const KEPT = 2 * 1024 * 1024;
+
 /** Compresses one buffer after the other; its owner closes it. */
 export class ZstdCompressor {
   readonly #context: unknown = createCompressor();
@@ -59,10 +63,13 @@ export class ZstdCompressor {
     if (prefix !== undefined) checked(refPrefixToCompress(this.#context, prefix, prefix.length));
     this.#output = atLeast(checked(compressBound(content.length)), this.#output);
     const { length } = this.#output;
-    return this.#output.slice(
-      0,
-      checked(compress2(this.#context, this.#output, length, content, content.length)),
-    );
+    const made = checked(compress2(this.#context, this.#output, length, content, content.length));
+    const frame = this.#output.slice(0, made);
+    if (length > KEPT) {
+      giveBack(this.#output);
+      this.#output = new Uint8Array();
+    }
+    return frame;
   }
 
   close(): void {
