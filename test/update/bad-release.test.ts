@@ -36,7 +36,7 @@ test('started into it, the blade tries it twice and comes back with the last goo
   assert.deepEqual([release, slot, from, services], [1, 'a', 'disk', 'running']);
   assert.equal(bad?.release, 2);
   assert.match(bad.reason, /test -e \/etc\/healthy/);
-  assert.match(await releaseSeen(fleet), / one $/);
+  assert.match(await releaseSeen(fleet), / one$/);
   t.diagnostic(await bladeState(fleet));
   const boots = await fleet.lab.machine(WEB01.name).consoleText();
   const started = [...boots.matchAll(/booting slot ([ab]) from the disk/g)].map(([, each]) => each);
