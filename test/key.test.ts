@@ -6,9 +6,8 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { fetchImage } from '../src/agent/fetch-image.ts';
+import { fetchImage, fetchRest } from '../src/slot/fetch-image.ts';
 import { serveRelease } from '../src/agent/release.fixture.ts';
-import { Reporter } from '../src/agent/reporter.ts';
 import { promote } from '../src/blade/promote.ts';
 import { writeBladeState } from '../src/blade/state.ts';
 import { folderOf } from '../src/fleet/folder.fixture.ts';
@@ -99,15 +98,16 @@ test('a blade that was promoted publishes with the passphrase, out of what it ca
   const blade = await setScene(t);
   const url = await serveRelease(t, await Store.open(join(root.state, 'store')), release);
   const slot = await folderOf(t, {});
-  await fetchImage({
+  const request = {
     release,
     toRun: release,
     publicKey,
     source: new HttpSource(`${url}/store`),
     mirror: await Store.open(join(blade.state, 'store')),
     directory: slot,
-    reporter: new Reporter('boot', () => undefined),
-  });
+  };
+  await fetchImage(request);
+  await fetchRest(request);
   await writePublicKey(blade.state, publicKey);
   await new ReleaseRepository(blade.state, publicKey).put(release);
   await writeBladeState(blade.state, { name: 'web01', roots: [], slots: {} });

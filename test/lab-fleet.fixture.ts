@@ -13,6 +13,7 @@ import type { Machine } from '../lab/machine.ts';
 import { OBSERVER } from '../lab/segment.ts';
 import type { MachineRequest } from '../lab/state.ts';
 import { BladerootError } from '../src/errors.ts';
+import type { RecordedEvent } from '../src/events/catalogue.ts';
 import { writeFileAtomic } from '../src/system/write-file.ts';
 
 const LABS = fileURLToPath(new URL('../.lab/', import.meta.url));
@@ -42,6 +43,8 @@ export interface LabFleetRequest {
   /** `observer` is where the lab looks at the blades from. */
   network: { subnet: string; prefix: string; observer: string; root: string };
   blades: LabBlade[];
+  /** What the firmware starts; network-first when left out. */
+  bootOrder?: MachineRequest['bootOrder'];
 }
 
 type Up = NonNullable<Boot['up']>;
@@ -56,6 +59,7 @@ export class LabFleet {
   /** For the program as a person calls it. */
   readonly call: CallOptions;
   readonly #timeline = new Timeline();
+  readonly #listeners = new Set<(event: RecordedEvent) => void>();
   readonly #over: AbortController;
   #root: HostProgram | undefined;
 
@@ -70,7 +74,7 @@ export class LabFleet {
   }
 
   /** An empty fleet folder, a state directory with keys, and blank machines that are off. */
-  static async create({ name, network, blades }: LabFleetRequest): Promise<LabFleet> {
+  static async create({ name, network, blades, bootOrder }: LabFleetRequest): Promise<LabFleet> {
     const directory = join(LABS, name);
     const over = new AbortController();
     const key = await LabKey.open(directory);
@@ -84,7 +88,7 @@ export class LabFleet {
         name: `${name}-${process.pid}`,
         address: `${network.observer}/${network.prefix}`,
         hosts: [{ name: ROOT_HOST, address: `${network.root}/${network.prefix}` }],
-        machines: blades.map(machineOf),
+        machines: blades.map((blade) => machineOf(blade, bootOrder)),
         // The disks are sparse.
         freeBytes: blades.length * 3 * 1024 ** 3,
       },
@@ -154,6 +158,27 @@ export class LabFleet {
     });
   }
 
+  /** Does something, and waits for an event that a root tells of a blade from then on, as long as that one runs. */
+  async told<T extends RecordedEvent>(
+    blade: LabBlade,
+    isMeant: (event: RecordedEvent) => event is T,
+    start: (machine: Machine) => Promise<void>,
+  ): Promise<T> {
+    const heard = Promise.withResolvers<T>();
+    const listen = (event: RecordedEvent): void => {
+      if ('blade' in event && event.blade === blade.name && isMeant(event)) heard.resolve(event);
+    };
+    this.#listeners.add(listen);
+    try {
+      return await this.#whileAlive(blade, start, async (alive) => {
+        alive.addEventListener('abort', () => heard.reject(alive.reason), { once: true });
+        return await heard.promise;
+      });
+    } finally {
+      this.#listeners.delete(listen);
+    }
+  }
+
   /** Starts a blade that runs again, and waits until it answers; for when there is no root to tell. */
   async answersAgain(blade: LabBlade, start: (machine: Machine) => Promise<void>): Promise<void> {
     const before = await this.#bootId(blade);
@@ -212,7 +237,9 @@ export class LabFleet {
 
   #record(line: string): void {
     const event = recordedEvent(line);
-    if (event !== undefined) this.#timeline.record(event);
+    if (event === undefined) return;
+    this.#timeline.record(event);
+    for (const listener of this.#listeners) listener(event);
   }
 }
 
@@ -228,6 +255,6 @@ function placeIn(directory: string): Place {
   return { state: join(directory, 'root', 'state'), fleet: join(directory, 'root', 'fleet') };
 }
 
-function machineOf({ name, mac }: LabBlade): MachineRequest {
-  return { name, mac, diskBytes: 8 * 1024 ** 3, memoryMiB: 1024 };
+function machineOf({ name, mac }: LabBlade, bootOrder: MachineRequest['bootOrder']): MachineRequest {
+  return { name, mac, diskBytes: 8 * 1024 ** 3, memoryMiB: 1024, bootOrder };
 }

@@ -3,10 +3,9 @@ import assert from 'node:assert/strict';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
-import { fetchImage } from '../src/agent/fetch-image.ts';
+import { fetchImage, fetchRest } from '../src/slot/fetch-image.ts';
 import { findRelease, releaseOf } from '../src/agent/find-release.ts';
 import { serveRelease } from '../src/agent/release.fixture.ts';
-import { Reporter } from '../src/agent/reporter.ts';
 import { folderOf } from '../src/fleet/folder.fixture.ts';
 import { collectGarbage } from '../src/release/collect-garbage.ts';
 import { removeSnapshots } from '../src/release/remove-snapshots.ts';
@@ -105,8 +104,9 @@ test('the root serves a pinned blade its kernel, and the agent takes the old rel
   // It runs the old one, and has what it takes to be the root for all.
   const [slot, state] = [await folderOf(t, {}), await folderOf(t, {})];
   const mirror = await Store.open(join(state, 'store'));
-  const reporter = new Reporter('boot', () => undefined);
-  await fetchImage({ ...found, toRun, publicKey, source, mirror, directory: slot, reporter });
+  const request = { ...found, toRun, publicKey, source, mirror, directory: slot };
+  await fetchImage(request);
+  await fetchRest(request);
   assert.equal(await readFile(join(slot, 'boot/vmlinuz-6.1.0-9'), 'utf8'), 'kernel');
   const own = new ReleaseRepository(state, publicKey);
   for (const one of [toRun, found.release]) await own.put(one);

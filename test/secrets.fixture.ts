@@ -4,11 +4,11 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sayHello } from '../src/agent/await-adoption.ts';
-import { configure } from '../src/agent/configure.ts';
-import { fetchImage } from '../src/agent/fetch-image.ts';
+import { configure } from '../src/slot/configure.ts';
+import { fetchImage, fetchRest } from '../src/slot/fetch-image.ts';
 import { findRelease, type FoundRelease } from '../src/agent/find-release.ts';
 import { keepIdentity } from '../src/agent/identity.ts';
-import { fetchSecrets } from '../src/agent/lay-secrets.ts';
+import { fetchSecrets } from '../src/slot/lay-secrets.ts';
 import { Reporter } from '../src/agent/reporter.ts';
 import { identityOf, type Machine } from '../src/fleet/machine.ts';
 import type { Identity } from '../src/secrets/identity-file.ts';
@@ -78,7 +78,9 @@ export async function deploy(
   await mkdir(slot);
   const source = new HttpSource(`${url}/store`);
   const mirror = await Store.open(join(state, 'store'));
-  await fetchImage({ release, toRun: release, publicKey, source, mirror, directory: slot, reporter });
+  const request = { release, toRun: release, publicKey, source, mirror, directory: slot };
+  await fetchImage(request);
+  await fetchRest(request);
   const secrets = await fetchSecrets(source, blade, kept);
   await configure({
     directory: slot,

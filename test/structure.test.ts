@@ -5,6 +5,7 @@ import { basename, dirname, join, posix, relative } from 'node:path';
 import { test } from 'node:test';
 import { z } from 'zod';
 import { VERSION } from '../src/cli/version.ts';
+import { WORKERS } from '../src/system/workers.ts';
 
 const ROOT = dirname(import.meta.dirname);
 
@@ -12,7 +13,7 @@ const ROOT = dirname(import.meta.dirname);
 const LEVELS = [
   ['cli', 'daemon'],
   ['api', 'serve', 'agent', 'blade', 'rollout'],
-  ['release', 'boot', 'disks', 'image', 'initrd', 'overlay', 'tree', 'power', 'state'],
+  ['release', 'boot', 'disks', 'image', 'initrd', 'overlay', 'tree', 'slot', 'power', 'state'],
   ['fleet', 'store', 'net', 'events', 'secrets'],
   ['errors.ts', 'system'],
 ];
@@ -21,6 +22,7 @@ const LEVELS = [
 const ENTRIES = [
   'src/cli/main.ts',
   'src/agent/main.ts',
+  ...WORKERS.map((worker) => `src/${worker}.ts`),
   'bench/image.ts',
   'bench/boot.ts',
   'bench/overlay.ts',

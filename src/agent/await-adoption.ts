@@ -4,8 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { z } from 'zod';
 import { describeError } from '../errors.ts';
 import { identityOf, type Machine } from '../fleet/machine.ts';
+import { fetchRelease } from '../release/fetch-release.ts';
 import { identifyBlade } from '../release/identify.ts';
-import { fetchRelease, type FoundRelease, type UnclaimedRelease } from './find-release.ts';
+import type { FoundRelease, UnclaimedRelease } from './find-release.ts';
 import { waitingScreen } from './waiting-screen.ts';
 
 /** Between two questions, in milliseconds; longer when nobody answers. */

@@ -4,7 +4,7 @@ import { BladerootError } from '../errors.ts';
 import type { FileSystem } from '../fleet/disk-fields.ts';
 import { exists } from '../system/read-file.ts';
 import { ProgramFailed, run } from '../system/run.ts';
-import { unmountIfMounted } from './mounts.ts';
+import { unmountIfMounted } from '../slot/mounts.ts';
 
 interface FileSystemPrograms {
   make: (device: string, label: string[]) => [program: string, ...args: string[]];

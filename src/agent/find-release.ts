@@ -1,14 +1,12 @@
 import type { KeyObject } from 'node:crypto';
 import { BladerootError, describeError } from '../errors.ts';
 import type { MachineIdentity } from '../fleet/machine.ts';
+import { fetchRelease } from '../release/fetch-release.ts';
 import { identifyBlade } from '../release/identify.ts';
 import { fetchPinned } from '../release/pin.ts';
-import { openRelease } from '../release/repository.ts';
 import type { SignedRelease } from '../release/repository.ts';
 import type { ReleaseBlade } from '../release/statement.ts';
 import type { Source } from '../store/source.ts';
-
-const ANSWER_TIMEOUT_MS = 10_000;
 
 export interface FoundRelease {
   root: string;
@@ -59,13 +57,4 @@ export async function releaseOf(
   publicKey: KeyObject,
 ): Promise<SignedRelease> {
   return blade.pin === undefined ? release : await fetchPinned(source, blade.pin, publicKey);
-}
-
-/** The current release of a root. @throws BladerootError `SIGNATURE_INVALID`, and what fetch throws */
-export async function fetchRelease(root: string, publicKey: KeyObject): Promise<SignedRelease> {
-  const response = await fetch(`${root}/releases/current`, {
-    signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-  });
-  if (!response.ok) throw new Error(`it answers ${response.status}`);
-  return openRelease(new Uint8Array(await response.arrayBuffer()), publicKey, `the release of ${root}`);
 }

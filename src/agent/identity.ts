@@ -16,7 +16,7 @@ import {
 import { run } from '../system/run.ts';
 import { PARTITIONS } from '../fleet/layout.ts';
 import type { DiskFacts } from '../fleet/machine.ts';
-import { mountOnce } from './mounts.ts';
+import { mountOnce } from '../slot/mounts.ts';
 
 /**
  * The identity on the disk that bladeroot has laid out before, or a new one where there is none yet.

@@ -1,45 +1,49 @@
 /** From a verified release to a slot that holds it. */
 import type { KeyObject } from 'node:crypto';
 import { join } from 'node:path';
+import { withdrawSlot } from '../blade/grub/esp.ts';
 import {
   freeSlot,
   readBladeState,
   requireNotOlder,
-  slotWith,
   writeBladeState,
   type BladeState,
   type Slot,
 } from '../blade/state.ts';
-import { describeError } from '../errors.ts';
-import type { DiskPlan } from '../disks/plan.ts';
+import { agentStart, forgiven, goodSlot, otherSlot } from '../blade/trial.ts';
+import { describeError, errorCode } from '../errors.ts';
 import { fstabOf } from '../disks/fstab.ts';
-import { PARTITIONS } from '../fleet/layout.ts';
+import type { DiskPlan } from '../disks/plan.ts';
 import type { Machine } from '../fleet/machine.ts';
-import { releaseLayout } from '../release/statement.ts';
 import { writePublicKey } from '../release/keys.ts';
 import { ReleaseRepository, type SignedRelease } from '../release/repository.ts';
+import { releaseLayout } from '../release/statement.ts';
 import type { Identity } from '../secrets/identity-file.ts';
+import { configure } from '../slot/configure.ts';
+import { fetchRest } from '../slot/fetch-image.ts';
+import { fillSlot } from '../slot/fill.ts';
+import { fetchSecrets } from '../slot/lay-secrets.ts';
+import { mountOnce, unmountIfMounted } from '../slot/mounts.ts';
+import { PARTITIONS } from '../fleet/layout.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import type { Source } from '../store/source.ts';
 import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
 import { sayHello } from './await-adoption.ts';
-import { configure } from './configure.ts';
 import { inspectDisks } from './disks.ts';
-import { fetchImage } from './fetch-image.ts';
-import { makeFileSystem } from './file-systems.ts';
 import type { FoundRelease } from './find-release.ts';
 import { describeIdentity, keepIdentity } from './identity.ts';
-import { fetchSecrets } from './lay-secrets.ts';
 import { layOutDisk, type BladeDisk } from './lay-out.ts';
-import { mountOnce, unmountIfMounted } from './mounts.ts';
 import type { Reporter } from './reporter.ts';
 
 /** Where the persistent partition is mounted. */
 export const PERSIST = '/persist';
 /** Where `/init` expects the root filesystem to switch to. */
 export const SLOT_MOUNT = '/sysroot';
+const ESP_MOUNT = '/run/bladeroot/esp';
+/** Where the other slot is, read-only, while one is filled. */
+const BESIDE_MOUNT = '/run/bladeroot/beside';
 /** What the blade has as /var/lib/bladeroot once it runs. */
 const STATE = join(PERSIST, 'bladeroot');
 
@@ -63,7 +67,7 @@ export interface InstallRequest extends BootRequest {
 
 /**
  * Lays out the disk if it has to be, and brings the release into the free slot if no slot holds it yet, or when it is
- * to be deployed again: the slot is made and unpacked from nothing, each object checked by its SHA-256.
+ * to be deployed again: then the slot is made and unpacked from nothing, else what is right in it stays.
  * @returns the device of the slot that is to be started
  */
 export async function install(request: InstallRequest): Promise<string> {
@@ -74,24 +78,31 @@ export async function install(request: InstallRequest): Promise<string> {
   const state = await readBladeState(STATE);
   requireNotOlder(state, request.release.statement.sequence, request.root);
   const { sequence } = request.toRun.statement;
-  const ready = request.deploy ? undefined : slotWith(state, sequence);
-  if (ready !== undefined) {
-    reporter.done('fetch', `slot ${ready} holds release ${sequence} already`);
-    await record(request, state, {});
+  const start = request.deploy ? undefined : agentStart(state, sequence, now());
+  if (start !== undefined) {
+    const { slot, bad } = start;
+    const held = `slot ${slot} holds release ${start.state.slots[slot]?.release}`;
+    const why = bad && `release ${sequence} was bad here (${bad.reason}), and that one is good`;
+    reporter.done('fetch', why === undefined ? `${held} already` : `${held}: ${why}`);
+    await record(request, start.state, {});
     await run('umount', [PERSIST]);
-    return disk[ready];
+    return disk[slot];
   }
   const slot = freeSlot(state);
-  await forget(state, slot);
-  await attempt('fetch', reporter, () => fillSlot(request, disk, slot));
+  await attempt('disk', reporter, () => withdraw(state, disk, slot));
+  await attempt('fetch', reporter, () => fetchIntoSlot(request, disk, slot));
   await attempt('configure', reporter, () => configureSlot(request, disk, slot, identity));
   reporter.started('switch-root', `writing slot ${slot} to the disk`);
   // What is in blade.json is on the disk: the slot is flushed by being unmounted before it is written down.
   await run('umount', [SLOT_MOUNT]);
-  const installed = new Date().toISOString();
-  await record(request, state, { [slot]: { release: sequence, installed, good: false } });
+  const installed = { release: sequence, installed: now(), good: false, starts: 1 };
+  await record(request, state && forgiven(state, sequence), { [slot]: installed });
   await run('umount', [PERSIST]);
   return disk[slot];
+}
+
+function now(): string {
+  return new Date().toISOString();
 }
 
 async function prepareDisk({ plan, reporter }: InstallRequest): Promise<BladeDisk> {
@@ -105,18 +116,42 @@ async function prepareDisk({ plan, reporter }: InstallRequest): Promise<BladeDis
   return disk;
 }
 
-async function fillSlot(request: InstallRequest, disk: BladeDisk, slot: Slot): Promise<void> {
+async function fetchIntoSlot(request: InstallRequest, disk: BladeDisk, slot: Slot): Promise<void> {
   const { release, toRun, publicKey, source, reporter } = request;
   reporter.started(
     'fetch',
     `unpacking release ${toRun.statement.sequence} into slot ${slot} (${disk[slot]})`,
   );
-  await unmountIfMounted(SLOT_MOUNT);
-  await makeFileSystem('ext4', disk[slot], PARTITIONS[slot]);
-  await mountOnce(disk[slot], SLOT_MOUNT);
-  const mirror = await Store.open(join(STATE, 'store'));
-  await fetchImage({ release, toRun, publicKey, source, mirror, directory: SLOT_MOUNT, reporter });
+  const beside = await mountBeside(disk, slot);
+  const fill = {
+    release,
+    toRun,
+    publicKey,
+    source,
+    mirror: await Store.open(join(STATE, 'store')),
+    device: disk[slot],
+    label: PARTITIONS[slot],
+    directory: SLOT_MOUNT,
+    beside,
+    fresh: request.deploy,
+    say: (what: string) => reporter.say(what),
+    onProgress: (done: number, total: number, rate: number) => reporter.progress('fetch', done, total, rate),
+  };
+  await fillSlot(fill);
+  await unmountIfMounted(BESIDE_MOUNT);
+  await fetchRest(fill);
   reporter.done('fetch', 'the image is unpacked');
+}
+
+/** The other slot, as it is on the disk: not even its journal is written. Undefined where it has no file system. */
+async function mountBeside(disk: BladeDisk, slot: Slot): Promise<string | undefined> {
+  try {
+    await mountOnce(disk[otherSlot(slot)], BESIDE_MOUNT, { options: 'ro,noload' });
+    return BESIDE_MOUNT;
+  } catch (error) {
+    if (errorCode(error) !== 'PROGRAM_FAILED') throw error;
+    return undefined;
+  }
 }
 
 async function configureSlot(
@@ -165,11 +200,18 @@ export async function introduce(
   );
 }
 
-/** A slot that is about to be written holds no release any more, should the power fail. */
-async function forget(state: BladeState | undefined, slot: Slot): Promise<void> {
-  if (state?.slots[slot] === undefined) return;
-  delete state.slots[slot];
-  await writeBladeState(STATE, state);
+/** A slot that is about to be written holds no release any more, should the power fail, and the disk does not start it. */
+async function withdraw(state: BladeState | undefined, disk: BladeDisk, slot: Slot): Promise<void> {
+  if (state === undefined) return;
+  await mountOnce(disk.esp, ESP_MOUNT, { type: 'vfat' });
+  try {
+    await withdrawSlot(ESP_MOUNT, slot, goodSlot(state, slot), async () => {
+      delete state.slots[slot];
+      await writeBladeState(STATE, state);
+    });
+  } finally {
+    await run('umount', [ESP_MOUNT]);
+  }
 }
 
 /** @param installed what is new in the slots; nothing where a slot holds the release already */
@@ -188,5 +230,6 @@ async function record(
     roots: [root, ...(state?.roots ?? []).filter((known) => known !== root)].slice(0, 8),
     newest: release.statement.sequence,
     slots: { ...state?.slots, ...installed },
+    ...(state?.bad === undefined ? {} : { bad: state.bad }),
   });
 }

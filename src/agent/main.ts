@@ -19,6 +19,7 @@ import { inspectDisks } from './disks.ts';
 import { install, PERSIST, type BootRequest } from './install.ts';
 import { inspectMachine } from './machine.ts';
 import { Reporter } from './reporter.ts';
+import { startRescue } from './rescue.ts';
 import { runInMemory } from './run-in-memory.ts';
 
 const PUBLIC_KEY = '/etc/bladeroot/release.pub';
@@ -34,12 +35,18 @@ function describeTask({ blade, release }: FoundRelease, toRun: SignedRelease): s
 
 const sourceOf = (root: string): HttpSource => new HttpSource(`${root}/store`);
 
-async function main(): Promise<void> {
+/** @param mode of its command line: `rescue`, or nothing */
+async function main(mode: string | undefined): Promise<void> {
   const reporter = new Reporter(await bootId(), (line) => void process.stdout.write(`bladeroot: ${line}\n`));
   try {
     reporter.done('agent', 'the agent runs');
     const publicKey = createPublicKey(await readFile(PUBLIC_KEY));
     const { roots, bootMac, deploy } = parseCommandLine(await readFile('/proc/cmdline', 'utf8'));
+    if (mode === 'rescue') {
+      await startRescue({ roots, publicKey, machine: await inspectMachine(bootMac), reporter });
+      await reporter.flush();
+      return;
+    }
     reporter.started('release', `asking ${roots.join(', ')} for the release`);
     const disks = await attempt('agent', reporter, inspectDisks);
     const identity = await attempt('agent', reporter, () => findIdentity(disks, PERSIST));
@@ -75,4 +82,4 @@ async function main(): Promise<void> {
   await reporter.flush();
 }
 
-await main();
+await main(process.argv[2]);

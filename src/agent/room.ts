@@ -1,5 +1,5 @@
 import type { SnapshotStatement } from '../image/statement.ts';
-import { BLADE_LAYERS } from './fetch-image.ts';
+import { BLADE_LAYERS } from '../slot/fetch-image.ts';
 
 /** A file system needs room beside what is in it, for its own tables and for the blade to live. */
 const ROOM_FACTOR = 1.25;

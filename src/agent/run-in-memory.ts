@@ -12,14 +12,14 @@ import type { Identity } from '../secrets/identity-file.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
-import { configure } from './configure.ts';
+import { configure } from '../slot/configure.ts';
 import { inspectDisks } from './disks.ts';
-import { BLADE_LAYERS } from './fetch-image.ts';
+import { BLADE_LAYERS } from '../slot/fetch-image.ts';
 import { findPersist, keepIdentity } from './identity.ts';
 import { introduce, PERSIST, SLOT_MOUNT, tellConfigured, type BootRequest } from './install.ts';
-import { fetchSecrets } from './lay-secrets.ts';
+import { fetchSecrets } from '../slot/lay-secrets.ts';
 import { memoryRoom } from './memory-room.ts';
-import { mountOnce, unmountIfMounted } from './mounts.ts';
+import { mountOnce, unmountIfMounted } from '../slot/mounts.ts';
 
 /** Where things are mounted meanwhile, and the disks that there are. */
 interface Surroundings {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { z } from 'zod';
+import { BladerootError } from '../errors.ts';
 import { run } from '../system/run.ts';
 import type { Slot } from './state.ts';
 
@@ -49,4 +50,22 @@ export async function espPlace(
 export async function slotPartition(slot: Slot, mountPoint: string): Promise<string | undefined> {
   const parts = await devices(await diskOf(mountPoint));
   return parts.find(({ partlabel }) => partlabel === `bladeroot-${slot}`)?.partuuid ?? undefined;
+}
+
+/** The GPT names and PARTUUIDs of the partitions of the disk that a mounted file system lies on. */
+export async function partitionsBeside(mountPoint: string): Promise<{ name: string; uuid: string }[]> {
+  const parts = await devices(await diskOf(mountPoint));
+  return parts.map(({ partlabel, partuuid }) => ({ name: partlabel ?? '', uuid: partuuid ?? '' }));
+}
+
+/** The partitions of both slots, on the disk that a mounted file system lies on. @throws BladerootError `NO_PARTITION` */
+export async function slotDevices(mountPoint: string): Promise<Record<Slot, string>> {
+  const disk = await diskOf(mountPoint);
+  const parts = await devices(disk);
+  const find = (slot: Slot): string => {
+    const found = parts.find(({ partlabel }) => partlabel === `bladeroot-${slot}`);
+    if (found !== undefined) return found.path;
+    throw new BladerootError('NO_PARTITION', `${disk} has no partition bladeroot-${slot}`);
+  };
+  return { a: find('a'), b: find('b') };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { nextStart, NO_CHOICE, proven, trying, withdrawn, type BootChoice } from './grub/choice.ts';
-import { freeSlot, slotWith, type BladeState, type Slot } from './state.ts';
+import { freeSlot, type BladeState, type Slot } from './state.ts';
 import {
   afterFailure,
   agentStart,
@@ -15,6 +15,7 @@ import {
   newestBad,
   otherSlot,
 } from './trial.ts';
+import { planUpdate } from './update-plan.ts';
 
 const at = '2026-01-02T03:04:05.000Z';
 
@@ -63,9 +64,12 @@ class Blade {
   /** In the background, as blade/update.ts. */
   *update(release: number): Steps {
     const { running, state } = this;
-    if (running === undefined || state.slots[running]?.good !== true) return;
-    if (slotWith(state, release) !== undefined || badRelease(state, release) !== undefined) return;
-    const slot = otherSlot(running);
+    if (running === undefined) return;
+    const there = [...this.there];
+    const plan = planUpdate({ state, running, release, deploy: false, choice: this.choice, there });
+    if (plan.action === 'switch') this.choice = plan.choice;
+    if (plan.action !== 'prepare') return;
+    const { slot } = plan;
     yield* this.#write(slot, { release, installed: this.#now(), good: false });
     this.there.add(slot);
     yield;
@@ -229,6 +233,19 @@ test('a bad release is tried twice, and then not by itself again until it is for
   assert.equal(blade.running, 'a');
   assert.deepEqual(blade.state, state);
   assert.equal(forgiven(state, 2).bad, undefined);
+});
+
+test('a release that was rolled back by hand is not what an agent starts, whichever slot has it', () => {
+  for (const left of ['a', 'b'] as const) {
+    const own = { release: 2, installed: at, good: true };
+    const other = { release: 1, installed: at, good: true };
+    const slots = left === 'a' ? { a: own, b: other } : { a: other, b: own };
+    const state = condemned(
+      { name: 'web01', roots: [], slots },
+      { release: 2, reason: 'rolled back by hand', at },
+    );
+    assert.equal(agentStart(state, 2, at)?.slot, otherSlot(left));
+  }
 });
 
 test('a release that never gets up is tried twice by GRUB alone, and the blade that is back knows it', () => {

@@ -81,7 +81,10 @@ export function agentStart(
   const reason = `it was started ${TRIES} times and did not come up`;
   const known = isUsedUp ? condemned(state, { release, reason, at: now }) : state;
   const bad = badRelease(known, release);
-  const good = SLOTS.find((one) => state.slots[one]?.good === true);
+  const good = SLOTS.find((one) => {
+    const held = state.slots[one];
+    return held?.good === true && badRelease(known, held.release) === undefined;
+  });
   if (bad !== undefined && good !== undefined) return { slot: good, state: known, bad };
   if (slot === undefined || installed === undefined) return undefined;
   if (installed.good) return { slot, state: known, bad: undefined };
@@ -113,7 +116,10 @@ export function forgiven(state: BladeState, release: number): BladeState {
   return bad.length === 0 ? rest : { ...rest, bad };
 }
 
-export function badRelease(state: BladeState | undefined, release: number): BadRelease | undefined {
+export function badRelease(
+  state: Pick<BladeState, 'bad'> | undefined,
+  release: number,
+): BadRelease | undefined {
   return state?.bad?.find((one) => one.release === release);
 }
 

@@ -92,6 +92,14 @@ test('a blade that came up with the current release boots its own disk, any othe
   assert.deepEqual(planBoot(4, { release: 4 }, 'ram'), { kind: 'agent' });
 });
 
+test('what somebody has asked of a blade comes before what its release says', () => {
+  for (const asked of ['deploy', 'rescue'] as const) {
+    for (const [lastUp, root] of [[undefined, 'ram'], [{ release: 3 }], [{ release: 4 }]] as const) {
+      assert.deepEqual(planBoot(4, lastUp, root, asked), { kind: asked });
+    }
+  }
+});
+
 test('a blade that has fallen back boots its last good slot, with the reason; a newer release is tried', () => {
   const lastUp = { release: 3, bad: { release: 4, reason: 'nginx failed' } };
   const reason = 'release 4 was bad there, and release 3 is good: nginx failed';

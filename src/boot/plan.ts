@@ -39,7 +39,10 @@ export function planBootFile(client: BootClient): BootFile {
 /** What a blade does once it has its script. */
 export type BootPlan =
   /** `reason`: why it does not get the release that it is to run. */
-  { kind: 'local-disk'; reason?: string } | { kind: 'agent' };
+  { kind: 'local-disk'; reason?: string } | { kind: 'agent' } | { kind: AskedBoot };
+
+/** What somebody has asked of a blade's next boot. */
+export type AskedBoot = 'deploy' | 'rescue';
 
 /** What a blade said when it last came up. */
 export interface LastUp {
@@ -49,13 +52,18 @@ export interface LastUp {
 }
 
 /**
-/**
  * A blade that last came up with the release that it is to run boots from its own disk, and so does one that has fallen
  * back from it to its last good slot; any other runs the agent, which looks at the disk and decides what is to be done.
- * One that runs from memory has nothing to boot from.
+ * One that runs from memory has nothing to boot from. What somebody has asked for comes first.
  * @param root where the blade has its root filesystem; on its disk where it does not say
  */
-export function planBoot(toRun: number, lastUp: LastUp | undefined, root?: 'ram'): BootPlan {
+export function planBoot(
+  toRun: number,
+  lastUp: LastUp | undefined,
+  root?: 'ram' | undefined,
+  asked?: AskedBoot | undefined,
+): BootPlan {
+  if (asked !== undefined) return { kind: asked };
   if (root === 'ram') return { kind: 'agent' };
   if (lastUp?.release === toRun) return { kind: 'local-disk' };
   if (lastUp?.bad?.release !== toRun) return { kind: 'agent' };

@@ -139,6 +139,22 @@ test('what fails is tried again, and then the machine starts over: none is left 
   }
 });
 
+test('what was asked of a blade is done by itself, whatever its menu does else, and can still be chosen away', () => {
+  for (const kind of ['deploy', 'rescue'] as const) {
+    for (const preset of BOOT_CHOICES) {
+      const straight = ipxeScript({ kind }, { ...facts, menu: { default: preset, timeout: 0 } });
+      assert.match(straight, new RegExp(`^kernel .* bladeroot\\.${kind} console=ttyS0`, 'm'));
+      const script = ipxeScript({ kind }, { ...facts, menu: { default: preset, timeout: 5 } });
+      assert.match(
+        script,
+        new RegExp(`^choose --default boot --timeout 5000 chosen \\|\\| goto ${kind}$`, 'm'),
+      );
+      assert.deepEqual(sectionOf(script, 'boot'), [`goto ${kind}`]);
+      assert.match(script, /^item --key l local-disk /m);
+    }
+  }
+});
+
 test('a blade that runs from memory is sent to no disk, whatever its menu says', () => {
   const hasDisk = false;
   for (const timeout of [0, 5]) {

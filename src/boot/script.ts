@@ -58,7 +58,7 @@ export function ipxeScript(plan: BootPlan, facts: ScriptFacts): string {
   ]);
 }
 
-/** What is carried out: `boot` is what the plan says. */
+/** What is carried out: `boot` is what the plan says, and so is everything where somebody has asked for it. */
 type Action = Exclude<BootChoice, 'boot'> | 'agent';
 
 /** A blade without a disk does what the root says instead. */
@@ -67,7 +67,11 @@ function presetOf({ menu, hasDisk }: ScriptFacts): BootChoice {
 }
 
 function planned(choice: BootChoice, plan: BootPlan): Action {
-  return choice === 'boot' ? plan.kind : choice;
+  return choice === 'boot' || isAsked(plan) ? plan.kind : choice;
+}
+
+function isAsked({ kind }: BootPlan): boolean {
+  return kind === 'deploy' || kind === 'rescue';
 }
 
 const LABELS: Record<BootChoice, string> = {
@@ -86,19 +90,23 @@ function item(choice: string, label: string): string {
 function showMenu(title: string, plan: BootPlan, facts: ScriptFacts): string[] {
   const preset = presetOf(facts);
   const { timeout } = facts.menu;
-  const unpack = facts.hasDisk ? `install release ${facts.release}` : `release ${facts.release}, in memory`;
-  const what = plan.kind === 'local-disk' ? 'from the local disk' : unpack;
+  const what: Record<BootPlan['kind'], string> = {
+    'local-disk': 'from the local disk',
+    agent: facts.hasDisk ? `install release ${facts.release}` : `release ${facts.release}, in memory`,
+    deploy: `deploy release ${facts.release} again, as was asked`,
+    rescue: 'rescue shell, as was asked',
+  };
   const fallback = `goto ${planned(preset, plan)}`;
   return [
     `menu ${title} || ${fallback}`,
     ...BOOT_CHOICES.filter((choice) => choice !== 'local-disk' || facts.hasDisk).map((choice) =>
-      item(choice, `${LABELS[choice]}${choice === 'boot' ? `: ${what}` : ''}`),
+      item(choice, `${LABELS[choice]}${choice === 'boot' ? `: ${what[plan.kind]}` : ''}`),
     ),
     ...(facts.memoryTest === undefined ? [] : [item('memory-test', 'Memory test, until it is stopped')]),
     // Milliseconds. Also at Escape and Ctrl-C, the default is taken.
-    `choose --default ${preset} --timeout ${timeout * 1000} chosen || ${fallback}`,
+    `choose --default ${isAsked(plan) ? 'boot' : preset} --timeout ${timeout * 1000} chosen || ${fallback}`,
     'goto ${chosen}',
-    ...section('boot', [`goto ${plan.kind}`]),
+    ...section('boot', [`goto ${planned('boot', plan)}`]),
   ];
 }
 

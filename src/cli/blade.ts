@@ -5,6 +5,7 @@ import { resolveBlade, resolveFleet } from '../fleet/resolve.ts';
 import { addCommand } from './blade/add.ts';
 import { adoptCommand } from './blade/adopt.ts';
 import { approveCommand } from './blade/approve.ts';
+import { reinstallCommand, rescueCommand } from './blade/next-boot.ts';
 import { listPending } from './blade/pending.ts';
 import { bootsCommand } from './blade/boots.ts';
 import { disksCommand } from './blade/disks.ts';
@@ -12,6 +13,8 @@ import { editCommand } from './blade/edit.ts';
 import { exportCommand, importCommand } from './blade/table.ts';
 import { rollbackCommand } from './blade/rollback.ts';
 import { showCommand } from './blade/show.ts';
+import { updateCommand } from './blade/update.ts';
+import { verifyCommand } from './blade/verify.ts';
 import { statusCommand } from './blade/status.ts';
 import { contextOf, leaf, noun, type Context } from './command.ts';
 import { removeCommand, setCommand, unsetCommand } from './fleet/entries.ts';
@@ -34,6 +37,10 @@ export function bladeCommands(signal: AbortSignal): Command {
     rollbackCommand(signal),
     adoptCommand(signal),
     approveCommand(signal),
+    updateCommand(signal),
+    reinstallCommand(signal),
+    rescueCommand(signal),
+    verifyCommand(signal),
   ]);
 }
 

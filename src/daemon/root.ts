@@ -20,6 +20,7 @@ import { TftpServer, type TftpEvent } from '../serve/tftp.ts';
 import { DATABASE, openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { MachineRepository } from '../state/machines.ts';
+import { NextBoots } from '../state/next-boots.ts';
 import { LeaseRepository } from '../state/leases.ts';
 import { blobPath } from '../store/layout.ts';
 import { CurrentRelease } from './current-release.ts';
@@ -76,11 +77,21 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     stops.push(() => database.close());
     const events = new EventRepository(database);
     const machines = new MachineRepository(database);
+    const nextBoots = new NextBoots(database);
     const leases = new LeaseRepository(database);
     stops.push(() => leases.close());
     // A full disk may cost the record of a boot, not the boot.
     const bus = new EventBus(events, Date.now, (error) => options.onError(error, 'recording events'));
     stops.push(bus.subscribe(options.onEvent));
+    const note = (event: RecordedEvent): void => {
+      try {
+        nextBoots.heard(event);
+      } catch (error) {
+        // Then it is asked once more than was wanted.
+        options.onError(error, 'noting that a blade has done what was asked of it');
+      }
+    };
+    stops.push(bus.subscribe(note));
     stops.push(() => bus.flush());
 
     const release = (): ReleaseStatement => current.get().statement;
@@ -94,7 +105,10 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         storeDirectory,
         url: urlAt(address),
         current: () => current.get(),
-        plan: (blade) => planBoot(releaseToRun(release(), blade), events.lastUp(blade.name), blade.root),
+        plan: (blade) => {
+          const { name, root } = blade;
+          return planBoot(releaseToRun(release(), blade), events.lastUp(name), root, nextBoots.get(name));
+        },
         bladeAt,
         onEvent: emit,
       };

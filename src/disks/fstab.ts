@@ -14,11 +14,12 @@ export function memoryMounts(hasPersist: boolean): FstabLine[] {
 const HOME: FstabLine = ['/persist/bladeroot', '/var/lib/bladeroot', 'none', 'bind', '0 0'];
 
 /**
- * By PARTUUID: the names of partitions stand a second time on a disk that came out of another blade.
+ * By PARTUUID: the names of partitions stand a second time on a disk that came out of another blade. Further partitions
+ * that the disk has not got yet, as only the agent makes them, are left out.
  * @param partitions of the disk that has the slot
  */
 export function fstabOf(
-  partitions: readonly PartitionFacts[],
+  partitions: readonly Pick<PartitionFacts, 'name' | 'uuid'>[],
   { partitions: wanted }: Layout,
   slot: 'a' | 'b',
 ): FstabLine[] {
@@ -27,7 +28,7 @@ export function fstabOf(
     return uuid === '' ? `PARTLABEL=${name}` : `PARTUUID=${uuid}`;
   };
   const further = wanted
-    .filter(({ kind }) => kind === 'further')
+    .filter(({ kind, name }) => kind === 'further' && partitions.some((one) => one.name === name))
     .flatMap(({ name, fs = 'ext4', mount, options }): FstabLine[] => {
       const said = options.join(',');
       if (fs === 'swap') return [[device(name), 'none', 'swap', said || 'sw', '0 0']];

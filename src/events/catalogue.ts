@@ -12,6 +12,7 @@ export const AGENT_STEPS = [
   'boot-loader',
   'health',
   'up',
+  'rescue',
 ] as const;
 
 /** The stations of one boot, in the order in which a blade passes them. */
@@ -47,8 +48,23 @@ export const upReportSchema = z.strictObject({
   bad: z.strictObject({ release: z.number().int().positive(), reason: z.string().max(2000) }).optional(),
 });
 
+/** A running blade brings its other slot to a release: `ready` when its next start tries it. */
+const updateReportSchema = z.strictObject({
+  type: z.literal('blade.update'),
+  blade: z.string(),
+  boot: z.string().max(64),
+  state: z.enum(['started', 'ready', 'failed']),
+  release: z.number().int().positive(),
+  slot: z.enum(['a', 'b']),
+  message: z.string().max(2000),
+});
+
 /** What a blade may report to the root. */
-export const reportSchema = z.discriminatedUnion('type', [stepReportSchema, upReportSchema]);
+export const reportSchema = z.discriminatedUnion('type', [
+  stepReportSchema,
+  upReportSchema,
+  updateReportSchema,
+]);
 
 const dhcpSchema = z.strictObject({
   type: z.enum([
@@ -120,6 +136,7 @@ const rootSchema = z.discriminatedUnion('type', [
 export const eventSchema = z.discriminatedUnion('type', [
   stepReportSchema,
   upReportSchema,
+  updateReportSchema,
   dhcpSchema,
   servedSchema,
   machineSchema,
@@ -129,6 +146,7 @@ export const eventSchema = z.discriminatedUnion('type', [
 export type Report = z.infer<typeof reportSchema>;
 export type StepReport = z.infer<typeof stepReportSchema>;
 export type UpReport = z.infer<typeof upReportSchema>;
+export type UpdateReport = z.infer<typeof updateReportSchema>;
 export type BladerootEvent = z.infer<typeof eventSchema>;
 
 /**

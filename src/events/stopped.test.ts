@@ -64,7 +64,7 @@ for (const [name, events, where, cause] of CASES) {
 }
 
 test('every step of the agent can be where it stopped', () => {
-  for (const name of AGENT_STEPS.filter((step) => step !== 'up')) {
+  for (const name of AGENT_STEPS.filter((step) => step !== 'up' && step !== 'rescue')) {
     const step: BladerootEvent = {
       type: 'blade.step',
       blade: 'web01',
@@ -134,4 +134,18 @@ test('a memory test goes on for as long as it likes, and is what the boot has co
   const stopped = outcome(events, 1, true);
   assert.ok(stopped.kind === 'stopped');
   assert.match(stopped.where, /the memory test was chosen.*; it started over/);
+});
+
+test('so does a rescue system', () => {
+  const runs: BladerootEvent = {
+    type: 'blade.step',
+    blade: 'web01',
+    boot: 'b',
+    step: 'rescue',
+    state: 'done',
+  };
+  assert.deepEqual(outcome([...dora('ipxe'), runs]), { kind: 'under way' });
+  const stopped = outcome([runs], 1, true);
+  assert.ok(stopped.kind === 'stopped');
+  assert.match(stopped.where, /it runs its rescue system.*; it started over/);
 });

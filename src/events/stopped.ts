@@ -197,6 +197,9 @@ const STOPS: Record<Stage, Stop> = {
     'it has restarted into the last good slot, and will say so when it is up',
   ]),
   up: agentStop('it is up', Infinity, []),
+  rescue: agentStop('it runs its rescue system', Infinity, [
+    'it goes on until it is restarted, by SSH or at its console: `reboot -f`',
+  ]),
 };
 
 function agentStop(where: string, within: number, causes: string[]): Stop {

@@ -51,11 +51,20 @@ export async function fetchSnapshotManifest(
     for (const delta of statement.manifest.deltas) {
       const manifest = await fromDelta(source, statement, delta, mirror, options);
       if (manifest === undefined) continue;
-      await mirror.putManifest([manifest]);
+      await mirror.putManifest(headerFirst(manifest));
       return manifest;
     }
   }
   return await fetchManifest(source, ref, options);
+}
+
+/**
+ * Cut as whoever packed it has cut it (`manifestParts`): a short one in a single piece would be compressed to other bytes,
+ * and who fetches it from here would not find the length that was signed.
+ */
+function headerFirst(manifest: Buffer): Buffer[] {
+  const end = manifest.indexOf('\n') + 1;
+  return [manifest.subarray(0, end), manifest.subarray(end)];
 }
 
 /** Undefined where the mirror has nothing to make it of, or it does not come out right: then it is fetched as a whole. */

@@ -13,7 +13,7 @@ import { inodeOf, parseTime } from './tree-entries.ts';
 import { lookAt, stampOf, type ThingStat } from './thing-stat.ts';
 import type { TreeRoot } from './tree-root.ts';
 import { naming } from './unpack-failed.ts';
-import type { ComparedFile } from './unpack-worker.ts';
+import type { ComparedFile } from './unpack-task.ts';
 
 export interface ReconcileOptions {
   /** Patterns (gitignore) of what stays although it is not in the snapshot. */
@@ -264,7 +264,7 @@ function hasAttributes(
 
 const NONE: Metadata['xattrs'] = new Map();
 
-function sameXattrs(one: Metadata['xattrs'], other: Metadata['xattrs']): boolean {
+export function sameXattrs(one: Metadata['xattrs'], other: Metadata['xattrs']): boolean {
   if (one.size !== other.size) return false;
   for (const [name, value] of one) if (other.get(name)?.equals(value) !== true) return false;
   return true;

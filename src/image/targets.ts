@@ -3,7 +3,7 @@ import type { FileEntry, ManifestEntry, Metadata } from './manifest.ts';
 import { parentOf } from './byte-path.ts';
 import { parseTime } from './tree-entries.ts';
 import type { TreeRoot } from './tree-root.ts';
-import type { Attributes, FileTarget, SmallThing } from './unpack-worker.ts';
+import type { Attributes, FileTarget, SmallThing } from './unpack-task.ts';
 
 /** @param aside the name, in the same directory, under which the file is written before it takes another's place */
 export function fileTarget(root: TreeRoot, entry: FileEntry, aside: string | undefined): FileTarget {

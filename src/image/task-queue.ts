@@ -1,5 +1,5 @@
 import type { WorkerPool } from '../system/workers.ts';
-import type { UnpackResult, UnpackTask } from './unpack-worker.ts';
+import type { UnpackResult, UnpackTask } from './unpack-task.ts';
 
 /** Tasks that a thread has before it: enough that it never waits, few enough that memory stays bounded. */
 const AHEAD = 3;

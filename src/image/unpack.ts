@@ -12,11 +12,10 @@ import type { Store } from '../store/store.ts';
 import { mountPointsBelow } from '../system/mounts.ts';
 import { endPhase } from '../system/collect-garbage.ts';
 import { readXattrs, removeXattr } from '../system/posix.ts';
-import { WorkerPool } from '../system/workers.ts';
 import { parentOf, type BytePath } from './byte-path.ts';
+import { copyFrom } from './copy-from.ts';
 import { FramePlan } from './frame-plan.ts';
 import { fetchSnapshotManifest } from './manifest-files.ts';
-import type { Looked } from './looked-around.ts';
 import { parseManifest, type FileEntry, type ManifestEntry } from './manifest.ts';
 import { openWay } from './packed-base.ts';
 import { reconcile, type Differences } from './reconcile.ts';
@@ -26,7 +25,8 @@ import { TaskQueue } from './task-queue.ts';
 import { attributeThings, fileTarget, hardlinks, smallThings } from './targets.ts';
 import { TreeRoot } from './tree-root.ts';
 import { naming } from './unpack-failed.ts';
-import type { ComparedFile, FileTarget, SmallThing, UnpackResult, UnpackTask } from './unpack-worker.ts';
+import type { FileTarget } from './unpack-task.ts';
+import { UnpackThreads } from './unpack-threads.ts';
 
 export interface UnpackProgress {
   phase: 'manifest' | 'compare' | 'files' | 'links' | 'done';
@@ -43,6 +43,13 @@ export interface UnpackOptions {
   source: Source;
   /** Keeps manifest and packs too, so that this machine can hand them out, and an interrupted fetch resumes. */
   mirror?: Store | undefined;
+  /** The mirror gets just the pieces of packs that have to be fetched: who wants the packs calls `mirrorAll` of each. */
+  partly?: boolean | undefined;
+  /**
+   * A directory with something like the snapshot in it: files that have to be written are copied from there, where the
+   * mirror has not all packs, and what is there hashes to what it is to be.
+   */
+  beside?: string | undefined;
   /** Made where it is not there; one with something in it is brought to what the snapshot is. */
   directory: string;
   /** All, where it is not given. */
@@ -55,7 +62,15 @@ export interface UnpackOptions {
   signal?: AbortSignal | undefined;
 }
 
-type UnpackPool = WorkerPool<UnpackTask, UnpackResult>;
+/** What had to be done. */
+export interface Unpacked {
+  /** Things that were made, files that were written anew among them. */
+  made: number;
+  /** Things that got other attributes than they had. */
+  changed: number;
+  /** Directories from which something was removed. */
+  removedFrom: number;
+}
 
 /**
  * Unpacks a snapshot. What it wrote is not synced: that is for the caller, who knows the file system.
@@ -63,23 +78,23 @@ type UnpackPool = WorkerPool<UnpackTask, UnpackResult>;
  * `OBJECT_DAMAGED`, `SNAPSHOT_INCOMPLETE` when what came is not what was signed; `UNPACK_FAILED` when it cannot be
  * written; and what the source throws. The directory is not the snapshot then; unpacking again finishes it.
  */
-export async function unpackSnapshot(options: UnpackOptions): Promise<void> {
-  const pool: UnpackPool = new WorkerPool('image/unpack-worker');
-  const abort = (): void => void pool.close();
+export async function unpackSnapshot(options: UnpackOptions): Promise<Unpacked> {
+  const threads = new UnpackThreads();
+  const abort = (): void => void threads.close();
   options.signal?.addEventListener('abort', abort, { once: true });
   try {
     options.signal?.throwIfAborted();
     await mkdir(options.directory, { recursive: true });
     // There will be something to write.
-    if (await isEmpty(options.directory)) pool.start();
-    await new Unpacking(options, pool).run();
+    if (await isEmpty(options.directory)) threads.pool.start();
+    return await new Unpacking(options, threads).run();
   } catch (error) {
     // Threads that were ended on request have not failed.
     options.signal?.throwIfAborted();
     throw error;
   } finally {
     options.signal?.removeEventListener('abort', abort);
-    await pool.close();
+    await threads.close();
   }
 }
 
@@ -87,25 +102,19 @@ async function isEmpty(directory: string): Promise<boolean> {
   return (await readdir(directory)).length === 0;
 }
 
-/** Small things are handed to a thread as many at a time. */
-const THINGS_AT_ONCE = 256;
-
-/** How many files are compared by one task. */
-const COMPARED_AT_ONCE = 32;
-
 class Unpacking {
   readonly #options: UnpackOptions;
-  readonly #pool: UnpackPool;
+  readonly #threads: UnpackThreads;
   readonly #root: TreeRoot;
   readonly #progress: UnpackProgress = { phase: 'manifest', bytesDone: 0, bytesTotal: 0, fetchedBytes: 0 };
 
-  constructor(options: UnpackOptions, pool: UnpackPool) {
+  constructor(options: UnpackOptions, threads: UnpackThreads) {
     this.#options = options;
-    this.#pool = pool;
+    this.#threads = threads;
     this.#root = new TreeRoot(options.directory);
   }
 
-  async run(): Promise<void> {
+  async run(): Promise<Unpacked> {
     try {
       const { layers = LAYERS, directory } = this.#options;
       const mounts = await mountPointsBelow(directory);
@@ -114,7 +123,7 @@ class Unpacking {
       await breathe();
       endPhase();
       // Meanwhile the indexes are read; with the manifest's bytes it would be too much at once.
-      const looking = this.#look(mounts);
+      const looking = this.#threads.look(directory, mounts);
       looking.catch(() => undefined);
       const packs = await this.#openPacks(layers);
       endPhase();
@@ -122,21 +131,15 @@ class Unpacking {
       const differences = await reconcile(this.#root, await looking, entries, {
         ...this.#options,
         mounts,
-        compare: async (files) => await this.#compare(files),
+        compare: async (files) => await this.#threads.compare(files),
       });
       await this.#write(entries, differences, packs);
       this.#advance({ phase: 'done' });
+      const { missing, attributes, removedFrom } = differences;
+      return { made: missing.length, changed: attributes.length, removedFrom: removedFrom.size };
     } finally {
       this.#root.close();
     }
-  }
-
-  async #look(mounts: ReadonlySet<BytePath>): Promise<Looked> {
-    const result = await this.#pool.run({ kind: 'look', directory: this.#options.directory, mounts });
-    if (result.kind !== 'looked') throw new Error(`a look ended as ${result.kind}`);
-    // Where much was there, there may be little to write.
-    if (result.looked.stats.length > 1) await this.#pool.rest();
-    return result.looked;
   }
 
   async #manifest(): Promise<ManifestEntry[]> {
@@ -148,21 +151,11 @@ class Unpacking {
   }
 
   async #openPacks(layers: readonly Layer[]): Promise<PackReader[]> {
-    const { statement, source, mirror, signal } = this.#options;
+    const { statement, source, mirror, partly, signal } = this.#options;
+    const options = { mirror, partly, signal, onBytes: this.#onBytes };
     const packs: PackReader[] = [];
-    for (const layer of layersFor(layers)) {
-      packs.push(...(await openWay(source, statement, layer, { mirror, signal, onBytes: this.#onBytes })));
-    }
+    for (const layer of layersFor(layers)) packs.push(...(await openWay(source, statement, layer, options)));
     return packs;
-  }
-
-  async #compare(files: readonly ComparedFile[]): Promise<boolean[]> {
-    const results: Promise<UnpackResult>[] = [];
-    for (let i = 0; i < files.length; i += COMPARED_AT_ONCE) {
-      results.push(this.#pool.run({ kind: 'compare', files: files.slice(i, i + COMPARED_AT_ONCE) }));
-    }
-    const done = await Promise.all(results);
-    return done.flatMap((result) => (result.kind === 'compared' ? result.same : []));
   }
 
   async #write(
@@ -182,15 +175,17 @@ class Unpacking {
     this.#advance({ phase: 'files' });
     await this.#writeFiles(missing, replaced, packs);
     this.#advance({ phase: 'links' });
-    await this.#make(missing.flatMap((entry) => smallThings(this.#root, entry)));
+    await this.#threads.make(missing.flatMap((entry) => smallThings(this.#root, entry)));
     // What a hard link is another name of is there by now.
-    await this.#make(missing.flatMap((entry) => hardlinks(this.#root, entry)));
+    await this.#threads.make(missing.flatMap((entry) => hardlinks(this.#root, entry)));
     const others = attributes.filter(({ type }) => type !== 'dir');
     const wrong = new Set(attributes.map(({ path }) => path));
     const directories = entries.filter(
       ({ type, path }) => type === 'dir' && (made.has(path) || touched.has(path) || wrong.has(path)),
     );
-    await this.#make([...others, ...directories].flatMap((entry) => attributeThings(this.#root, entry)));
+    await this.#threads.make(
+      [...others, ...directories].flatMap((entry) => attributeThings(this.#root, entry)),
+    );
   }
 
   async #writeFiles(
@@ -198,15 +193,18 @@ class Unpacking {
     replaced: ReadonlySet<BytePath>,
     packs: readonly PackReader[],
   ): Promise<void> {
-    const plan = new FramePlan(this.#options.source.name);
-    for (const entry of missing) if (entry.type === 'file' && entry.objects.length > 0) plan.add(entry);
     const numbers = new Map([...replaced].map((path, i) => [path, i]));
     const targetOf = (file: FileEntry): FileTarget => {
       const number = numbers.get(file.path);
       return fileTarget(this.#root, file, number === undefined ? undefined : `.bladeroot-new-${number}`);
     };
+    const plan = new FramePlan(this.#options.source.name);
+    const files = missing.flatMap((entry) =>
+      entry.type === 'file' && entry.objects.length > 0 ? entry : [],
+    );
+    for (const file of await this.#notBeside(files, packs, targetOf)) plan.add(file);
     this.#advance({ bytesTotal: plan.bytes });
-    const queue = new TaskQueue(this.#pool, (written) =>
+    const queue = new TaskQueue(this.#threads.pool, (written) =>
       this.#advance({ bytesDone: this.#progress.bytesDone + written }),
     );
     let bases: ObjectReader | undefined;
@@ -224,30 +222,27 @@ class Unpacking {
       }
     }
     await queue.drain();
-    await this.#finish(plan.inParts.map(targetOf));
+    await this.#threads.finish(plan.inParts.map(targetOf));
+  }
+
+  /** Copies what can be had beside. @returns the files that are still to be written */
+  async #notBeside(
+    files: readonly FileEntry[],
+    packs: readonly PackReader[],
+    targetOf: (file: FileEntry) => FileTarget,
+  ): Promise<readonly FileEntry[]> {
+    const { beside, mirror } = this.#options;
+    const held = await Promise.all(packs.map(async ({ id }) => await mirror?.hasPack(id)));
+    if (beside === undefined || !held.includes(false)) return files;
+    return await copyFrom(beside, files, targetOf, this.#threads);
   }
 
   /** Where patches find what they are based on: packs before theirs, which a mirror holds by then. */
   #baseReader(packs: readonly PackReader[]): ObjectReader {
-    const { source, mirror } = this.#options;
-    const from = mirror === undefined ? source : new DirectorySource(mirror.directory);
-    return new ObjectReader(packs.map((pack) => pack.from(from)));
-  }
-
-  async #finish(files: readonly FileTarget[]): Promise<void> {
-    const tasks: Promise<UnpackResult>[] = [];
-    for (let i = 0; i < files.length; i += THINGS_AT_ONCE) {
-      tasks.push(this.#pool.run({ kind: 'finish', files: files.slice(i, i + THINGS_AT_ONCE) }));
-    }
-    await Promise.all(tasks);
-  }
-
-  async #make(things: readonly SmallThing[]): Promise<void> {
-    const tasks: Promise<UnpackResult>[] = [];
-    for (let i = 0; i < things.length; i += THINGS_AT_ONCE) {
-      tasks.push(this.#pool.run({ kind: 'make', things: things.slice(i, i + THINGS_AT_ONCE) }));
-    }
-    await Promise.all(tasks);
+    const { mirror, partly } = this.#options;
+    // A mirror that has but parts of the packs gets what it lacks of them.
+    if (mirror === undefined || partly === true) return new ObjectReader(packs);
+    return new ObjectReader(packs.map((pack) => pack.from(new DirectorySource(mirror.directory))));
   }
 
   /** A default ACL would be given to all that is made in a directory; it gets it back at the end. */

@@ -26,7 +26,7 @@ fail() {
 main() {
   say "starting"
   mount_kernel_filesystems
-  [ -z "$(param bladeroot.rescue)" ] || rescue "bladeroot.rescue is on the kernel's command line"
+  [ -z "$(param bladeroot.rescue)" ] || rescue_system
   while :; do
     why="it ended without saying why"
     say "loading drivers"
@@ -236,6 +236,19 @@ switch_to() {
     mount --move "/$point" "/sysroot/$point"
   done
   exec switch_root -c /dev/console /sysroot "$2"
+}
+
+# The console has its shell at once, SSH comes with the network. It does not end but by a restart: a machine whose console
+# nobody can type on must wait for who comes by SSH.
+rescue_system() {
+  say "this is the rescue system; \`reboot -f\` leaves it"
+  say "loading drivers"
+  coldplug
+  { bring_up_network && "$NODE" "$AGENT" rescue; } &
+  while :; do
+    setsid cttyhack sh
+    sleep 5
+  done
 }
 
 # A slot on trial in which bladeroot's service never starts is left by itself: that calls it off (blade/deadline.ts).

@@ -3,6 +3,7 @@ import { posix } from 'node:path';
 import { BladerootError } from '../errors.ts';
 import { followLinks, type ImageFiles } from '../image/files.ts';
 import { packageFor, readDistribution, type PackageNames } from './distribution.ts';
+import { findSshServer } from './ssh.ts';
 
 interface Tool {
   name: string;
@@ -57,7 +58,7 @@ const STAND_INS = new Set(['busybox', 'toybox', 'bsdtar']);
 export interface FoundTools {
   /** The tools' paths in the image, by name. */
   programs: Map<string, string>;
-  /** Further files that they read. */
+  /** Further files that they read, and the SSH server of the rescue system where the image has one. */
   files: string[];
 }
 
@@ -78,6 +79,7 @@ export async function findTools(image: ImageFiles): Promise<FoundTools> {
     }
   }
   if (missing.length > 0) throw await toolsMissing(image, missing);
+  files.push(...(await findSshServer(image)));
   return { programs, files };
 }
 

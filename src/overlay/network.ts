@@ -187,6 +187,11 @@ function netifrc(blade: ResolvedBlade): BuiltIn {
   };
 }
 
+/** Whether a file of the overlay is one in which the blade names its card. */
+export function namesBootCard(text: string): boolean {
+  return text.includes(BOOT_CARD);
+}
+
 /**
  * Names the card in the network configuration of an unpacked image, where the overlay could not.
  * @param mac of the card that the blade booted from

@@ -21,6 +21,8 @@ export interface GarbageOptions {
   publicKey: KeyObject;
   /** The fleet's private key: with it snapshots that can be had by several ways are left with those that cost least. */
   key?: SigningKey | undefined;
+  /** What is being fetched, of snapshots that the store does not list yet: it stays. */
+  coming?: { snapshots: readonly SnapshotStatement[]; releases: readonly ReleaseStatement[] } | undefined;
   /** Only says what would be removed. */
   dryRun?: boolean | undefined;
   signal?: AbortSignal | undefined;
@@ -43,22 +45,25 @@ export interface Garbage {
  * @throws BladerootError `STORE_DAMAGED` when not all that is needed can be told: nothing is removed then
  */
 export async function collectGarbage(options: GarbageOptions): Promise<Garbage> {
-  const { store, key, dryRun = false } = options;
-  const { statements, releases } = await readAll(options);
+  const { store, key, dryRun = false, coming = { snapshots: [], releases: [] } } = options;
+  const { statements, releases: published } = await readAll(options);
+  const releases = [...published, ...coming.releases];
+  const namedBy = (listed: readonly SnapshotStatement[]): ReadonlySet<string> =>
+    pathsNamedBy([...listed, ...coming.snapshots], releases);
   const reduced = key === undefined ? [] : await dropWays(store, statements);
   const byId = new Map(reduced.map((statement) => [statement.id, statement]));
   const left = statements.map((statement) => byId.get(statement.id) ?? statement);
 
   const tags = await tagsOfNothing(store, statements);
   const garbage = { tags, files: [], ways: countWays(statements) - countWays(left) };
-  if (dryRun) return withBytes(garbage, await unnamed(store, pathsNamedBy(left, releases)));
+  if (dryRun) return withBytes(garbage, await unnamed(store, namedBy(left)));
 
   for (const tag of tags) await store.removeTag(tag);
   // First what needs no new statement: on a full disk there is no room for one.
-  const files = await unnamed(store, pathsNamedBy(statements, releases));
+  const files = await unnamed(store, namedBy(statements));
   await remove(store, files, options.signal);
   if (key !== undefined) for (const statement of reduced) await signSnapshot(store, statement, key);
-  const more = await unnamed(store, pathsNamedBy(left, releases));
+  const more = await unnamed(store, namedBy(left));
   await remove(store, more, options.signal);
   return withBytes(garbage, [...files, ...more]);
 }

@@ -92,6 +92,12 @@ export class ReleaseRepository {
     await syncDirectory(this.directory);
   }
 
+  /** Forgets a release; what it names in a store stays. */
+  async remove(sequence: number): Promise<void> {
+    await rm(join(this.directory, `${sequence}.json`), { force: true });
+    await syncDirectory(this.directory);
+  }
+
   /** Keeps a release that has been opened with this fleet's key. */
   async put(release: SignedRelease): Promise<void> {
     await makeReadableDirectory(this.directory);

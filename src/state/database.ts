@@ -36,6 +36,11 @@ const MIGRATIONS = [
    ) WITHOUT ROWID;`,
   // The IPv4 address from which it said hello.
   `ALTER TABLE machines ADD COLUMN address TEXT;`,
+  `CREATE TABLE next_boots (
+     blade TEXT PRIMARY KEY,
+     task TEXT NOT NULL,          -- deploy or rescue
+     time INTEGER NOT NULL        -- milliseconds since 1970
+   ) WITHOUT ROWID;`,
 ];
 
 /**

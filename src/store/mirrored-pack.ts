@@ -16,6 +16,8 @@ export class MirroredPack {
   readonly #store: Store;
   readonly #id: Digest;
   readonly #index: PackIndex;
+  /** Whether the mirror had the pack, by its name, when it was opened. */
+  readonly wasWhole: boolean;
   #file: FileHandle;
   #complete: boolean;
 
@@ -24,6 +26,7 @@ export class MirroredPack {
     this.#id = id;
     this.#index = index;
     this.#file = file;
+    this.wasWhole = complete;
     this.#complete = complete;
   }
 

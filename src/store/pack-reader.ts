@@ -13,6 +13,8 @@ import type { Store } from './store.ts';
 export interface PackReaderOptions extends FetchOptions {
   /** Keeps the pack as well: what it holds of it already is not fetched again. */
   mirror?: Store | undefined;
+  /** Only what is wanted is fetched, and the mirror has a part of the pack until `mirrorAll`. */
+  partly?: boolean | undefined;
 }
 
 /** 1 MiB of a pack, verified. */
@@ -56,13 +58,15 @@ export class PackReader {
   }
 
   /**
-   * Frames, in order: all of them, or those whose numbers are wanted. With a mirror every piece is read in any case, so
-   * that it has the pack in the end; a fetch that was interrupted resumes at the first missing piece.
+   * Frames, in order: all of them, or those whose numbers are wanted. What a mirror does not hold of the pack is fetched
+   * in any case, unless `partly`, so that it has the pack in the end; a fetch that was interrupted goes on with the pieces
+   * that are missing. Of a pack that the mirror has, just what is wanted is read.
    * @throws BladerootError `PIECE_DAMAGED`, and what the source throws
    */
   async *frames(wanted?: ReadonlySet<number>): AsyncGenerator<PackFrame, void, void> {
     const { mirror } = this.#options;
-    const pieces = mirror === undefined ? this.#pieces(this.#runs(wanted)) : this.#throughMirror(mirror);
+    const runs = this.#runs(wanted);
+    const pieces = mirror === undefined ? this.#pieces(runs) : this.#throughMirror(mirror, runs);
     yield* this.#cut(pieces, wanted);
   }
 
@@ -141,24 +145,42 @@ export class PackReader {
     }
   }
 
-  /** Pieces that the mirror holds first, then those of the source, which are written to the mirror. */
-  async *#throughMirror(mirror: Store): AsyncGenerator<Piece, void, void> {
+  /**
+   * Pieces that the mirror holds, and those of the source, which are written to the mirror.
+   * @param wanted runs of pieces; all where it is not given
+   */
+  async *#throughMirror(
+    mirror: Store,
+    wanted?: readonly [number, number][],
+  ): AsyncGenerator<Piece, void, void> {
     const mirrored = await MirroredPack.open(mirror, this.id, this.index);
     try {
-      const { length } = this.index.pieces;
-      let next = 0;
-      for (; next < length; next++) {
-        const bytes = await mirrored.read(next);
-        if (bytes === undefined) break;
-        yield { number: next, bytes };
+      const { wasWhole } = mirrored;
+      const isPart = wanted !== undefined && (wasWhole || this.#options.partly === true);
+      for (const [first, end] of isPart ? wanted : [[0, this.index.pieces.length] as const]) {
+        yield* this.#runThrough(mirrored, first, end);
       }
-      for await (const piece of this.#pieces([[next, length]])) {
+      if (!isPart || wasWhole) await mirrored.finish();
+    } finally {
+      await mirrored.close();
+    }
+  }
+
+  async *#runThrough(mirrored: MirroredPack, first: number, end: number): AsyncGenerator<Piece, void, void> {
+    for (let next = first; next < end;) {
+      const bytes = await mirrored.read(next);
+      if (bytes !== undefined) {
+        yield { number: next++, bytes };
+        continue;
+      }
+      // As much in one request as is missing in one go.
+      let held = next + 1;
+      while (held < end && (await mirrored.read(held)) === undefined) held++;
+      for await (const piece of this.#pieces([[next, held]])) {
         await mirrored.write(piece.number, piece.bytes);
         yield piece;
       }
-      await mirrored.finish();
-    } finally {
-      await mirrored.close();
+      next = held;
     }
   }
 

@@ -7,7 +7,8 @@ export function inNamespaces(command: string[]): [program: string, args: string[
   const namespaces = [
     '--mount',
     '--propagation',
-    'private',
+    // What is unmounted outside is not held in here, where that is shared, as systemd has it.
+    'slave',
     '--pid',
     '--fork',
     '--kill-child',

@@ -112,7 +112,7 @@ async function approve(
     },
     release === undefined
       ? `${name} is accepted; it gets its secrets by the next \`bladeroot release publish\``
-      : `${name} is accepted: with release ${release}, at its next boot from the network, it gets its secrets`,
+      : `${name} is accepted: release ${release} has its secrets, and its next start with that release brings them`,
   );
 }
 

@@ -11,9 +11,8 @@ import { HttpSource } from '../store/http-source.ts';
 import { manifestPath, packIndexPath, packPath, snapshotPath } from '../store/layout.ts';
 import type { Source } from '../store/source.ts';
 import { Store } from '../store/store.ts';
-import { fetchImage } from './fetch-image.ts';
-import { Reporter } from './reporter.ts';
-import { keys, makeRelease, serveRelease } from './release.fixture.ts';
+import { fetchImage, fetchRest } from './fetch-image.ts';
+import { keys, makeRelease, serveRelease } from '../agent/release.fixture.ts';
 
 const PIECE = 1024 ** 2;
 /** A byte of the third piece of the pack. */
@@ -47,20 +46,13 @@ async function setScene(t: TestContext): Promise<Scene> {
   };
   const mirror = await Store.open(join(base, 'mirror'));
   const directory = join(base, 'slot');
-  const reporter = new Reporter('boot', () => undefined);
   const fetch = async (): Promise<void> => {
     // As install.ts: each try begins with a new file system.
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory);
-    await fetchImage({
-      release,
-      toRun: release,
-      publicKey: keys.publicKey,
-      source,
-      mirror,
-      directory,
-      reporter,
-    });
+    const request = { release, toRun: release, publicKey: keys.publicKey, source, mirror, directory };
+    await fetchImage(request);
+    await fetchRest(request);
   };
   const { layers } = await readSnapshot(store, release.statement.snapshot.id, keys.publicKey);
   const pack = layers[0]?.ways[0]?.[0]?.id;
