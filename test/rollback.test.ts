@@ -69,3 +69,26 @@ test('rollback pins a blade to the release that it ran before, and one that has 
   assert.match(text, /web01: \{.* pin: 3 \} # the first\n/);
   assert.match(text, /web02: \{.* pin: 4 \}\n/);
 });
+
+test('rollback takes several blades back by one release; where one of them cannot go back, none does', async (t) => {
+  const { bladeroot, fleet } = await seenPlace(t);
+  const before = await readFile(join(fleet, 'fleet.yaml'), 'utf8');
+  const all = await bladeroot(['blade', 'rollback', '@all', '-y', '--no-publish']);
+  assert.match(all.stderr, /not seen web03 up with another release/);
+  assert.equal(await readFile(join(fleet, 'fleet.yaml'), 'utf8'), before);
+
+  const { stdout, stderr } = await bladeroot([
+    'blade',
+    'rollback',
+    '@all',
+    '!web03',
+    '-y',
+    '--no-publish',
+    '--json',
+  ]);
+  assert.deepEqual(stdout === '' ? stderr : JSON.parse(stdout), [
+    { blade: 'web01', pin: 3 },
+    { blade: 'web02', pin: 4 },
+  ]);
+  assert.match(await readFile(join(fleet, 'fleet.yaml'), 'utf8'), /web01: .*pin: 3 .*\n.*web02: .*pin: 4 /);
+});
