@@ -23,6 +23,8 @@ after(async () => await fleet?.down());
 test('`blade update` on the blade prepares a release at once', async () => {
   const health = '  health: { command: ["test -e /etc/healthy"], timeout: 10 }\n';
   await fleet.write({ 'fleet.yaml': fleetYaml(fleet, health) });
+  // Else its service may be quicker.
+  await fleet.shell.on(WEB01, 'systemctl stop bladeroot');
   await publishNext(fleet, 'bad');
   const ready = await fleet.told(WEB01, isEndOfUpdate, async () => {
     await fleet.shell.on(WEB01, 'bladeroot blade update');
