@@ -1,11 +1,13 @@
-/** What an update meets: a root that goes away, and a slot that is too small. What runs starts next, whatever happens. */
+/** What an update meets: a root that goes away, a slot that is too small, a disk that fails. What runs starts next all the same. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { rm, writeFile } from 'node:fs/promises';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
+import { loopDevice } from '../slot/slots.fixture.ts';
+import { run } from '../system/run.ts';
 import { readChoice } from './grub/esp.ts';
 import { readBladeState, writeBladeState } from './state.ts';
 import { updateBlade } from './update.ts';
@@ -90,4 +92,19 @@ test('a release that is larger than its slot is told to the root, and changes no
   await rm(large);
   await blade.fleet.publish();
   assert.deepEqual(await updateBlade(blade.options()), { updated: true, release: 3, slot: 'b' });
+});
+
+test('a disk that does not take what is written to it is found out before its slot is started', async (t) => {
+  const blade = await makeBlade(t);
+  const { base, places } = blade;
+  // It has its whole length, and an error for each block that it has no memory for.
+  const memory = join(base, 'memory');
+  await mkdir(memory);
+  await run('mount', ['-t', 'tmpfs', '-o', 'size=6m', 'bladeroot-test', memory]);
+  places.devices.b = await loopDevice(t, join(memory, 'b.img'), 64 * MiB);
+  await writeFile(join(blade.fleet.tree, 'etc/os-release'), 'ID=two\n');
+  await blade.fleet.publish();
+  await assert.rejects(updateBlade(blade.options()), { code: 'SLOT_DAMAGED', message: /EIO|ENOSPC/ });
+  await requireUnharmed(blade);
+  assert.match(blade.told.at(-1)?.message ?? '', /the disk does not take all/);
 });
