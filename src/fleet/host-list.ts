@@ -39,6 +39,11 @@ export function isHostPattern(word: string): boolean {
   return /[[\],@!]/.test(word);
 }
 
+/** Whether patterns are one blade by its plain name: then commands print one thing, else a list, whatever it has. */
+export function isOneBlade(patterns: readonly string[]): boolean {
+  return patterns.length === 1 && !patterns.some(isHostPattern);
+}
+
 /** The words between commas, but those in brackets. */
 function splitWords(pattern: string): string[] {
   const words = pattern.split(/,(?![^[\]]*\])/);

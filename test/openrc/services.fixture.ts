@@ -2,7 +2,7 @@
 import { NETWORK } from '../../lab/demo/fleet-folder.ts';
 import { goldenTree } from '../../lab/demo/golden-tree.ts';
 import type { DebianInit } from '../../src/tree/debian.ts';
-import { CACHE, LabFleet, type LabBlade } from '../lab-fleet.fixture.ts';
+import { CACHE, LabFleet, SAME_ADDRESSES, type LabBlade } from '../lab-fleet.fixture.ts';
 
 export const WEB01: LabBlade = { name: 'web01', mac: '52:54:00:77:00:11', address: '10.77.0.11' };
 export const WEB02: LabBlade = { name: 'web02', mac: '52:54:00:77:00:12', address: '10.77.0.12' };
@@ -13,7 +13,7 @@ network:
   subnet: ${NETWORK.subnet}
 defaults:
   overlays: [base]
-  kernelArgs: [console=tty0, "console=ttyS0,115200"]
+  kernelArgs: [console=tty0, "console=ttyS0,115200", ${SAME_ADDRESSES}]
   services: { start: [ssh, nginx] }
 profiles:
   web:
@@ -31,11 +31,14 @@ const BEACON = {
   'etc/init.d/beacon': '#!/sbin/openrc-run\nstart() {\n\ttouch /run/beacon\n}\n',
 };
 
-/** The fleet with a release of that tree, which a root serves. @returns the fleet, and where the tree is */
-export async function servicesFleet(
-  init: DebianInit,
-  blades: LabBlade[],
-): Promise<{ fleet: LabFleet; golden: string }> {
+export interface ServicesFleet {
+  fleet: LabFleet;
+  /** Where its tree is. */
+  golden: string;
+}
+
+/** The fleet with a release of that tree, which a root serves. */
+export async function servicesFleet(init: DebianInit, blades: LabBlade[]): Promise<ServicesFleet> {
   const fleet = await LabFleet.create({ name: `services-${init}`, network: NETWORK, blades });
   try {
     const { directory: golden } = await goldenTree(CACHE, fleet.call, init);

@@ -2,33 +2,58 @@
 import type { Command } from 'commander';
 import type { DiskPlan, Refusal } from '../../disks/plan.ts';
 import { describeContents, gibibytes } from '../../disks/wording.ts';
+import { expandHosts, HOST_LIST_HELP, isOneBlade } from '../../fleet/host-list.ts';
 import { layoutOf } from '../../fleet/layout.ts';
 import { loadFleet } from '../../fleet/load.ts';
 import type { Machine } from '../../fleet/machine.ts';
-import { resolveBlade } from '../../fleet/resolve.ts';
-import { contextOf, leaf } from '../command.ts';
+import { resolveBlade, type ResolvedBlade } from '../../fleet/resolve.ts';
+import { contextOf, leaf, type Context } from '../command.ts';
 import { table } from '../output.ts';
 import { knownMachineOf, planReported } from './reported-disks.ts';
 
 export function disksCommand(signal: AbortSignal): Command {
-  return leaf('disks', 'on the root: show the disks of a blade, as it reported them at its last boot', [
+  return leaf('disks', 'on the root: show the disks of blades, as they reported them at their last boot', [
     'bladeroot blade disks web01',
     'bladeroot blade disks web01 --plan    # what its layout in the fleet folder would make of them',
+    'bladeroot blade disks @profile:web --plan',
   ])
-    .argument('<name>', 'the blade')
+    .argument('<blades...>', HOST_LIST_HELP)
     .option('--plan', 'what would happen to them; nothing is done')
-    .action(async (name: string, { plan }: { plan?: true }, command: Command) => {
+    .action(async (hosts: string[], { plan }: { plan?: true }, command: Command) => {
       const context = contextOf(command, signal);
-      const blade = resolveBlade(await loadFleet(context.fleetDirectory), name);
-      const { machine, lastSeen } = knownMachineOf(context, blade);
-      const reported = new Date(lastSeen).toISOString();
-      if (plan !== true) {
-        context.output.result({ blade: name, reported, disks: machine.disks }, disksText(machine));
-        return;
+      const fleet = await loadFleet(context.fleetDirectory);
+      const told: Told[] = [];
+      for (const name of expandHosts(hosts, fleet)) {
+        const blade = resolveBlade(fleet, name);
+        told.push(plan === true ? await tellPlan(context, blade) : tellDisks(context, blade));
       }
-      const planned = await planReported(context, machine, layoutOf(blade.disks));
-      context.output.result({ blade: name, reported, ...planValue(planned) }, planText(name, planned));
+      const isOne = isOneBlade(hosts);
+      const values = told.map(({ value }) => value);
+      const texts = told.map(({ value, text }) => (isOne || plan ? text : `${value.blade}:\n${text}`));
+      context.output.result(isOne ? values[0] : values, texts.join('\n\n'));
     });
+}
+
+/** What is said of one blade, for programs and for people. */
+interface Told {
+  value: { blade: string; reported: string };
+  text: string;
+}
+
+function tellDisks(context: Context, blade: ResolvedBlade): Told {
+  const { machine, lastSeen } = knownMachineOf(context, blade);
+  const value = { blade: blade.name, reported: new Date(lastSeen).toISOString(), disks: machine.disks };
+  return { value, text: disksText(machine) };
+}
+
+async function tellPlan(context: Context, blade: ResolvedBlade): Promise<Told> {
+  const { machine, lastSeen } = knownMachineOf(context, blade);
+  const planned = await planReported(context, machine, layoutOf(blade.disks));
+  const reported = new Date(lastSeen).toISOString();
+  return {
+    value: { blade: blade.name, reported, ...planValue(planned) },
+    text: planText(blade.name, planned),
+  };
 }
 
 function disksText({ disks }: Machine): string {

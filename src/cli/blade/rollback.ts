@@ -5,8 +5,8 @@ import { runningSlot } from '../../blade/standby.ts';
 import { BladerootError } from '../../errors.ts';
 import type { UpReport } from '../../events/catalogue.ts';
 import { lockFolder, proposeEdit, writeProposal } from '../../fleet/edit-folder.ts';
+import { expandHosts, foldHosts, HOST_LIST_HELP, isOneBlade } from '../../fleet/host-list.ts';
 import { loadFleet } from '../../fleet/load.ts';
-import { resolveBlade } from '../../fleet/resolve.ts';
 import { openDatabaseToRead } from '../../state/database.ts';
 import { EventRepository } from '../../state/events.ts';
 import { contextOf, leaf, type Context } from '../command.ts';
@@ -23,26 +23,27 @@ interface RollbackOptions extends SigningOptions {
 export function rollbackCommand(signal: AbortSignal): Command {
   const command = leaf(
     'rollback',
-    'on the root: pin a blade to the release that it ran before, which its other slot still holds',
+    'on the root: pin blades to the release that each ran before, which its other slot still holds',
     [
       'bladeroot blade rollback web01',
+      'bladeroot blade rollback @profile:web',
       'bladeroot blade rollback --local      # on the blade: its other slot from the next start on, also without a root',
       'bladeroot blade unset web01 pin       # later: it follows the fleet again, from the next publishing on',
     ],
   )
-    .argument('[blade]', 'the blade')
+    .argument('[blades...]', HOST_LIST_HELP)
     .option('--local', 'this machine, which is a blade')
     .option('-y, --yes', 'do it without a question')
     .option('--no-publish', 'only change the fleet folder: it counts from the next `release publish` on');
   return withSigningOptions(command).action(
-    async (name: string | undefined, options: RollbackOptions, self: Command) => {
+    async (hosts: string[], options: RollbackOptions, self: Command) => {
       const context = contextOf(self, signal);
       if (options.local !== true) {
-        if (name === undefined) self.error('error: name the blade, or say --local on the blade itself');
-        await pinBack(context, name, options);
+        if (hosts.length === 0) self.error('error: name the blades, or say --local on the blade itself');
+        await pinBack(context, hosts, options);
       } else {
-        if (name !== undefined)
-          self.error('error: --local is for the machine that this runs on: name no blade');
+        if (hosts.length > 0)
+          self.error('error: --local is for the machine that this runs on: name no blades');
         await rollBackHere(context);
       }
     },
@@ -61,33 +62,47 @@ async function rollBackHere({ stateDirectory, output }: Context): Promise<void> 
  * A pin is the way by which a root says what a blade is to run: signed, known to every other root, and as good for a blade
  * that is switched off.
  */
-async function pinBack(context: Context, name: string, options: RollbackOptions): Promise<void> {
-  const { fleetDirectory, output, signal } = context;
-  resolveBlade(await loadFleet(fleetDirectory), name);
-  const { from, to } = releaseBefore(readUps(context.stateDirectory, name), name);
-  if (
-    options.yes !== true &&
-    !(await confirm(`pin ${name} to release ${to} (it came up with ${from})?`, signal))
-  ) {
+async function pinBack(context: Context, hosts: string[], options: RollbackOptions): Promise<void> {
+  const { fleetDirectory, stateDirectory, output, signal } = context;
+  const blades = expandHosts(hosts, await loadFleet(fleetDirectory)).map((blade) => {
+    return { blade, ...releaseBefore(readUps(stateDirectory, blade), blade) };
+  });
+  const asked = blades.map(
+    ({ blade, from, to }) => `pin ${blade} to release ${to} (it came up with ${from})`,
+  );
+  if (options.yes !== true && !(await confirm(`${asked.join('\n')}?`, signal))) {
     throw new BladerootError('NOT_CONFIRMED', 'nothing is changed');
   }
   const unlock = await lockFolder(fleetDirectory, signal);
   try {
     const publishable = await findPublishable(context, options);
-    const proposal = await proposeEdit(fleetDirectory, () => [{ path: ['blades', name, 'pin'], value: to }]);
-    await writeProposal(fleetDirectory, proposal);
-    const message = `${name} goes back to release ${to}`;
-    const release =
-      publishable && (await publishChange(context, { ...publishable, message }, proposal.after));
-    output.result(
-      { blade: name, pin: to, ...(release === undefined ? {} : { release }) },
-      release === undefined
-        ? `${name} is pinned to release ${to}; it counts from the next \`bladeroot release publish\` on`
-        : `${name} is pinned to release ${to} by release ${release}: it goes back at its next start`,
+    const proposal = await proposeEdit(fleetDirectory, () =>
+      blades.map(({ blade, to }) => ({ path: ['blades', blade, 'pin'], value: to })),
     );
+    await writeProposal(fleetDirectory, proposal);
+    const release =
+      publishable &&
+      (await publishChange(context, { ...publishable, message: whyPublished(blades) }, proposal.after));
+    const values = blades.map(({ blade, to }) => {
+      return { blade, pin: to, ...(release === undefined ? {} : { release }) };
+    });
+    const lines = blades.map(({ blade, to }) =>
+      release === undefined
+        ? `${blade} is pinned to release ${to}; it counts from the next \`bladeroot release publish\` on`
+        : `${blade} is pinned to release ${to} by release ${release}: it goes back at its next start`,
+    );
+    output.result(isOneBlade(hosts) ? values[0] : values, lines.join('\n'));
   } finally {
     await unlock();
   }
+}
+
+/** `rollback of web[01-20] to release 3, of mail01 to release 2`. */
+function whyPublished(blades: readonly { blade: string; to: number }[]): string {
+  const parts = [...Map.groupBy(blades, ({ to }) => to)].map(([to, some]) => {
+    return `of ${foldHosts(some.map(({ blade }) => blade))} to release ${to}`;
+  });
+  return `rollback ${parts.join(', ')}`;
 }
 
 /** What a blade has said each time that it was up, the oldest first. */

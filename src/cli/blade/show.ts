@@ -1,7 +1,7 @@
 /** All that a blade is, and where each value of it is written. */
 import type { Command } from 'commander';
 import { Document, isNode, stringify } from 'yaml';
-import { expandHosts, HOST_LIST_HELP, isHostPattern } from '../../fleet/host-list.ts';
+import { expandHosts, HOST_LIST_HELP, isOneBlade } from '../../fleet/host-list.ts';
 import { loadFolder, type LoadedFleet } from '../../fleet/load.ts';
 import { originsOf } from '../../fleet/origins.ts';
 import { resolveBlade, type ResolvedBlade } from '../../fleet/resolve.ts';
@@ -25,10 +25,8 @@ export function showCommand(signal: AbortSignal): Command {
         const origins = valueOrigins(loaded, name);
         return { value: { ...blade, origins }, text: withOrigins(blade, origins) };
       });
-      // One blade that is named plainly is an object, whatever else is a list: scripts know which they get.
-      const isOne = hosts.length === 1 && !hosts.some(isHostPattern);
       const values = shown.map(({ value }) => value);
-      output.result(isOne ? values[0] : values, shown.map(({ text }) => text).join('\n---\n'));
+      output.result(isOneBlade(hosts) ? values[0] : values, shown.map(({ text }) => text).join('\n---\n'));
     });
 }
 
