@@ -3,9 +3,10 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { UpReport } from '../src/events/catalogue.ts';
+import type { UpdateReport, UpReport } from '../src/events/catalogue.ts';
 import { openDatabase } from '../src/state/database.ts';
 import { EventRepository } from '../src/state/events.ts';
+import { NextBoots } from '../src/state/next-boots.ts';
 import { place, type Place } from './bladeroot.fixture.ts';
 
 const FLEET = `name: lab
@@ -54,6 +55,26 @@ test('status tells what each blade runs, and which release was bad there and why
   assert.match(lines[1] ?? stderr, /^web01 +4 +a \(disk\) +2026-\S+ \S+ +running *$/);
   assert.match(lines[2] ?? '', /^web02 +4 .* running +5: services: nginx\.service failed$/);
   assert.match(lines[3] ?? '', /^web03 +never seen *$/);
+});
+
+test('status tells what a blade has prepared since it came up, and what was asked of it', async (t) => {
+  const { bladeroot, state } = await seenPlace(t);
+  const database = openDatabase(state);
+  const events = new EventRepository(database);
+  const update = (blade: string, how: UpdateReport['state'], message: string): number =>
+    events.append(
+      { type: 'blade.update', blade, boot: 'b', state: how, release: 5, slot: 'b', message },
+      Date.parse('2026-11-23T04:00:00Z'),
+    );
+  update('web01', 'started', 'bringing slot b to release 5');
+  update('web01', 'ready', 'release 5 is in slot b');
+  update('web02', 'failed', 'no space left');
+  new NextBoots(database).put('web03', 'rescue', 0);
+  database.close();
+  const lines = (await bladeroot(['blade', 'status'])).stdout.trimEnd().split('\n');
+  assert.match(lines[1] ?? '', /^web01 +4 .* running +5 in b *$/);
+  assert.match(lines[2] ?? '', /^web02 +4 .* running +5 failed: no space left +5: services/);
+  assert.match(lines[3] ?? '', /^web03 +never seen +rescue system *$/);
 });
 
 test('rollback pins a blade to the release that it ran before, and one that has fallen back to where it is', async (t) => {

@@ -23,7 +23,7 @@ import { configure } from '../slot/configure.ts';
 import { fetchRest } from '../slot/fetch-image.ts';
 import { fillSlot } from '../slot/fill.ts';
 import { fetchSecrets } from '../slot/lay-secrets.ts';
-import { mountOnce, unmountIfMounted } from '../slot/mounts.ts';
+import { flushAndUnmount, mountOnce, unmountIfMounted } from '../slot/mounts.ts';
 import { PARTITIONS } from '../fleet/layout.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import type { Source } from '../store/source.ts';
@@ -93,8 +93,8 @@ export async function install(request: InstallRequest): Promise<string> {
   await attempt('fetch', reporter, () => fetchIntoSlot(request, disk, slot));
   await attempt('configure', reporter, () => configureSlot(request, disk, slot, identity));
   reporter.started('switch-root', `writing slot ${slot} to the disk`);
-  // What is in blade.json is on the disk: the slot is flushed by being unmounted before it is written down.
-  await run('umount', [SLOT_MOUNT]);
+  // What is in blade.json is on the disk.
+  await flushAndUnmount(SLOT_MOUNT);
   const installed = { release: sequence, installed: now(), good: false, starts: 1 };
   await record(request, state && forgiven(state, sequence), { [slot]: installed });
   await run('umount', [PERSIST]);

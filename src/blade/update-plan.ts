@@ -32,7 +32,7 @@ export function planUpdate({ state, running, release, deploy, choice, there }: U
   const own = state.slots[running];
   if (!deploy) {
     const bad = badRelease(state, release);
-    if (bad !== undefined) return nothing(`release ${release} was bad here: ${bad.reason}`);
+    if (bad !== undefined) return nothing(`release ${release} was bad here: ${bad.reason}; ${TRIES_AGAIN}`);
     const runs = own?.release === release;
     const next = nextStart(choice, there).slot;
     if (next === other && state.slots[other]?.release === release) {
@@ -54,6 +54,8 @@ export function planUpdate({ state, running, release, deploy, choice, there }: U
     choice: isGood ? proven(holder) : trying(proven(running), holder),
   };
 }
+
+const TRIES_AGAIN = '`bladeroot blade reinstall --local` tries it again';
 
 function nothing(why: string): UpdatePlan {
   return { action: 'nothing', why };

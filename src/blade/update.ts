@@ -17,14 +17,13 @@ import { configure } from '../slot/configure.ts';
 import { fetchRest } from '../slot/fetch-image.ts';
 import { fillSlot, type FillRequest } from '../slot/fill.ts';
 import { fetchSecrets } from '../slot/lay-secrets.ts';
-import { unmountIfMounted } from '../slot/mounts.ts';
+import { flushAndUnmount, unmountIfMounted } from '../slot/mounts.ts';
 import { PARTITIONS } from '../fleet/layout.ts';
 import { fetchBlob } from '../store/fetch.ts';
 import { openSources } from '../store/open-source.ts';
 import type { Source } from '../store/source.ts';
 import { Store } from '../store/store.ts';
 import { tryLock } from '../system/posix.ts';
-import { run } from '../system/run.ts';
 import { dropOld } from './drop-old.ts';
 import { placeKernel, tryNext, withdrawSlot, writeChoice } from './grub/esp.ts';
 import { lookForUpdate, type FoundUpdate, type LookOptions } from './look-for-update.ts';
@@ -216,9 +215,8 @@ class Update {
       mac: blade.mac ?? cardWith(blade.address),
       identityDirectory: join(stateDirectory, 'identity'),
     });
-    // What is written down of a slot is on the disk; unmounting does not do it while another mount namespace has it, too.
-    await run('sync', ['--file-system', mountPoint]);
-    await unmountIfMounted(mountPoint);
+    // What is written down of a slot is on the disk.
+    await flushAndUnmount(mountPoint);
   }
 
   async #switchTo({ slot, blade, release, toRun, roots, store }: Task): Promise<void> {

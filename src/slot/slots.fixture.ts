@@ -29,10 +29,10 @@ export async function scratch(t: TestContext): Promise<string> {
   await run('mount', ['--bind', base, base]);
   await run('mount', ['--make-shared', base]);
   t.after(async () => {
-    // A test that has failed may have left something mounted; what is mounted last goes first.
+    // A test that has failed may have left something mounted; what is mounted last goes first. Loop devices have their files
+    // in there until they are detached, after this.
     const mounted = [...(await mountPointsBelow(base))].sort().reverse();
-    for (const point of mounted) await run('umount', [join(base, point)]);
-    // Loop devices have their files in there until they are detached, after this.
+    for (const point of mounted) await run('umount', ['--lazy', join(base, point)]);
     await run('umount', ['--lazy', base]);
     await rm(base, { recursive: true, force: true });
   });

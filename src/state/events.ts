@@ -1,6 +1,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { bootsOf } from '../events/boots.ts';
-import { eventSchema, type BladerootEvent, type RecordedEvent, type UpReport } from '../events/catalogue.ts';
+import {
+  eventSchema,
+  type BladerootEvent,
+  type RecordedEvent,
+  type UpdateReport,
+  type UpReport,
+} from '../events/catalogue.ts';
 import type { EventLog, TimedEvent } from '../events/bus.ts';
 
 /** What is kept. */
@@ -29,6 +35,7 @@ export class EventRepository implements EventLog {
   readonly #insert: StatementSync;
   readonly #since: StatementSync;
   readonly #lastUp: StatementSync;
+  readonly #lastUpdate: StatementSync;
   readonly #added = new Map<string, number>();
   #addedInAll = AGE_EVERY;
   #last: number;
@@ -41,6 +48,10 @@ export class EventRepository implements EventLog {
     this.#since = database.prepare('SELECT id, time, event FROM events WHERE id > ? ORDER BY id LIMIT ?');
     this.#lastUp = database.prepare(
       `SELECT id, time, event FROM events WHERE blade = ? AND type = 'blade.up' ORDER BY id DESC LIMIT 1`,
+    );
+    this.#lastUpdate = database.prepare(
+      `SELECT id, time, event FROM events WHERE blade = ? AND type = 'blade.update' AND id > ?
+         ORDER BY id DESC LIMIT 1`,
     );
     this.#last = Number(database.prepare('SELECT max(id) AS last FROM events').get()?.['last'] ?? 0);
   }
@@ -81,6 +92,13 @@ export class EventRepository implements EventLog {
     const row = this.#lastUp.get(blade);
     const event = row === undefined ? undefined : recorded(row);
     return event?.type === 'blade.up' ? event : undefined;
+  }
+
+  /** What a blade said last of the release that it brings to its other slot, since an event. */
+  lastUpdate(blade: string, since: number): UpdateReport | undefined {
+    const row = this.#lastUpdate.get(blade, since);
+    const event = row === undefined ? undefined : recorded(row);
+    return event?.type === 'blade.update' ? event : undefined;
   }
 
   /** All that is kept of one machine, by its name as a blade or by its MAC, oldest first; also from before it had a name. */

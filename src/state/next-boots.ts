@@ -35,14 +35,17 @@ export class NextBoots {
   /** Forgets what has been done, going by what happens. */
   heard(event: BladerootEvent): void {
     if (!('blade' in event) || event.blade === undefined) return;
-    if (event.type !== 'blade.up' && event.type !== 'boot.initrd') return;
+    if (event.type !== 'blade.step' && event.type !== 'boot.initrd') return;
     const task = this.get(event.blade);
     if (task !== undefined && isDone(task, event)) this.remove(event.blade);
   }
 }
 
-/** A deployment that was cut off is begun again; a rescue is for one boot, and the next is as always. */
+/**
+ * A deployment is done when the agent has written the slot down, and one that was cut off is begun again; a rescue is for one
+ * boot, and the next is as always. That a blade is up says nothing of either: it says so when its service is restarted, too.
+ */
 function isDone(task: BootTask, event: BladerootEvent): boolean {
-  if (event.type === 'blade.up') return task === 'rescue' || event.from === 'network';
-  return event.type === 'boot.initrd' && task === 'rescue' && !isBrokenOff(event);
+  if (task === 'rescue') return event.type === 'boot.initrd' && !isBrokenOff(event);
+  return event.type === 'blade.step' && event.step === 'switch-root' && event.state === 'done';
 }

@@ -28,6 +28,7 @@ const utimensat = libc.func('int utimensat(int dirfd, const void *path, const vo
 const mknod = libc.func('int mknod(const void *path, uint32_t mode, uint64_t dev)');
 const lseek = libc.func('int64_t lseek(int fd, int64_t offset, int whence)');
 const flock = libc.func('int flock(int fd, int operation)');
+const syncfs = libc.func('int syncfs(int fd)');
 const prctl = libc.func(
   'int prctl(int operation, uint64_t value, uint64_t third, uint64_t fourth, uint64_t fifth)',
 );
@@ -151,6 +152,15 @@ export function tryLock(fd: number, kind: keyof typeof LOCK_OPERATIONS): boolean
   if (flock(fd, LOCK_OPERATIONS[kind] | LOCK_NB) === 0) return true;
   if (koffi.errno() === koffi.os.errno['EAGAIN']) return false;
   throw failed('flock', `fd ${fd}`);
+}
+
+/**
+ * Writes all of a file system to its disk. Also what the disk has refused since somebody was last told is an error (Linux 5.8
+ * on; `sync -f` of busybox says nothing of it, and neither does umount(8)).
+ * @param fd of anything in it
+ */
+export function syncFileSystem(fd: number): void {
+  if (syncfs(fd) !== 0) throw failed('syncfs', `fd ${fd}`);
 }
 
 // From Linux's <linux/prctl.h>.

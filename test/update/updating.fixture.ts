@@ -6,7 +6,7 @@ import { NETWORK } from '../../lab/demo/fleet-folder.ts';
 import { goldenTree } from '../../lab/demo/golden-tree.ts';
 import type { MachineRequest } from '../../lab/state.ts';
 import type { RecordedEvent, UpdateReport } from '../../src/events/catalogue.ts';
-import { CACHE, LabFleet, type LabBlade } from '../lab-fleet.fixture.ts';
+import { CACHE, LabFleet, SAME_ADDRESSES, type LabBlade } from '../lab-fleet.fixture.ts';
 
 export const WEB01: LabBlade = { name: 'web01', mac: '52:54:00:77:00:11', address: '10.77.0.11' };
 
@@ -39,7 +39,7 @@ network:
   subnet: ${NETWORK.subnet}
 defaults:
   overlays: [base]
-  kernelArgs: [console=tty0, "console=ttyS0,115200", norandmaps]
+  kernelArgs: [console=tty0, "console=ttyS0,115200", ${SAME_ADDRESSES}]
   services: { start: [ssh] }
   ssh: { authorizedKeys: ["${publicKey}"] }
 ${more}blades:
