@@ -41,6 +41,8 @@ export const ESP_PARTUUID = '5ab4e7a1-0000-4000-8000-0000000000b2';
 const INIT = `#!/bin/busybox sh
 /bin/busybox mkdir /proc
 /bin/busybox mount -t proc proc /proc
+# What the boot loader has left on the line is ended first.
+echo
 echo "STARTED $(/bin/busybox cat /proc/cmdline)"
 /bin/busybox poweroff -f
 `;
