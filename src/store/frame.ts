@@ -33,11 +33,14 @@ export const LEVEL = 6;
  * level 6 in large tables takes five times as long, and makes a tenth less at best.
  */
 const PATCH_LEVEL = 4;
-const MAX_TABLE_LOG = 20;
+const MAX_TABLE_LOG = 21;
 
 /** Up to 1 MiB of bases and content together a slow search takes a moment, and misses nothing. */
 const THOROUGH_LEVEL = 9;
 const THOROUGH_WINDOW_LOG = 20;
+
+/** A thread keeps tables for windows of up to so much; larger ones, of 16 MB, are freed when a patch is made. */
+const KEPT_WINDOW_LOG = 20;
 
 /** Tables of this size are cleared in no time. */
 const MIN_WINDOW_LOG = 18;
@@ -68,7 +71,13 @@ export class FrameCompressor {
       windowLog <= THOROUGH_WINDOW_LOG
         ? { level: THOROUGH_LEVEL, windowLog, hashLog: windowLog - 1, chainLog: windowLog }
         : { level: PATCH_LEVEL, windowLog, hashLog: tableLog, chainLog: tableLog };
-    return this.#zstd.compress(content, parameters, bases);
+    if (windowLog <= KEPT_WINDOW_LOG) return this.#zstd.compress(content, parameters, bases);
+    const zstd = new ZstdCompressor();
+    try {
+      return zstd.compress(content, parameters, bases);
+    } finally {
+      zstd.close();
+    }
   }
 
   close(): void {
