@@ -1,5 +1,5 @@
 import { BladerootError, describeError } from '../errors.ts';
-import { giveBack, letGo } from '../system/collect-garbage.ts';
+import { giveBack } from '../system/collect-garbage.ts';
 import { sha256, type Digest } from './digest.ts';
 import { decompressFrame, MAX_BASE_SIZE } from './frame.ts';
 import type { FrameRef, ObjectRef } from './pack-index.ts';
@@ -24,10 +24,14 @@ interface PackContent {
  */
 export class ObjectReader {
   readonly #places = new Map<Digest, Place>();
+  /** Contents that are not kept any more, until nobody can be reading them. */
+  #retired: Buffer[] = [];
+  #retiredBytes = 0;
+  #reads = 0;
   /** Contents of frames: small objects that are read together lie together. */
-  readonly #frames = new RecentContents<FrameRef>(FRAME_BYTES_KEPT);
+  readonly #frames = new RecentContents<FrameRef>(FRAME_BYTES_KEPT, (content) => this.#retire(content));
   /** Verified objects: what a part of a long file is based on, the next part is based on too. */
-  readonly #objects = new RecentContents<Digest>(OBJECT_BYTES_KEPT);
+  readonly #objects = new RecentContents<Digest>(OBJECT_BYTES_KEPT, (content) => this.#retire(content));
 
   constructor(packs: readonly PackReader[]) {
     for (const reader of packs) {
@@ -69,8 +73,16 @@ export class ObjectReader {
     return this.#framesOf(this.#placeOf(digest)).flatMap(({ frame }) => frame.bases ?? []);
   }
 
-  /** An object's content, verified. @throws BladerootError `OBJECT_MISSING`, `OBJECT_DAMAGED`, `PIECE_DAMAGED` */
+  /**
+   * An object's content, verified, in a buffer of its own.
+   * @throws BladerootError `OBJECT_MISSING`, `OBJECT_DAMAGED`, `PIECE_DAMAGED`
+   */
   async read(digest: Digest): Promise<Buffer> {
+    return await this.#reading(async () => Buffer.from(await this.#read(digest)));
+  }
+
+  /** As `read`, of what is kept here: it is there as long as the caller counts as reading. */
+  async #read(digest: Digest): Promise<Buffer> {
     const kept = this.#objects.get(digest);
     if (kept !== undefined) return kept;
     const place = this.#placeOf(digest);
@@ -81,19 +93,47 @@ export class ObjectReader {
     if (sha256(object) !== digest)
       throw damaged(`object ${digest}`, place.pack.reader, 'its SHA-256 is another');
     this.#objects.add(digest, object);
-    letGo(object.length);
     return object;
   }
 
   /** The contents of a patch's bases, one after the other, in a buffer of their own. */
   async readBases(bases: readonly ObjectRef[]): Promise<Buffer> {
-    const whole = Buffer.allocUnsafeSlow(bases.reduce((sum, { size }) => sum + size, 0));
-    let end = 0;
-    for (const { digest, size } of bases) {
-      if (this.#placeOf(digest).object.size !== size) throw missing(digest);
-      end += (await this.read(digest)).copy(whole, end);
+    return await this.#reading(async () => {
+      const whole = Buffer.allocUnsafeSlow(bases.reduce((sum, { size }) => sum + size, 0));
+      let end = 0;
+      for (const { digest, size } of bases) {
+        if (this.#placeOf(digest).object.size !== size) throw missing(digest);
+        end += (await this.#read(digest)).copy(whole, end);
+      }
+      return whole;
+    });
+  }
+
+  async #reading<T>(read: () => Promise<T>): Promise<T> {
+    this.#reads++;
+    try {
+      return await read();
+    } finally {
+      this.#reads--;
+      if (this.#reads === 0) this.#free();
     }
-    return whole;
+  }
+
+  #retire(content: Buffer): void {
+    this.#retired.push(content);
+    this.#retiredBytes += content.length;
+    // Where there is always somebody reading, the collector sees to it.
+    if (this.#retiredBytes > RETIRED_BYTES) this.#forget();
+  }
+
+  #free(): void {
+    for (const content of this.#retired) giveBack(content);
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#retired = [];
+    this.#retiredBytes = 0;
   }
 
   #placeOf(digest: Digest): Place {
@@ -150,15 +190,20 @@ const FRAME_BYTES_KEPT = 4 * 1024 * 1024;
 /** What two parts of a file that are next to each other are both based on is less than that. */
 const OBJECT_BYTES_KEPT = MAX_BASE_SIZE / 2;
 
+/** Bytes of contents that wait to be freed. */
+const RETIRED_BYTES = 32 * 1024 * 1024;
+
 /** Contents that were used last, so many bytes of them. */
 class RecentContents<Key> {
   /** The one used longest ago comes first. */
   readonly #contents = new Map<Key, Buffer>();
   readonly #limit: number;
+  readonly #onDropped: (content: Buffer) => void;
   #bytes = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, onDropped: (content: Buffer) => void) {
     this.#limit = limit;
+    this.#onDropped = onDropped;
   }
 
   get(key: Key): Buffer | undefined {
@@ -172,13 +217,20 @@ class RecentContents<Key> {
 
   add(key: Key, content: Buffer): void {
     // Two that read the same at once both bring it.
-    this.#bytes += content.length - (this.#contents.get(key)?.length ?? 0);
+    const before = this.#contents.get(key);
+    if (before !== undefined) this.#drop(key, before);
     this.#contents.set(key, content);
-    for (const [oldest, { length }] of this.#contents) {
+    this.#bytes += content.length;
+    for (const [oldest, old] of this.#contents) {
       if (this.#bytes <= this.#limit) break;
-      this.#contents.delete(oldest);
-      this.#bytes -= length;
+      this.#drop(oldest, old);
     }
+  }
+
+  #drop(key: Key, content: Buffer): void {
+    this.#contents.delete(key);
+    this.#bytes -= content.length;
+    this.#onDropped(content);
   }
 }
 
