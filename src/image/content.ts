@@ -18,6 +18,8 @@ export class OpenedFile {
   readonly fd: number;
   /** Whether it is a regular file still. */
   readonly isFile: boolean;
+  /** Bytes, with holes, as it was opened. */
+  readonly size: number;
   readonly #seen: SeenFile;
   readonly #same: boolean;
 
@@ -29,6 +31,7 @@ export class OpenedFile {
     this.#seen = seen;
     const stat = fstatSync(this.fd, { bigint: true });
     this.isFile = stat.isFile();
+    this.size = Number(stat.size);
     this.#same = stampOf(thingStat(stat)) === seen.stamp;
   }
 
@@ -68,5 +71,17 @@ export class OpenedFile {
       }
       done += read;
     }
+  }
+}
+
+/** A regular file, to be read for what it is now; undefined where there is none that can be read. */
+export function openIfFile(path: string): OpenedFile | undefined {
+  try {
+    const opened = new OpenedFile({ path, size: Infinity, stamp: '' });
+    if (opened.isFile) return opened;
+    opened.close();
+    return undefined;
+  } catch {
+    return undefined;
   }
 }

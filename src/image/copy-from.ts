@@ -1,5 +1,5 @@
 import type { FileEntry } from './manifest.ts';
-import { TreeRoot } from './tree-root.ts';
+import type { TreeRoot } from './tree-root.ts';
 import type { FileTarget } from './unpack-task.ts';
 import type { UnpackThreads } from './unpack-threads.ts';
 
@@ -9,18 +9,13 @@ import type { UnpackThreads } from './unpack-threads.ts';
  * @returns the files that could not be had there
  */
 export async function copyFrom(
-  directory: string,
+  root: TreeRoot,
   files: readonly FileEntry[],
   targetOf: (file: FileEntry) => FileTarget,
   threads: UnpackThreads,
 ): Promise<FileEntry[]> {
-  const root = new TreeRoot(directory);
-  try {
-    const copied = await threads.copy(
-      files.map((file) => ({ from: root.at(file.path), file: targetOf(file), objects: file.objects })),
-    );
-    return files.filter((_, i) => copied[i] !== true);
-  } finally {
-    root.close();
-  }
+  const copied = await threads.copy(
+    files.map((file) => ({ from: root.at(file.path), file: targetOf(file), objects: file.objects })),
+  );
+  return files.filter((_, i) => copied[i] !== true);
 }

@@ -8,7 +8,7 @@ import { endPhase, giveBack, letGo } from '../system/collect-garbage.ts';
 import { dataExtents } from '../system/posix.ts';
 import { isStopping, serveTasks } from '../system/workers.ts';
 import type { BytePath } from './byte-path.ts';
-import { OpenedFile } from './content.ts';
+import { OpenedFile, openIfFile } from './content.ts';
 import { lookBelow } from './looked-around.ts';
 import { partsIn } from './packed-parts.ts';
 import { makeThing } from './small-things.ts';
@@ -107,7 +107,8 @@ function isSame({ file, extents, objects }: ComparedFile): boolean {
 
 /** Returns whether there was what is wanted; nothing is left behind where there was not. */
 function copy({ from, file, objects }: CopiedFile): boolean {
-  const source = openIfFile(from, file.size);
+  // What is read of it is hashed: that it may be another file by now does not matter.
+  const source = openIfFile(from);
   if (source === undefined) return false;
   try {
     return naming(file.path, () => {
@@ -134,18 +135,5 @@ function copy({ from, file, objects }: CopiedFile): boolean {
     });
   } finally {
     source.close();
-  }
-}
-
-/** What is read of it is hashed: that it may be another file by now does not matter. */
-function openIfFile(path: string, size: number): OpenedFile | undefined {
-  try {
-    const opened = new OpenedFile({ path, size, stamp: '' });
-    if (opened.isFile) return opened;
-    opened.close();
-    return undefined;
-  } catch {
-    // Nothing of that name, or nothing that can be read: then it comes from elsewhere.
-    return undefined;
   }
 }

@@ -13,6 +13,7 @@ import { mountPointsBelow } from '../system/mounts.ts';
 import { endPhase } from '../system/collect-garbage.ts';
 import { readXattrs, removeXattr } from '../system/posix.ts';
 import { parentOf, type BytePath } from './byte-path.ts';
+import { basesAtHand } from './bases-at-hand.ts';
 import { copyFrom } from './copy-from.ts';
 import { FramePlan } from './frame-plan.ts';
 import { fetchSnapshotManifest } from './manifest-files.ts';
@@ -107,12 +108,14 @@ class Unpacking {
   readonly #options: UnpackOptions;
   readonly #threads: UnpackThreads;
   readonly #root: TreeRoot;
+  readonly #beside: TreeRoot | undefined;
   readonly #progress: UnpackProgress = { phase: 'manifest', bytesDone: 0, bytesTotal: 0, fetchedBytes: 0 };
 
   constructor(options: UnpackOptions, threads: UnpackThreads) {
     this.#options = options;
     this.#threads = threads;
     this.#root = new TreeRoot(options.directory);
+    this.#beside = options.beside === undefined ? undefined : new TreeRoot(options.beside);
   }
 
   async run(): Promise<Unpacked> {
@@ -140,6 +143,7 @@ class Unpacking {
       return { made: missing.length, changed: attributes.length, removedFrom: removedFrom.size };
     } finally {
       this.#root.close();
+      this.#beside?.close();
     }
   }
 
@@ -209,16 +213,19 @@ class Unpacking {
       this.#advance({ bytesDone: this.#progress.bytesDone + written }),
     );
     let bases: ObjectReader | undefined;
-    const planned = plan.lay(packs);
+    const roots = this.#beside === undefined ? [this.#root] : [this.#root, this.#beside];
+    const frames = plan.lay(packs);
     endPhase();
     for (const pack of packs) {
-      const wanted = planned.get(pack) ?? new Map<number, never>();
+      const wanted = frames.get(pack) ?? new Map<number, never>();
       if (wanted.size === 0 && this.#options.mirror === undefined) continue;
       for await (const { number: frame, bytes } of pack.frames(new Set(wanted.keys()))) {
         const { size, bases: on } = pack.index.frames[frame] ?? { size: 0 };
         if (on !== undefined) bases ??= this.#baseReader(packs);
-        const dictionary = on === undefined ? undefined : await bases?.readBases(on);
-        const parts = (wanted.get(frame) ?? []).map((part) => ({ ...part, file: targetOf(part.file) }));
+        const planned = wanted.get(frame) ?? [];
+        const paths = planned.map(({ file }) => file.path);
+        const dictionary = on && (await bases?.readBases(on, basesAtHand(roots, on, paths)));
+        const parts = planned.map((part) => ({ ...part, file: targetOf(part.file) }));
         await queue.add({ kind: 'frame', bytes, size, bases: dictionary, parts: packParts(parts) });
       }
     }
@@ -232,10 +239,10 @@ class Unpacking {
     packs: readonly PackReader[],
     targetOf: (file: FileEntry) => FileTarget,
   ): Promise<readonly FileEntry[]> {
-    const { beside, mirror } = this.#options;
+    const { mirror } = this.#options;
     const held = await Promise.all(packs.map(async ({ id }) => await mirror?.hasPack(id)));
-    if (beside === undefined || !held.includes(false)) return files;
-    return await copyFrom(beside, files, targetOf, this.#threads);
+    if (this.#beside === undefined || !held.includes(false)) return files;
+    return await copyFrom(this.#beside, files, targetOf, this.#threads);
   }
 
   /** Where patches find what they are based on: packs before theirs, which a mirror holds by then. */

@@ -96,14 +96,17 @@ export class ObjectReader {
     return object;
   }
 
-  /** The contents of a patch's bases, one after the other, in a buffer of their own. */
-  async readBases(bases: readonly ObjectRef[]): Promise<Buffer> {
+  /**
+   * The contents of a patch's bases, one after the other, in a buffer of their own.
+   * @param atHand contents that are known already, verified
+   */
+  async readBases(bases: readonly ObjectRef[], atHand?: ReadonlyMap<Digest, Buffer>): Promise<Buffer> {
     return await this.#reading(async () => {
       const whole = Buffer.allocUnsafeSlow(bases.reduce((sum, { size }) => sum + size, 0));
       let end = 0;
       for (const { digest, size } of bases) {
         if (this.#placeOf(digest).object.size !== size) throw missing(digest);
-        end += (await this.#read(digest)).copy(whole, end);
+        end += (atHand?.get(digest) ?? (await this.#read(digest))).copy(whole, end);
       }
       return whole;
     });
