@@ -122,13 +122,12 @@ class Unpacking {
     try {
       const { layers = LAYERS, directory } = this.#options;
       const mounts = await mountPointsBelow(directory);
+      const looking = this.#threads.look(directory, mounts);
+      looking.catch(() => undefined);
       const entries = selectLayers(await this.#manifest(), layers);
       // The manifest's bytes and lines, of which the promises that brought them know until the next turn.
       await breathe();
       endPhase();
-      // Meanwhile the indexes are read; with the manifest's bytes it would be too much at once.
-      const looking = this.#threads.look(directory, mounts);
-      looking.catch(() => undefined);
       const packs = await this.#openPacks(layers);
       endPhase();
       this.#advance({ phase: 'compare' });
