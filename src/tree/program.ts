@@ -161,7 +161,7 @@ export MALLOC_MMAP_THRESHOLD_=262144
 export MALLOC_ARENA_MAX=2
 case " $* " in
   *" serve "*) memory= ;;
-  *) memory="--max-semi-space-size=2 --heap-growing-percent=10" ;;
+  *) memory="--max-semi-space-size=4 --heap-growing-percent=10" ;;
 esac
 exec "$here/node" --disable-warning=ExperimentalWarning $memory "$here/../lib/bladeroot.mjs" "$@"
 `;
