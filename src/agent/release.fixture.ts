@@ -83,21 +83,26 @@ export async function makeRelease(directory: string): Promise<{ store: Store; re
 export async function serveRelease(t: TestContext, store: Store, release: SignedRelease): Promise<string> {
   return await listen(
     t,
-    createServer((request, response) => {
-      const options = {
-        storeDirectory: store.directory,
-        url: 'http://127.0.0.1',
-        current: () => release,
-        plan: () => ({ kind: 'agent' as const }),
-        bladeAt: () => undefined,
-        onEvent: () => undefined,
-      };
-      answerBootRequest(request, response, options).then(
-        (answered) => answered || response.writeHead(404).end(),
-        (error: unknown) => response.destroy(error instanceof Error ? error : undefined),
-      );
-    }),
+    releaseServer(store, () => release),
   );
+}
+
+/** A server for what is current when it is asked. */
+export function releaseServer(store: Store, current: () => SignedRelease): Server {
+  const options = {
+    storeDirectory: store.directory,
+    url: 'http://127.0.0.1',
+    current,
+    plan: () => ({ kind: 'agent' as const }),
+    bladeAt: () => undefined,
+    onEvent: () => undefined,
+  };
+  return createServer((request, response) => {
+    answerBootRequest(request, response, options).then(
+      (answered) => answered || response.writeHead(404).end(),
+      (error: unknown) => response.destroy(error instanceof Error ? error : undefined),
+    );
+  });
 }
 
 export async function listen(t: TestContext, server: Server): Promise<string> {

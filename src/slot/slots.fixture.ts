@@ -1,12 +1,11 @@
 /** For tests: releases of a fleet, each packed upon the one before, a root that serves them, and slots on loop devices. */
 import { generateKeyPairSync, randomBytes, type KeyObject } from 'node:crypto';
 import { mkdir, mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { listen } from '../agent/release.fixture.ts';
+import { listen, releaseServer } from '../agent/release.fixture.ts';
 import { packTree } from '../image/pack.ts';
 import { snapshotStatement, type SnapshotStatement } from '../image/statement.ts';
 import { encodeOverlay } from '../overlay/archive.ts';
@@ -15,7 +14,6 @@ import { seal } from '../release/envelope.ts';
 import { openRelease, type SignedRelease } from '../release/repository.ts';
 import { listSnapshot } from '../release/snapshots.ts';
 import { RELEASE_TYPE, type Blob, type ReleaseStatement } from '../release/statement.ts';
-import { answerBootRequest } from '../serve/boot-http.ts';
 import { Store } from '../store/store.ts';
 import { mountPointsBelow } from '../system/mounts.ts';
 import { run } from '../system/run.ts';
@@ -119,21 +117,9 @@ export class TestFleet {
 
   /** The URL of a root that serves what is current when it is asked. */
   async serve(t: TestContext): Promise<string> {
-    const server = createServer((request, response) => {
-      const { current } = this;
-      if (current === undefined) throw new Error('nothing is published');
-      const options = {
-        storeDirectory: this.store.directory,
-        url: 'http://127.0.0.1',
-        current: () => current,
-        plan: () => ({ kind: 'agent' as const }),
-        bladeAt: () => undefined,
-        onEvent: () => undefined,
-      };
-      answerBootRequest(request, response, options).then(
-        (answered) => answered || response.writeHead(404).end(),
-        (error: unknown) => response.destroy(error instanceof Error ? error : undefined),
-      );
+    const server = releaseServer(this.store, () => {
+      if (this.current === undefined) throw new Error('nothing is published');
+      return this.current;
     });
     server.on('connection', (socket: Socket) => this.#sockets.add(socket));
     return await listen(t, server);
