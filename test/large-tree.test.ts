@@ -14,7 +14,7 @@ const FILES = 200_000;
 const IN_ONE_DIRECTORY = 100_000;
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
-const MAX_RSS = 400 * MIB;
+const MAX_RSS = 400e6;
 
 const MAKER = fileURLToPath(new URL('../src/image/testing/make-many.py', import.meta.url));
 
