@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as othersHadTheirTurn } from 'node:timers/promises';
 import { EventBus, type EventLog } from './bus.ts';
 import { eventSchema, reportSchema, type BladerootEvent, type RecordedEvent } from './catalogue.ts';
 
@@ -82,6 +83,20 @@ test('events that may wait are kept together, with the time at which they happen
     ],
   );
   assert.deepEqual(heard, batch);
+});
+
+test('in a storm, they are kept 500 at a time, without waiting', async () => {
+  const log = memoryLog();
+  const bus = new EventBus(log);
+  for (let count = 0; count < 499; count++) bus.emitSoon(EVENT);
+  await othersHadTheirTurn();
+  assert.deepEqual(log.batches, []);
+  bus.emitSoon(EVENT);
+  await othersHadTheirTurn();
+  assert.deepEqual(
+    log.batches.map((batch) => batch.length),
+    [500],
+  );
 });
 
 test('nothing overtakes what waits, and flush ends the waiting', () => {
