@@ -77,4 +77,4 @@ export class EventBus {
 
 const SOON_MS = 200;
 /** More at once would be a pause in which packets are lost. */
-const MOST_TOGETHER = 500;
+const MOST_TOGETHER = 1000;
