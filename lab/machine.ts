@@ -8,6 +8,7 @@ import { cableOf, cablePorts } from './cable.ts';
 import type { Accelerator } from './accelerator.ts';
 import { findFirmware } from './firmware.ts';
 import { lastWords, readLog, waitForText } from './console-log.ts';
+import { typeAtConsole } from './console.ts';
 import { attachProcess, startProcess, type OwnedProcess, type ProcessEnd } from './process.ts';
 import { NETWORK_ID, qemuArguments, type MachineFiles } from './qemu-arguments.ts';
 import { qmpCommand } from './qmp.ts';
@@ -196,6 +197,11 @@ export class Machine {
     }
     signal?.throwIfAborted();
     throw this.#notShown(pattern, await off, timeoutMs, await this.consoleText());
+  }
+
+  /** Types at its console, as if a person sat there. @throws BladerootError `CONSOLE_CLOSED` when it is off */
+  async type(keys: string): Promise<void> {
+    await typeAtConsole(this.files.consoleSocket, keys);
   }
 
   /** Where the present, or last, boot begins in the console's log, in bytes. */
