@@ -34,9 +34,9 @@ export function makeRoomForNeighbours(blades: number): void {
     writeFileSync(`${SETTINGS}/gc_thresh3`, `${2 * wanted}`);
     writeFileSync(`${SETTINGS}/gc_thresh2`, `${wanted}`);
   } catch (error) {
-    if (!FORBIDDEN.includes(errorCode(error) ?? '')) throw error;
+    if (!FORBIDDEN.has(errorCode(error) ?? '')) throw error;
   }
 }
 
 /** Not root's, or a container that shows the kernel's settings and lets nobody change them. */
-const FORBIDDEN = ['EACCES', 'EPERM', 'EROFS'];
+const FORBIDDEN = new Set(['EACCES', 'EPERM', 'EROFS']);
