@@ -28,6 +28,7 @@ import { CurrentRelease } from './current-release.ts';
 import { DhcpServices } from './dhcp-services.ts';
 import { chooseInterfaces } from './interface.ts';
 import { KnownBlades } from './known-blades.ts';
+import { makeRoomForNeighbours } from './neighbour-room.ts';
 import { notServed, ServedInterfaces } from './served-interfaces.ts';
 import { becomeUser, checkReadable, giveDatabase, userToBecome } from './privileges.ts';
 
@@ -159,6 +160,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     for (const one of interfaces) await served.serve(one);
 
     await requireBootFiles(storeDirectory, release());
+    makeRoomForNeighbours(release().blades.length);
     if (user !== undefined) {
       await giveDatabase(join(stateDirectory, DATABASE), user);
       becomeUser(user);
