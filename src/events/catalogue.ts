@@ -66,6 +66,9 @@ export const reportSchema = z.discriminatedUnion('type', [
   updateReportSchema,
 ]);
 
+/** Of whom an event is that is known by an address alone. */
+export type Booting = { blade: string } | { mac: string };
+
 const dhcpSchema = z.strictObject({
   type: z.enum([
     'dhcp.discover',
@@ -95,7 +98,10 @@ const dhcpSchema = z.strictObject({
 const servedSchema = z.strictObject({
   /** `boot.kernel` and `boot.initrd` when their last byte was sent, or when the machine broke them off. */
   type: z.enum(['boot.loader', 'boot.script', 'boot.kernel', 'boot.initrd', 'boot.failed']),
-  blade: z.string(),
+  /** Its address where neither a blade nor a MAC is known. */
+  blade: z.string().optional(),
+  /** Instead of `blade`: of a machine that is none. */
+  mac: z.string().optional(),
   message: z.string().optional(),
   /** Of a script: why the blade gets what it gets, where that is not what its release says. */
   reason: z.string().optional(),

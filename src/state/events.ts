@@ -75,7 +75,7 @@ export class EventRepository implements EventLog {
     if (event.type === 'blade.step' && event.state === 'progress') return this.#last;
     const id = this.#last + 1;
     const blade = 'blade' in event ? (event.blade ?? null) : null;
-    const mac = 'mac' in event ? event.mac : null;
+    const mac = 'mac' in event ? (event.mac ?? null) : null;
     this.#insert.run(id, time, event.type, blade, mac, JSON.stringify(event));
     this.#last = id;
     this.#bound(blade ?? mac, time);
