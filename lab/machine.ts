@@ -78,13 +78,25 @@ export class Machine {
   /** Makes the folder and a blank disk, where there are none yet. */
   async prepare(): Promise<void> {
     await mkdir(this.#lab.directory, { recursive: true });
-    if (this.request.diskBytes === 0) return;
-    const disk = await open(this.files.disk, 'a');
-    try {
-      if ((await disk.stat()).size < this.request.diskBytes) await disk.truncate(this.request.diskBytes);
-    } finally {
-      await disk.close();
-    }
+    const { diskBytes, secondDiskBytes } = this.request;
+    if (diskBytes > 0) await makeSparse(this.files.disk, diskBytes);
+    if (secondDiskBytes > 0) await makeSparse(this.files.secondDisk, secondDiskBytes);
+  }
+
+  /** Takes a disk out of a machine that is off, with all that is on it. */
+  async pullDisk(which: 'first' | 'second'): Promise<void> {
+    this.#requireOff(`the ${which} disk of ${this.name} cannot be taken out`);
+    this.#state.pulled = [...new Set([...this.#state.pulled, which])];
+    await this.#lab.save();
+  }
+
+  /** Puts a disk that was taken out back, or a blank one in its place. */
+  async putDisk(which: 'first' | 'second', disk: 'same' | 'blank'): Promise<void> {
+    this.#requireOff(`a disk cannot be put into ${this.name}`);
+    const file = which === 'first' ? this.files.disk : this.files.secondDisk;
+    if (disk === 'blank') await rm(file, { force: true });
+    this.#state.pulled = this.#state.pulled.filter((one) => one !== which);
+    await this.#lab.save();
   }
 
   /**
@@ -108,6 +120,7 @@ export class Machine {
         tap: this.#state.tap,
         cablePorts: cableOf(this.request) === undefined ? undefined : cablePorts(this.#state.tap),
         accelerator: this.#lab.accelerator,
+        pulled: this.#state.pulled,
         uefiCode,
       }),
     );
@@ -210,12 +223,9 @@ export class Machine {
 
   /** Throws away the disk with all that is on it, and the UEFI variables: the machine is new again. */
   async destroyDisk(): Promise<void> {
-    if (this.status().power === 'on') {
-      throw new BladerootError('MACHINE_ON', `the disk of ${this.name} cannot be destroyed while it is on`, {
-        hint: 'switch it off or cut its power first',
-      });
-    }
+    this.#requireOff(`the disk of ${this.name} cannot be destroyed`);
     await rm(this.files.disk, { force: true });
+    await rm(this.files.secondDisk, { force: true });
     await rm(this.files.efiVariables, { force: true });
   }
 
@@ -225,6 +235,13 @@ export class Machine {
     this.#stopCable();
     await this.destroyDisk();
     await this.#removeSockets();
+  }
+
+  #requireOff(what: string): void {
+    if (this.status().power === 'off') return;
+    throw new BladerootError('MACHINE_ON', `${what} while it is on`, {
+      hint: 'switch it off or cut its power first',
+    });
   }
 
   async #howItEnded(end: ProcessEnd): Promise<Omit<PowerOff, 'lastWords'>> {
@@ -318,6 +335,15 @@ const CABLE_PROGRAM = fileURLToPath(new URL('cable-program.ts', import.meta.url)
 /** How long QEMU may take from its start until it can be talked to. */
 const START_TIMEOUT_MS = 15_000;
 
+async function makeSparse(path: string, bytes: number): Promise<void> {
+  const disk = await open(path, 'a');
+  try {
+    if ((await disk.stat()).size < bytes) await disk.truncate(bytes);
+  } finally {
+    await disk.close();
+  }
+}
+
 function neverOn(machine: string): BladerootError {
   return new BladerootError('MACHINE_OFF', `${machine} was never switched on`);
 }
@@ -325,6 +351,7 @@ function neverOn(machine: string): BladerootError {
 function filesIn(directory: string): MachineFiles {
   return {
     disk: join(directory, 'disk.raw'),
+    secondDisk: join(directory, 'second-disk.raw'),
     console: join(directory, 'console.log'),
     consoleSocket: join(directory, 'console.sock'),
     qmpSocket: join(directory, 'qmp.sock'),

@@ -6,6 +6,8 @@ import type { MachineState } from './state.ts';
 /** The files of one machine. */
 export interface MachineFiles {
   disk: string;
+  /** The second one, where it has two. */
+  secondDisk: string;
   /** All that the machine wrote to its serial port, over all boots. */
   console: string;
   consoleSocket: string;
@@ -23,6 +25,8 @@ export interface MachinePlace {
   /** Where the frames of a machine whose cable is no plain one go; undefined where it is. */
   cablePorts: CablePorts | undefined;
   accelerator: Accelerator['kind'];
+  /** Which of its disks are taken out. */
+  pulled: MachineState['pulled'];
   /** Path of the UEFI code; undefined on a BIOS machine. */
   uefiCode: string | undefined;
 }
@@ -33,7 +37,7 @@ export const NETWORK_ID = 'net';
 /** The arguments of qemu-system-x86_64 for a machine. */
 export function qemuArguments(request: MachineState['request'], place: MachinePlace): string[] {
   const { files } = place;
-  const [net, disk] = request.bootOrder === 'network-first' ? [1, 2] : [2, 1];
+  const [net, disk] = request.bootOrder === 'network-first' ? [1, 2] : [3, 1];
   const id = `serial=${request.name},uuid=${uuid(place, request)}`;
   return [
     ['-name', `${place.lab}-${request.name}`],
@@ -46,7 +50,12 @@ export function qemuArguments(request: MachineState['request'], place: MachinePl
     // A server that finds nothing to boot tries again, rather than stand there until somebody comes.
     ['-boot', `reboot-timeout=${RETRY_BOOT_MS}`],
     ...uefi(request, place),
-    ...(request.diskBytes === 0 ? [] : diskArguments(request, files.disk, disk)),
+    ...(request.diskBytes === 0 || place.pulled.includes('first')
+      ? []
+      : diskArguments(request, files.disk, disk)),
+    ...(request.secondDiskBytes === 0 || place.pulled.includes('second')
+      ? []
+      : secondDiskArguments(request, files.secondDisk, disk + 1)),
     ...network(place),
     ['-device', `virtio-net-pci,netdev=${NETWORK_ID},mac=${request.mac},bootindex=${net}${rom(request)}`],
 
@@ -78,6 +87,19 @@ function diskArguments(request: MachineState['request'], file: string, bootIndex
   return [
     ['-drive', `id=disk,if=none,format=raw,file=${comma(file)},${DISK_CACHE[request.diskCache]}`],
     ['-device', `virtio-blk-pci,drive=disk,serial=${request.name.slice(0, 20)},bootindex=${bootIndex}`],
+  ];
+}
+
+/** A mirror writes all of a disk when that is new: what is zeros there becomes a hole, too. */
+function secondDiskArguments(
+  { diskCache, name }: MachineState['request'],
+  file: string,
+  bootIndex: number,
+): string[][] {
+  const how = `${DISK_CACHE[diskCache]},detect-zeroes=unmap`;
+  return [
+    ['-drive', `id=second,if=none,format=raw,file=${comma(file)},${how}`],
+    ['-device', `virtio-blk-pci,drive=second,serial=${name.slice(0, 18)}-2,bootindex=${bootIndex}`],
   ];
 }
 

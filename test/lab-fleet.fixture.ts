@@ -45,6 +45,8 @@ export interface LabFleetRequest {
   blades: LabBlade[];
   /** What the firmware starts; network-first when left out. */
   bootOrder?: MachineRequest['bootOrder'];
+  /** What else is not as usual with the machines. */
+  machine?: Partial<Pick<MachineRequest, 'diskBytes' | 'secondDiskBytes' | 'firmware'>>;
 }
 
 type Up = NonNullable<Boot['up']>;
@@ -74,7 +76,7 @@ export class LabFleet {
   }
 
   /** An empty fleet folder, a state directory with keys, and blank machines that are off. */
-  static async create({ name, network, blades, bootOrder }: LabFleetRequest): Promise<LabFleet> {
+  static async create({ name, network, blades, bootOrder, machine }: LabFleetRequest): Promise<LabFleet> {
     const directory = join(LABS, name);
     const over = new AbortController();
     const key = await LabKey.open(directory);
@@ -88,7 +90,7 @@ export class LabFleet {
         name: `${name}-${process.pid}`,
         address: `${network.observer}/${network.prefix}`,
         hosts: [{ name: ROOT_HOST, address: `${network.root}/${network.prefix}` }],
-        machines: blades.map((blade) => machineOf(blade, bootOrder)),
+        machines: blades.map((blade) => ({ ...machineOf(blade, bootOrder), ...machine })),
         // The disks are sparse.
         freeBytes: blades.length * 3 * 1024 ** 3,
       },

@@ -13,7 +13,7 @@ import { fetchBlob } from '../store/fetch.ts';
 import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
 import { configure } from '../slot/configure.ts';
-import { inspectDisks } from './disks.ts';
+import { inspectDisks } from '../storage/inspect.ts';
 import { BLADE_LAYERS } from '../slot/fetch-image.ts';
 import { findPersist, keepIdentity } from './identity.ts';
 import { introduce, PERSIST, SLOT_MOUNT, tellConfigured, type BootRequest } from './install.ts';

@@ -16,7 +16,7 @@ const HOME: FstabLine = ['/persist/bladeroot', '/var/lib/bladeroot', 'none', 'bi
 /**
  * By PARTUUID: the names of partitions stand a second time on a disk that came out of another blade. Further partitions
  * that the disk has not got yet, as only the agent makes them, are left out.
- * @param partitions of the disk that has the slot
+ * @param partitions of the disk, or of the mirror, that has the slot
  */
 export function fstabOf(
   partitions: readonly Pick<PartitionFacts, 'name' | 'uuid'>[],
@@ -36,10 +36,14 @@ export function fstabOf(
       const pass = fs === 'ext4' || fs === 'vfat' ? '0 2' : '0 0';
       return mount === undefined ? [] : [[device(name), mount, fs, said || 'defaults', pass]];
     });
+  // A mirror is started from two of them, of which either may be gone: blade/boot-areas.ts mounts what there is.
+  const esp: FstabLine[] = wanted.some(({ kind }) => kind === 'esp')
+    ? [[device(PARTITIONS.esp), '/boot/efi', 'vfat', 'umask=0077', '0 2']]
+    : [];
   const persist = wanted.find(({ kind }) => kind === 'persist')?.options.join(',');
   return [
     [device(PARTITIONS[slot]), '/', 'ext4', 'errors=remount-ro', '0 1'],
-    [device(PARTITIONS.esp), '/boot/efi', 'vfat', 'umask=0077', '0 2'],
+    ...esp,
     [device(PARTITIONS.persist), '/persist', 'ext4', persist || 'defaults', '0 2'],
     HOME,
     // What is mounted within another comes after it.

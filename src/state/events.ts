@@ -4,6 +4,7 @@ import {
   eventSchema,
   type BladerootEvent,
   type RecordedEvent,
+  type MirrorReport,
   type UpdateReport,
   type UpReport,
 } from '../events/catalogue.ts';
@@ -36,6 +37,7 @@ export class EventRepository implements EventLog {
   readonly #since: StatementSync;
   readonly #lastUp: StatementSync;
   readonly #lastUpdate: StatementSync;
+  readonly #lastMirror: StatementSync;
   readonly #added = new Map<string, number>();
   #addedInAll = AGE_EVERY;
   #last: number;
@@ -52,6 +54,9 @@ export class EventRepository implements EventLog {
     this.#lastUpdate = database.prepare(
       `SELECT id, time, event FROM events WHERE blade = ? AND type = 'blade.update' AND id > ?
          ORDER BY id DESC LIMIT 1`,
+    );
+    this.#lastMirror = database.prepare(
+      `SELECT id, time, event FROM events WHERE blade = ? AND type = 'blade.mirror' ORDER BY id DESC LIMIT 1`,
     );
     this.#last = Number(database.prepare('SELECT max(id) AS last FROM events').get()?.['last'] ?? 0);
   }
@@ -99,6 +104,13 @@ export class EventRepository implements EventLog {
     const row = this.#lastUpdate.get(blade, since);
     const event = row === undefined ? undefined : recorded(row);
     return event?.type === 'blade.update' ? event : undefined;
+  }
+
+  /** What a blade has last said of its mirror; undefined where it has none. */
+  lastMirror(blade: string): MirrorReport | undefined {
+    const row = this.#lastMirror.get(blade);
+    const event = row === undefined ? undefined : recorded(row);
+    return event?.type === 'blade.mirror' ? event : undefined;
   }
 
   /** All that is kept of one machine, by its name as a blade or by its MAC, oldest first; also from before it had a name. */

@@ -1,0 +1,116 @@
+/** A blade on two disks, of which either may fail: deployed, started without a root from each of them alone, and made whole. */
+import assert from 'node:assert/strict';
+import { after, before, test, type TestContext } from 'node:test';
+import { NETWORK } from '../../lab/demo/fleet-folder.ts';
+import { goldenTree } from '../../lab/demo/golden-tree.ts';
+import type { MirrorReport, RecordedEvent } from '../../src/events/catalogue.ts';
+import { CACHE, LabFleet, SAME_ADDRESSES, type LabBlade } from '../lab-fleet.fixture.ts';
+
+const WEB01: LabBlade = { name: 'web01', mac: '52:54:00:77:00:11', address: '10.77.0.11' };
+const DISK_BYTES = 6 * 1024 ** 3;
+
+let fleet: LabFleet;
+
+before(async () => {
+  fleet = await LabFleet.create({
+    name: 'raid-mirror',
+    network: NETWORK,
+    blades: [WEB01],
+    bootOrder: 'disk-first',
+    machine: { diskBytes: DISK_BYTES, secondDiskBytes: DISK_BYTES },
+  });
+  const { directory } = await goldenTree(CACHE, fleet.call, 'mirror');
+  await fleet.write({ 'fleet.yaml': fleetYaml(fleet) });
+  await fleet.publish('debian', directory);
+  await fleet.startRoot();
+});
+
+after(async () => await fleet?.down());
+
+function fleetYaml({ publicKey }: LabFleet): string {
+  return `name: lab
+network:
+  subnet: ${NETWORK.subnet}
+defaults:
+  kernelArgs: [console=tty0, "console=ttyS0,115200", ${SAME_ADDRESSES}]
+  services: { start: [ssh], stop: [nginx] }
+  ssh: { authorizedKeys: ["${publicKey}"] }
+  disks: { raid: 1, slot: 1GiB }
+blades:
+  ${WEB01.name}: { mac: "${WEB01.mac}", address: ${WEB01.address} }
+`;
+}
+
+function isMirror(state: MirrorReport['state']) {
+  return (event: RecordedEvent): event is RecordedEvent & MirrorReport =>
+    event.type === 'blade.mirror' && event.state === state;
+}
+
+/** How the blade came up this time: for whoever looks why it did not. */
+async function look(t: TestContext): Promise<string> {
+  const mirror = await fleet.shell.on(WEB01, 'cat /proc/mdstat; grep -E "md127|/efi|/esp" /proc/mounts');
+  t.diagnostic(mirror);
+  t.diagnostic(await fleet.shell.on(WEB01, 'cat /proc/cmdline; systemctl --failed --no-legend'));
+  t.diagnostic(
+    await fleet.shell.on(WEB01, 'journalctl --no-pager -o short-monotonic -u bladeroot | tail -30'),
+  );
+  return mirror;
+}
+
+async function switchOff(): Promise<void> {
+  await fleet.shell.on(WEB01, 'sync');
+  await fleet.lab.machine(WEB01.name).powerOff();
+}
+
+test('it is deployed onto both disks, says that its mirror is whole, and both have what it starts from', async (t) => {
+  const whole = fleet.told(WEB01, isMirror('whole'), async () => undefined).catch((error: unknown) => error);
+  const up = await fleet.up(WEB01);
+  assert.deepEqual(
+    [up.release, up.slot, up.from, up.services],
+    [1, 'a', 'network', 'running'],
+    await look(t),
+  );
+  assert.match(await look(t), /raid1 .*\n.*\[2\/2\] \[UU\]/);
+  t.diagnostic(JSON.stringify(await whole));
+  const kernels = await fleet.shell.on(
+    WEB01,
+    'sha256sum /run/bladeroot/esp/*/bladeroot/a/vmlinuz | cut -c1-64',
+  );
+  const [first, second, ...more] = kernels.split('\n');
+  assert.deepEqual([first === second, more.length], [true, 0], kernels);
+});
+
+test('it starts from its disks with no root', async (t) => {
+  await fleet.stopRoot();
+  await fleet.answersAgain(WEB01, async () => await fleet.reboot(WEB01));
+  assert.match(await look(t), /\[UU\]/);
+  assert.match(await fleet.shell.on(WEB01, 'cat /proc/cmdline'), /bladeroot\.slot=a .*bladeroot\.mirror=/);
+});
+
+test('it starts with its first disk taken out', async (t) => {
+  await fleet.shell.on(WEB01, 'echo one > /persist/one');
+  await switchOff();
+  const machine = fleet.lab.machine(WEB01.name);
+  await machine.pullDisk('first');
+  await fleet.startRoot();
+  const up = await fleet.up(WEB01);
+  assert.deepEqual([up.slot, up.from, up.services], ['a', 'disk', 'running'], await look(t));
+  assert.match(await look(t), /\[2\/1\]/);
+  const status = JSON.stringify(await fleet.bladeroot('blade', 'status'));
+  t.diagnostic(status);
+  await fleet.shell.on(WEB01, 'echo two > /persist/two');
+});
+
+test('a blank disk in its place becomes its other half while it runs, and it starts from that one alone', async (t) => {
+  await switchOff();
+  const machine = fleet.lab.machine(WEB01.name);
+  await machine.putDisk('first', 'blank');
+  const whole = await fleet.told(WEB01, isMirror('whole'), async (each) => await each.powerOn());
+  t.diagnostic(whole.message);
+  assert.match(await look(t), /\[UU\]/);
+  await switchOff();
+  await machine.pullDisk('second');
+  const up = await fleet.up(WEB01);
+  assert.deepEqual([up.slot, up.from, up.services], ['a', 'disk', 'running'], await look(t));
+  assert.equal(await fleet.shell.on(WEB01, 'cat /persist/one /persist/two'), 'one\ntwo');
+});
