@@ -80,9 +80,12 @@ test('one disk is too few to begin with, and says which one is there', () => {
   assert.match(refusal([]).reasons.join(), /of the 0 here none is/);
 });
 
+/** Of three blank disks. */
+function chosen(use: object): string[] {
+  return halvesOf(plan([A, B, C], layout({ use })))?.map(([path]) => path) ?? [];
+}
+
 test('which two: by serial or path, and by pick the two of that kind', () => {
-  const chosen = (use: object): string[] =>
-    halvesOf(plan([A, B, C], layout({ use })))?.map(([path]) => path) ?? [];
   assert.deepEqual(chosen({}), ['/dev/sda', '/dev/sdb']);
   assert.deepEqual(chosen({ serial: ['C', 'B'] }), ['/dev/sdb', '/dev/sdc']);
   assert.deepEqual(chosen({ path: ['/dev/sda', '/dev/sdc'] }), ['/dev/sda', '/dev/sdc']);

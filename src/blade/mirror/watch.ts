@@ -41,17 +41,20 @@ interface LastLook {
 /** Goes on until it is aborted; ends at once on a blade without a mirror, and throws nothing. */
 export async function watchMirror(options: WatchMirrorOptions): Promise<void> {
   const { signal, onStep } = options;
-  const mirror = await ownMirror();
-  if (mirror === undefined) return;
-  const watch = new MirrorWatch(mirror, options);
+  let watch: MirrorWatch | undefined;
   let said = '';
   while (!signal.aborted) {
     try {
+      if (watch === undefined) {
+        const mirror = await ownMirror();
+        if (mirror === undefined) return;
+        watch = new MirrorWatch(mirror, options);
+      }
       await watch.look();
       said = '';
     } catch (error) {
       const why = describeError(error);
-      if (why !== said) onStep(`the mirror: ${why}`);
+      if (why !== said && !signal.aborted) onStep(`the mirror: ${why}`);
       said = why;
     }
     await wait(EVERY_MS, undefined, { signal }).catch(() => undefined);
@@ -64,15 +67,22 @@ class MirrorWatch {
   #said: MirrorState | undefined;
   #told: MirrorState | undefined;
   #last: LastLook | undefined;
+  /** The halves on whose disks is all that the blade starts from. */
+  #bootable: readonly string[];
 
   constructor(mirror: RunningMirror, options: WatchMirrorOptions) {
     this.#mirror = mirror;
     this.#options = options;
+    this.#bootable = mirror.halves;
   }
 
   async look(): Promise<void> {
-    const { onStep, tell } = this.#options;
+    const { onStep, tell, makeBootable } = this.#options;
     const state = await this.#keepWhole();
+    // A half may also have come back by itself, with what its disk was started from before.
+    const { halves } = await this.#facts();
+    if (halves.some((half) => !this.#bootable.includes(half))) await makeBootable();
+    this.#bootable = halves;
     if (!isDeepStrictEqual(state, this.#said)) onStep(state.message);
     this.#said = state;
     if (isDeepStrictEqual(state, this.#told)) return;
@@ -120,7 +130,7 @@ class MirrorWatch {
   }
 
   async #tryToAdd(failed: readonly string[]): Promise<string | undefined> {
-    const { layout, makeBootable, onStep } = this.#options;
+    const { layout, onStep } = this.#options;
     const disks = await inspectDisks();
     const usable = disks.filter(
       ({ contents }) => !contents.partitions.some(({ path }) => failed.includes(path)),
@@ -132,7 +142,6 @@ class MirrorWatch {
     if (mirror === undefined || joining.length === 0) return mirror?.lacks;
     onStep(`taking ${listed(joining.map(({ disk }) => disk.path))} into the mirror`);
     await layOutMirror(plan, { ...mirror, halves: joining }, onStep);
-    await makeBootable();
     return undefined;
   }
 }
