@@ -3,13 +3,13 @@
  * this machine may not. Does with its disks what an agent does, and leaves what it found in a file.
  */
 import { writeFile } from 'node:fs/promises';
-import { planDisks } from '../disks/plan.ts';
-import { describeError } from '../errors.ts';
-import { disksSchema } from '../fleet/disk-fields.ts';
-import { layoutOf } from '../fleet/layout.ts';
-import { run } from '../system/run.ts';
-import { inspectDisks } from './inspect.ts';
-import { layOutDisk } from './lay-out.ts';
+import { planDisks } from '../../src/disks/plan.ts';
+import { describeError } from '../../src/errors.ts';
+import { disksSchema } from '../../src/fleet/disk-fields.ts';
+import { layoutOf } from '../../src/fleet/layout.ts';
+import { run } from '../../src/system/run.ts';
+import { inspectDisks } from '../../src/storage/inspect.ts';
+import { layOutDisk } from '../../src/storage/lay-out.ts';
 
 /** A step's name, or the line that a shell is to run there. */
 export type GuestStep = 'inspect' | 'lay-out' | { shell: string };

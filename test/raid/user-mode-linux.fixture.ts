@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { run } from '../system/run.ts';
-import type { GuestStep } from './mirror-guest.fixture.ts';
+import { run } from '../../src/system/run.ts';
+import type { GuestStep } from './guest.fixture.ts';
 
-const GUEST = fileURLToPath(new URL('mirror-guest.fixture.ts', import.meta.url));
+const GUEST = fileURLToPath(new URL('guest.fixture.ts', import.meta.url));
 const KERNEL = 'linux.uml';
 
 export class MirrorMachine {

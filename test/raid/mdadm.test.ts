@@ -4,8 +4,8 @@ import { open } from 'node:fs/promises';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { z } from 'zod';
-import type { GuestStep } from './mirror-guest.fixture.ts';
-import { MirrorMachine } from './mirror.fixture.ts';
+import type { GuestStep } from './guest.fixture.ts';
+import { MirrorMachine } from './user-mode-linux.fixture.ts';
 
 const MiB = 1024 ** 2;
 const DISK_BYTES = 2048 * MiB;
@@ -23,7 +23,7 @@ const inspectedSchema = z.object({
 });
 const laidOutSchema = z.object({ disk: z.object({ esps: z.array(z.string()), persist: z.string() }) });
 
-const INIT = fileURLToPath(new URL('../initrd/init.sh', import.meta.url));
+const INIT = fileURLToPath(new URL('../../src/initrd/init.sh', import.meta.url));
 
 const MOUNT = 'mount /dev/md127p3 /mnt';
 const LOOK = { shell: `${MOUNT} && cat /mnt/file && umount /mnt` };
