@@ -5,9 +5,9 @@ import type { PartitionFacts } from '../fleet/machine.ts';
 /** What is mounted, where, with which file system and options, and fstab's last two numbers. */
 export type FstabLine = readonly [what: string, where: string, fs: string, options: string, numbers: string];
 
-/** Of a blade in memory, which `/init` has mounted already. */
-export function memoryMounts(hasPersist: boolean): FstabLine[] {
-  return hasPersist ? [[`PARTLABEL=${PARTITIONS.persist}`, '/persist', 'ext4', 'defaults', '0 2'], HOME] : [];
+/** Of a blade in memory: the persistent partition, which `/init` has mounted already, where there is one. */
+export function memoryMounts(persist: Pick<PartitionFacts, 'name' | 'uuid'> | undefined): FstabLine[] {
+  return persist === undefined ? [] : [[deviceOf(persist), '/persist', 'ext4', 'defaults', '0 2'], HOME];
 }
 
 /** Where a blade keeps what it must not forget. */
@@ -23,10 +23,8 @@ export function fstabOf(
   { partitions: wanted }: Layout,
   slot: 'a' | 'b',
 ): FstabLine[] {
-  const device = (name: string): string => {
-    const uuid = partitions.find((one) => one.name === name)?.uuid ?? '';
-    return uuid === '' ? `PARTLABEL=${name}` : `PARTUUID=${uuid}`;
-  };
+  const device = (name: string): string =>
+    deviceOf(partitions.find((one) => one.name === name) ?? { name, uuid: '' });
   const further = wanted
     .filter(({ kind, name }) => kind === 'further' && partitions.some((one) => one.name === name))
     .flatMap(({ name, fs = 'ext4', mount, options }): FstabLine[] => {
@@ -49,4 +47,8 @@ export function fstabOf(
     // What is mounted within another comes after it.
     ...further.toSorted(([, a], [, b]) => a.split('/').length - b.split('/').length),
   ];
+}
+
+function deviceOf({ name, uuid }: Pick<PartitionFacts, 'name' | 'uuid'>): string {
+  return uuid === '' ? `PARTLABEL=${name}` : `PARTUUID=${uuid}`;
 }
