@@ -45,9 +45,11 @@ export interface LabFleetRequest {
   blades: LabBlade[];
   /** What the firmware starts; network-first when left out. */
   bootOrder?: MachineRequest['bootOrder'];
+  /** What else is not as usual with the machines. */
+  machine?: Partial<Pick<MachineRequest, 'diskCache' | 'diskBytes'>>;
 }
 
-type Up = NonNullable<Boot['up']>;
+export type Up = NonNullable<Boot['up']>;
 
 export class LabFleet {
   readonly directory: string;
@@ -74,7 +76,7 @@ export class LabFleet {
   }
 
   /** An empty fleet folder, a state directory with keys, and blank machines that are off. */
-  static async create({ name, network, blades, bootOrder }: LabFleetRequest): Promise<LabFleet> {
+  static async create({ name, network, blades, bootOrder, machine }: LabFleetRequest): Promise<LabFleet> {
     const directory = join(LABS, name);
     const over = new AbortController();
     const key = await LabKey.open(directory);
@@ -88,7 +90,7 @@ export class LabFleet {
         name: `${name}-${process.pid}`,
         address: `${network.observer}/${network.prefix}`,
         hosts: [{ name: ROOT_HOST, address: `${network.root}/${network.prefix}` }],
-        machines: blades.map((blade) => machineOf(blade, bootOrder)),
+        machines: blades.map((blade) => ({ ...machineOf(blade, bootOrder), ...machine })),
         // The disks are sparse.
         freeBytes: blades.length * 3 * 1024 ** 3,
       },
@@ -137,6 +139,12 @@ export class LabFleet {
     this.#root = undefined;
   }
 
+  /** As its power cut would. */
+  async killRoot(): Promise<void> {
+    await this.#root?.kill();
+    this.#root = undefined;
+  }
+
   /** Hears from now on what a blade is told that has become the root. */
   async listenTo({ name, address }: LabBlade): Promise<void> {
     const url = `http://${address}:${HTTP_PORT}/api/v1/events?follow=true`;
@@ -177,6 +185,12 @@ export class LabFleet {
     } finally {
       this.#listeners.delete(listen);
     }
+  }
+
+  /** Hears all that a root tells from now on. @returns what ends that */
+  onEvent(listener: (event: RecordedEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Starts a blade that runs again, and waits until it answers; for when there is no root to tell. */
