@@ -47,6 +47,8 @@ export interface LabFleetRequest {
   bootOrder?: MachineRequest['bootOrder'];
   /** What else is not as usual with the machines. */
   machine?: Partial<Pick<MachineRequest, 'diskCache' | 'diskBytes'>>;
+  /** The root is that of an earlier run: what it has published is there. */
+  goOn?: boolean;
 }
 
 export type Up = NonNullable<Boot['up']>;
@@ -76,15 +78,13 @@ export class LabFleet {
   }
 
   /** An empty fleet folder, a state directory with keys, and blank machines that are off. */
-  static async create({ name, network, blades, bootOrder, machine }: LabFleetRequest): Promise<LabFleet> {
+  static async create(request: LabFleetRequest): Promise<LabFleet> {
+    const { name, network, blades, bootOrder, machine, goOn = false } = request;
     const directory = join(LABS, name);
     const over = new AbortController();
     const key = await LabKey.open(directory);
     const place = placeIn(directory);
-    await rm(dirname(place.state), { recursive: true, force: true });
-    const init = ['init', '--name', 'lab', '--subnet', network.subnet];
-    await bladeroot(place, init, { signal: over.signal, onLine: () => undefined });
-    await rm(place.fleet, { recursive: true });
+    if (!goOn) await newRoot(place, network.subnet, over.signal);
     const lab = await Lab.create(
       {
         name: `${name}-${process.pid}`,
@@ -255,6 +255,14 @@ export class LabFleet {
     this.#timeline.record(event);
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+/** With keys, and nothing in its fleet folder. */
+async function newRoot(place: Place, subnet: string, signal: AbortSignal): Promise<void> {
+  await rm(dirname(place.state), { recursive: true, force: true });
+  const init = ['init', '--name', 'lab', '--subnet', subnet];
+  await bladeroot(place, init, { signal, onLine: () => undefined });
+  await rm(place.fleet, { recursive: true });
 }
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';

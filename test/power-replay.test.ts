@@ -67,8 +67,6 @@ test('what was flushed is on the disk of every later moment, and of what was not
     { sector: 4, sectors: 8 },
     FLUSHED,
   ]);
-  const filled = (...sectors: number[]): number[] =>
-    [...sectors, ...Array<number>(DISK_SECTORS).fill(0)].slice(0, DISK_SECTORS);
   assert.deepEqual(await disk(0, 'all'), filled());
   assert.deepEqual(await disk(2, 'none'), filled());
   assert.deepEqual(await disk(2, 'all'), filled(1, 1, 2, 2));
@@ -121,6 +119,11 @@ test('the same seed gives the same numbers, from 0 to below 1, and another seed 
   assert.notDeepEqual(hundredFrom(7), hundredFrom(8));
   assert.ok(hundredFrom(7).every((number) => number >= 0 && number < 1));
 });
+
+/** The first bytes of a disk's sectors, with zeros to its end. */
+function filled(...sectors: number[]): number[] {
+  return [...sectors, ...Array<number>(DISK_SECTORS).fill(0)].slice(0, DISK_SECTORS);
+}
 
 function hundredFrom(seed: number): number[] {
   return Array.from({ length: 100 }, randomFrom(seed));

@@ -5,10 +5,9 @@
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { nextStart, type BootChoice } from '../../src/blade/grub/choice.ts';
-import { slotDirectory } from '../../src/blade/grub/config.ts';
-import { readChoice, startableSlots } from '../../src/blade/grub/esp.ts';
+import type { BootChoice } from '../../src/blade/grub/choice.ts';
 import { readBladeState, type BladeState, type Slot } from '../../src/blade/state.ts';
 import { verifyBlade } from '../../src/blade/verify-blade.ts';
 import { errorCode } from '../../src/errors.ts';
@@ -19,7 +18,8 @@ import { verifyStore } from '../../src/release/verify.ts';
 import { sha256 } from '../../src/store/digest.ts';
 import { Store } from '../../src/store/store.ts';
 import { ProgramFailed, run } from '../../src/system/run.ts';
-import { readIfThere } from '../../src/system/read-file.ts';
+import { mendEsp, readEsp, wrongKernel, type Place, type SeenEsp } from './esp-image.ts';
+import type { MadeDisk } from './replay.ts';
 
 /** What would become of a blade with this disk at its next start from it. */
 export interface SeenDisk {
@@ -36,15 +36,19 @@ export interface SeenDisk {
 /** Of which files on `persist` the content is looked at. */
 const KEPT = ['kept', 'bladeroot/identity/machine-id', 'bladeroot/identity/age.key'];
 
-/**
- * @param image the file; it is written to, as journals are played back: give a copy
- * @param whole whether everything in the blade's store is read, too: that of a blade whose work is done
- */
-export async function lookAtDisk(image: string, { whole }: { whole: boolean }): Promise<SeenDisk> {
+export interface LookOptions {
+  /** Whether everything in the blade's store is read, too: that of a blade whose work is done. */
+  whole: boolean;
+  /** Of many disks that are alike for the most part: what was found in slots, by what `alike` says of their place. */
+  known?: { alike: MadeDisk['alike']; found: Map<string, string[]> };
+}
+
+/** @param image the file; it is written to, as journals are played back: give a copy */
+export async function lookAtDisk(image: string, { whole, known }: LookOptions): Promise<SeenDisk> {
   const base = await mkdtemp(join(tmpdir(), 'bladeroot-power-'));
   try {
     const parts = await partitionsOf(image);
-    return parts === undefined ? NOTHING : await new Look(image, parts, base).run(whole);
+    return parts === undefined ? NOTHING : await new Look(image, parts, base, known).run(whole);
   } finally {
     await rm(base, { recursive: true });
   }
@@ -57,11 +61,6 @@ const NOTHING: SeenDisk = {
   kept: new Map(),
   wrong: [],
 };
-
-interface Place {
-  start: number;
-  bytes: number;
-}
 
 const SECTOR = 512;
 const tableSchema = z.object({
@@ -92,108 +91,79 @@ class Look {
   readonly #image: string;
   readonly #parts: ReadonlyMap<string, Place>;
   readonly #base: string;
+  readonly #known: LookOptions['known'];
   readonly #wrong: string[] = [];
 
-  constructor(image: string, parts: ReadonlyMap<string, Place>, base: string) {
+  constructor(image: string, parts: ReadonlyMap<string, Place>, base: string, known: LookOptions['known']) {
+    this.#known = known;
     this.#image = image;
     this.#parts = parts;
     this.#base = base;
   }
 
   async run(whole: boolean): Promise<SeenDisk> {
-    const esp = await this.#esp();
-    const choice = await readChoice(esp);
-    const { slot, isTrial } = nextStart(choice, await startableSlots(esp));
+    const esp = await this.#esp('esp');
+    const { slot, isTrial } = esp.start;
     const persist = await this.#mounted(PARTITIONS.persist, async (directory) => {
       const stateDirectory = join(directory, 'bladeroot');
       const state = await readBladeState(stateDirectory);
       const release = slot === undefined ? undefined : state?.slots[slot]?.release;
-      if (slot !== undefined && release === undefined)
-        this.#wrong.push(`GRUB starts slot ${slot}, of which blade.json says nothing`);
       if (slot !== undefined && release !== undefined)
-        await this.#checkSlot({ slot, release, stateDirectory, esp });
-      if (whole) await this.#checkStore(stateDirectory);
+        await this.#checkSlot(esp, slot, release, stateDirectory);
+      if (whole && state !== undefined) await this.#checkStore(stateDirectory);
       return { state, release, kept: await keptFiles(directory) };
     });
-    if (slot !== undefined && persist === undefined)
-      this.#wrong.push('GRUB starts a slot, and persist cannot be mounted');
     const { state, release, kept = new Map<string, string>() } = persist ?? {};
+    if (slot !== undefined && release === undefined) {
+      this.#wrong.push(`GRUB starts slot ${slot}, of which blade.json on persist says nothing`);
+    }
     const wasGood = slot !== undefined && state?.slots[slot]?.good === true;
     return {
       start: slot === undefined || release === undefined ? undefined : { slot, release, isTrial, wasGood },
-      choice,
+      choice: esp.choice,
       state,
       kept,
       wrong: this.#wrong,
     };
   }
 
-  /** The files of the ESP, which this kernel need not be able to mount. */
-  async #esp(): Promise<string> {
-    const directory = join(this.#base, 'esp');
-    await mkdir(directory);
-    const place = this.#parts.get(PARTITIONS.esp);
-    if (place === undefined) return directory;
-    const esp = `${this.#image}@@${place.start}`;
-    const listed = await run('mdir', ['-b', '-i', esp, '::']).catch((error: unknown) => {
-      // There is no file system yet.
-      if (error instanceof ProgramFailed) return undefined;
-      throw error;
-    });
-    if ((listed?.stdout.trim() ?? '') === '') return directory;
-    await run('mcopy', ['-s', '-n', '-i', esp, '::*', directory]).catch((error: unknown) => {
-      if (!(error instanceof ProgramFailed)) throw error;
-      this.#wrong.push(`the ESP cannot be read: ${error.message}`);
-    });
-    return directory;
+  async #esp(directory: string): Promise<SeenEsp> {
+    const esp = await readEsp(this.#image, this.#parts.get(PARTITIONS.esp), join(this.#base, directory));
+    this.#wrong.push(...esp.wrong);
+    return esp;
   }
 
-  async #checkSlot({
-    slot,
-    release,
-    stateDirectory,
-    esp,
-  }: {
-    slot: Slot;
-    release: number;
-    stateDirectory: string;
-    esp: string;
-  }): Promise<void> {
+  /** Its kernel too, before and after the file system that it lies on was mended. */
+  async #checkSlot(esp: SeenEsp, slot: Slot, release: number, stateDirectory: string): Promise<void> {
     const releases = new ReleaseRepository(stateDirectory, await readPublicKey(stateDirectory));
     const { statement } = await releases.read(release);
-    for (const [name, { digest }] of [
-      ['vmlinuz', statement.kernel],
-      ['initrd', statement.initrd],
-    ] as const) {
-      const bytes = await readIfThere(join(esp, slotDirectory(slot), name));
-      const found = sha256(await readFile(join(esp, slotDirectory(slot), name)).catch(() => Buffer.of()));
-      if (bytes === undefined || found !== digest)
-        this.#wrong.push(`${name} of slot ${slot} is not that of release ${release}`);
-    }
-    const found = await this.#mounted(PARTITIONS[slot], async (directory) => {
+    this.#wrong.push(...(await wrongKernel(esp, slot, statement)));
+    await this.#device(PARTITIONS.esp, mendEsp);
+    const mended = await this.#esp('mended');
+    this.#wrong.push(...(await wrongKernel(mended, slot, statement)));
+    if (!isDeepStrictEqual(mended.start, esp.start)) this.#wrong.push('fsck.vfat changes what is started');
+
+    const place = this.#parts.get(PARTITIONS[slot]);
+    const key = `${slot} ${release} ${place && this.#known?.alike(place.start, place.bytes)}`;
+    const found = this.#known?.found.get(key) ?? (await this.#compareSlot(slot, release, stateDirectory));
+    this.#known?.found.set(key, found);
+    this.#wrong.push(...found);
+  }
+
+  /** @returns what is wrong with it */
+  async #compareSlot(slot: Slot, release: number, stateDirectory: string): Promise<string[]> {
+    const difference = await this.#mounted(PARTITIONS[slot], async (directory) => {
       const mountPoint = join(this.#base, 'verify');
-      const signal = new AbortController().signal;
-      const { difference } = await verifyBlade({
-        stateDirectory,
-        slot,
-        directory,
-        mountPoint,
-        ignore: [],
-        signal,
-      });
-      return difference;
+      const { signal } = new AbortController();
+      return (await verifyBlade({ stateDirectory, slot, directory, mountPoint, ignore: [], signal }))
+        .difference;
     });
-    if (found === undefined) this.#wrong.push(`slot ${slot} has no file system that is whole`);
-    const differs =
-      found === undefined
-        ? []
-        : [...found.added, ...found.removed, ...found.changed.map(({ after }) => after)];
-    if (differs.length > 0) {
-      const paths = differs.slice(0, 10).map(({ path }) => path);
-      this.#wrong.push(
-        `slot ${slot} is not release ${release}: ${differs.length} things differ: ${paths.join(', ')}`,
-      );
-    }
+    if (difference === undefined) return [`slot ${slot} has no file system that is whole`];
+    const { added, removed, changed } = difference;
+    const differs = [...added, ...removed, ...changed.map(({ after }) => after)];
+    if (differs.length === 0) return [];
+    const paths = differs.slice(0, 10).map(({ path }) => path);
+    return [`slot ${slot} is not release ${release}: ${differs.length} things differ: ${paths.join(', ')}`];
   }
 
   async #checkStore(stateDirectory: string): Promise<void> {
@@ -206,12 +176,8 @@ class Look {
 
   /** As a blade mounts it: its journal is played back first. Undefined where that cannot be done. */
   async #mounted<T>(name: string, look: (directory: string) => Promise<T>): Promise<T | undefined> {
-    const place = this.#parts.get(name);
-    if (place === undefined) return undefined;
-    const range = ['--offset', String(place.start), '--sizelimit', String(place.bytes)];
-    const device = (await run('losetup', ['--find', '--show', ...range, this.#image])).stdout.trim();
     const directory = join(this.#base, name);
-    try {
+    return await this.#device(name, async (device) => {
       if (!(await isMended(device))) return undefined;
       await mkdir(directory, { recursive: true });
       await run('mount', ['-t', 'ext4', device, directory]);
@@ -220,6 +186,17 @@ class Look {
       } finally {
         await run('umount', [directory]);
       }
+    });
+  }
+
+  /** A partition as a device; undefined where there is none of that name. */
+  async #device<T>(name: string, work: (device: string) => Promise<T>): Promise<T | undefined> {
+    const place = this.#parts.get(name);
+    if (place === undefined) return undefined;
+    const range = ['--offset', String(place.start), '--sizelimit', String(place.bytes)];
+    const device = (await run('losetup', ['--find', '--show', ...range, this.#image])).stdout.trim();
+    try {
+      return await work(device);
     } finally {
       await run('losetup', ['--detach', device]);
     }

@@ -10,8 +10,8 @@ export interface Fault {
   during: readonly Work[];
   /** Before the work begins, or in the midst of it. */
   when: 'before' | 'amid';
-  /** What mends it is of no use to a system that has given up its disk: the power is cut as well. */
-  cut: boolean;
+  /** Whether the power is cut after a while as well: a system that has given up its disk is of no use any more. */
+  power: 'stays' | 'back when mended' | 'back before it is mended';
   begin(power: PowerFleet): Promise<void>;
   end(power: PowerFleet): Promise<void>;
 }
@@ -21,7 +21,7 @@ export const FAULTS: readonly Fault[] = [
     name: 'the root is killed',
     during: ['install', 'update'],
     when: 'amid',
-    cut: false,
+    power: 'stays',
     begin: async ({ fleet }) => await fleet.killRoot(),
     end: async ({ fleet }) => await fleet.startRoot(),
   },
@@ -29,7 +29,7 @@ export const FAULTS: readonly Fault[] = [
     name: 'the network is cut',
     during: ['install', 'update'],
     when: 'amid',
-    cut: false,
+    power: 'stays',
     begin: async ({ machine }) => await machine.setLink('down'),
     end: async ({ machine }) => await machine.setLink('up'),
   },
@@ -37,7 +37,7 @@ export const FAULTS: readonly Fault[] = [
     name: 'the network and the power are cut',
     during: ['update'],
     when: 'amid',
-    cut: true,
+    power: 'back before it is mended',
     begin: async ({ machine }) => await machine.setLink('down'),
     end: async ({ machine }) => await machine.setLink('up'),
   },
@@ -45,10 +45,10 @@ export const FAULTS: readonly Fault[] = [
     name: 'the disk is full',
     during: ['update'],
     when: 'before',
-    cut: false,
+    power: 'stays',
     begin: async (power) =>
       await power.say(
-        'busybox fallocate -l $(df --output=avail -B1 /persist | tail -n 1) /persist/full; sync',
+        'busybox fallocate -l $(($(df --output=avail -B1 /persist | tail -n 1) / 100 * 99)) /persist/full; sync',
       ),
     end: async (power) => await power.say('rm /persist/full; sync'),
   },
@@ -58,7 +58,7 @@ export const FAULTS: readonly Fault[] = [
     name: 'the packs of the root are damaged',
     during: ['install', 'update'],
     when: 'before',
-    cut: false,
+    power: 'stays',
     begin: async (power) => await flipBits(packsOf(power)),
     end: async (power) => await flipBits(packsOf(power)),
   },
@@ -69,7 +69,7 @@ function diskFault(what: string, fault: DiskFault): Fault {
     name: `the disk fails a tenth of its ${what}`,
     during: ['install', 'update'],
     when: 'amid',
-    cut: true,
+    power: 'back when mended',
     begin: async ({ machine }) => await breakDisk(machine.files.disk, fault),
     end: async ({ machine }) => await mendDisk(machine.files.disk, fault),
   };

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { NETWORK } from '../../lab/demo/fleet-folder.ts';
 import type { Machine } from '../../lab/machine.ts';
 import type { RecordedEvent } from '../../src/events/catalogue.ts';
+import { DATABASE } from '../../src/state/database.ts';
+import { exists } from '../../src/system/read-file.ts';
 import { run } from '../../src/system/run.ts';
 import { CACHE, LabFleet, SAME_ADDRESSES, type LabBlade, type Up } from '../lab-fleet.fixture.ts';
 import { lookAtDisk, type SeenDisk } from './disk-image.ts';
@@ -18,12 +20,6 @@ const SAID_WITHIN_MS = 2 * 60_000;
 const NOTES = 300;
 const LARGE_BYTES = 12 * 1024 ** 2;
 
-/** A machine that goes on from there as often as one likes. */
-export interface Frozen {
-  memory: string;
-  disk: string;
-}
-
 export class PowerFleet {
   readonly fleet: LabFleet;
   readonly machine: Machine;
@@ -34,15 +30,20 @@ export class PowerFleet {
     this.machine = fleet.lab.machine(BLADE.name);
   }
 
-  /** A root that serves release 1. @param name of the lab's folder */
-  static async create(name: string): Promise<PowerFleet> {
+  /**
+   * A root that serves release 1; or, where an earlier run is gone on with, one with all that it had.
+   * @param name of the lab's folder
+   */
+  static async create(name: string, { goOn }: { goOn: boolean }): Promise<PowerFleet> {
     const machine = { diskCache: 'volatile', diskBytes: DISK_BYTES } as const;
-    const fleet = await LabFleet.create({ name, network: NETWORK, blades: [BLADE], machine });
+    const fleet = await LabFleet.create({ name, network: NETWORK, blades: [BLADE], machine, goOn });
     const power = new PowerFleet(fleet);
     try {
-      await fleet.write({ 'fleet.yaml': fleetYaml(1) });
-      await fleet.bladeroot('tree', 'create', TREE, '--from', await smallTree(CACHE));
-      await power.#publish(1);
+      if (!goOn) {
+        await fleet.write({ 'fleet.yaml': fleetYaml(1) });
+        await fleet.bladeroot('tree', 'create', TREE, '--from', await smallTree(CACHE));
+        await power.#publish(1);
+      }
       await fleet.startRoot();
       return power;
     } catch (error) {
@@ -67,22 +68,22 @@ export class PowerFleet {
     await this.fleet.bladeroot('release', 'publish', '--snapshot', TREE, '-m', `release ${release}`);
   }
 
-  /** Keeps the machine as it is at this moment, and switches it off. */
-  async freeze(name: string): Promise<Frozen> {
-    const frozen = { memory: this.file(`${name}.memory`), disk: this.file(`${name}.disk`) };
-    await this.machine.freeze(frozen.memory);
-    await this.#copy(this.machine.files.disk, frozen.disk);
-    return frozen;
+  /** Keeps the machine as it is at this moment, and what the root knows of it, under a name; and switches it off. */
+  async freeze(name: string): Promise<void> {
+    await this.machine.freeze(this.file(`${name}.memory`));
+    await this.#copy(this.machine.files.disk, this.file(`${name}.disk`));
+    await this.fleet.stopRoot();
+    await this.#copyDatabase(this.#database, this.file(`${name}.db`));
+    await this.fleet.startRoot();
   }
 
-  async thaw({ memory, disk }: Frozen): Promise<void> {
-    await this.#copy(disk, this.machine.files.disk);
-    await this.machine.thaw(memory);
-  }
-
-  /** Another machine, as far as its disk goes. */
-  async blankDisk(): Promise<void> {
-    await this.machine.destroyDisk();
+  /** Has it all go on as it was then. */
+  async thaw(name: string): Promise<void> {
+    await this.fleet.stopRoot();
+    await this.#copyDatabase(this.file(`${name}.db`), this.#database);
+    await this.fleet.startRoot();
+    await this.#copy(this.file(`${name}.disk`), this.machine.files.disk);
+    await this.machine.thaw(this.file(`${name}.memory`));
   }
 
   /** The machine is off: what its disk holds. */
@@ -123,15 +124,28 @@ export class PowerFleet {
     return await this.fleet.up(BLADE, start);
   }
 
+  get #database(): string {
+    return join(this.fleet.place.state, DATABASE);
+  }
+
   /** A path in the lab's folder. */
   file(name: string): string {
     return join(this.fleet.directory, name);
   }
 
+  /** With what SQLite has not put into it yet; of a root that does not run. */
+  async #copyDatabase(from: string, to: string): Promise<void> {
+    await rm(`${to}-shm`, { force: true });
+    for (const part of ['', '-wal']) {
+      await rm(to + part, { force: true });
+      if (await exists(from + part)) await this.#copy(from + part, to + part);
+    }
+  }
+
   /** Most of a disk is holes. */
   async #copy(from: string, to: string): Promise<void> {
     await rm(to, { force: true });
-    await run('cp', ['--sparse=always', '--reflink=auto', from, to]);
+    await run('cp', ['--preserve=mode,ownership', '--reflink=auto', from, to]);
   }
 }
 

@@ -4,26 +4,28 @@ import { appendFile } from 'node:fs/promises';
 import { after, before, test } from 'node:test';
 import type { Fault } from './faults.ts';
 import { PowerFleet } from './power-fleet.ts';
-import { randomFrom, seedOfRun } from './random.ts';
+import { randomFrom } from './random.ts';
 import { Trials, type Duration, type Trial, type Work } from './trials.ts';
 
 export interface PowerRun {
   /** Of the lab's folder. */
   name: string;
-  /** Cuts of a running machine: the numbers of the first of them, and how many, of install and of update each. */
-  trials: { first: number; count: number };
+  seed: number;
+  /**
+   * Cuts of a running machine: the number of the first, and how many, of each work. A run that does not begin with 0 goes on
+   * with the machine that an earlier one has prepared.
+   */
+  trials: { works: readonly Work[]; first: number; count: number };
   /** Disks made of what was recorded, of install and of update each. */
   moments: number;
-  /** How many of the faults, of all that there are; chosen by the seed. */
   faults: readonly { fault: Fault; work: Work }[];
 }
 
 /** Of the trials, the share that is cut while the release is written; the others while it has to prove good. */
 const WHILE_WRITING = 0.75;
-const WORKS = ['update', 'install'] as const satisfies Work[];
+export const WORKS = ['update', 'install'] as const satisfies Work[];
 
-export function powerTests({ name, trials: asked, moments, faults }: PowerRun): void {
-  const seed = seedOfRun();
+export function powerTests({ name, seed, trials: asked, moments, faults }: PowerRun): void {
   let power: PowerFleet;
   let trials: Trials;
 
@@ -35,15 +37,16 @@ export function powerTests({ name, trials: asked, moments, faults }: PowerRun): 
 
   before(async () => {
     process.stderr.write(`seed ${seed}: BLADEROOT_SEED=${seed} does it again\n`);
-    power = await PowerFleet.create(name);
-    trials = await Trials.prepare(power);
+    const goOn = asked.first > 0;
+    power = await PowerFleet.create(name, { goOn });
+    trials = goOn ? await Trials.goOn(power) : await Trials.prepare(power);
     for (const work of WORKS) await say(`${work} undisturbed: ${describeDuration(trials.durations[work])}`);
   });
 
   after(async () => await power?.down());
 
   for (let number = asked.first; number < asked.first + asked.count; number++) {
-    for (const work of WORKS) {
+    for (const work of asked.works) {
       test(`${work} ${number}: after a cut at a random moment a whole release comes up, and the work is finished`, async () => {
         const trial = trialOf(work, trials.durations[work], seed, number);
         const what = `${work} ${number}: cut ${seconds(trial.cutMs)} after its begin, then ${trial.order}`;

@@ -3,7 +3,8 @@
  * `BLADEROOT_SEED` is that of the first, `BLADEROOT_FIRST` the number of the next trial.
  */
 import { FAULTS } from './faults.ts';
-import { powerTests } from './power-tests.ts';
+import { powerTests, WORKS } from './power-tests.ts';
+import { seedOfRun } from './random.ts';
 
 function numberFrom(name: string, otherwise: number): number {
   const text = process.env[name] ?? String(otherwise);
@@ -11,12 +12,16 @@ function numberFrom(name: string, otherwise: number): number {
   return Number(text);
 }
 
+const faults = FAULTS.flatMap((fault) => fault.during.map((work) => ({ fault, work })));
+
 powerTests({
   name: 'power',
-  trials: { first: numberFrom('BLADEROOT_FIRST', 0), count: numberFrom('BLADEROOT_TRIALS', 50) },
+  seed: seedOfRun(),
+  trials: {
+    works: WORKS,
+    first: numberFrom('BLADEROOT_FIRST', 0),
+    count: numberFrom('BLADEROOT_TRIALS', 50),
+  },
   moments: numberFrom('BLADEROOT_MOMENTS', 300),
-  faults: FAULTS.flatMap((fault) => fault.during.map((work) => ({ fault, work }))).slice(
-    0,
-    numberFrom('BLADEROOT_FAULTS', 100),
-  ),
+  faults: faults.slice(0, numberFrom('BLADEROOT_FAULTS', faults.length)),
 });

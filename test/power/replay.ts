@@ -19,6 +19,11 @@ export interface Moment {
 
 const SECTOR = 512;
 
+export interface MadeDisk {
+  /** The same text for two disks of a replay that are alike in these bytes; others have another one, where they differ. */
+  alike(offset: number, bytes: number): string;
+}
+
 export class Replay {
   /** All that was recorded; the flushes are among them. */
   readonly requests: readonly LoggedWrite[];
@@ -39,7 +44,7 @@ export class Replay {
   static async open(logFile: string, begin: string, image: string): Promise<Replay> {
     const log = await open(logFile);
     const requests = await readWriteLog(log);
-    await run('cp', ['--sparse=always', begin, image]);
+    await run('cp', [begin, image]);
     return new Replay(log, requests, image);
   }
 
@@ -57,18 +62,30 @@ export class Replay {
   }
 
   /** Makes the disk of a moment, which must not come before that of an earlier call. */
-  async disk({ requests, fate }: Moment, random: () => number, path: string): Promise<void> {
+  async disk({ requests, fate }: Moment, random: () => number, path: string): Promise<MadeDisk> {
     await this.#advance(requests);
-    await run('cp', ['--sparse=always', this.#image, path]);
+    await run('cp', [this.#image, path]);
     const disk = await open(path, constants.O_RDWR);
+    const applied: [LoggedWrite, string][] = [];
     try {
-      for (const write of this.requests.slice(this.#flushed, requests)) {
-        if (fate === 'all' || (fate === 'some requests' && random() < 0.5)) await this.#apply(disk, write);
-        if (fate === 'some sectors') await this.#applySome(disk, write, random);
+      for (const [number, write] of this.requests.slice(this.#flushed, requests).entries()) {
+        if (fate === 'none' || (fate === 'some requests' && random() < 0.5)) continue;
+        const sectors = fate === 'some sectors' ? await this.#applySome(disk, write, random) : 'all';
+        if (sectors === 'all') await this.#apply(disk, write);
+        applied.push([write, `${this.#flushed + number}:${sectors}`]);
       }
     } finally {
       await disk.close();
     }
+    const flushed = this.requests.slice(0, this.#flushed);
+    return {
+      alike: (offset, bytes) => {
+        const isIn = (write: LoggedWrite): boolean =>
+          write.dataAt !== undefined && write.offset < offset + bytes && write.offset + write.bytes > offset;
+        const own = applied.flatMap(([write, how]) => (isIn(write) ? [how] : []));
+        return [flushed.findLastIndex(isIn), ...own].join(' ');
+      },
+    };
   }
 
   async #advance(requests: number): Promise<void> {
@@ -91,12 +108,17 @@ export class Replay {
     await disk.write(await this.#read(write), 0, write.bytes, write.offset);
   }
 
-  async #applySome(disk: FileHandle, write: LoggedWrite, random: () => number): Promise<void> {
-    if (write.dataAt === undefined) return;
+  /** @returns which of its sectors, in words */
+  async #applySome(disk: FileHandle, write: LoggedWrite, random: () => number): Promise<string> {
+    if (write.dataAt === undefined) return '';
     const data = await this.#read(write);
+    const chosen: number[] = [];
     for (let at = 0; at < data.length; at += SECTOR) {
-      if (random() < 0.5) await disk.write(data, at, SECTOR, write.offset + at);
+      if (random() < 0.5) continue;
+      await disk.write(data, at, SECTOR, write.offset + at);
+      chosen.push(at / SECTOR);
     }
+    return chosen.join(',');
   }
 
   async #read({ dataAt, bytes }: LoggedWrite): Promise<Buffer> {

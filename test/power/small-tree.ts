@@ -85,6 +85,7 @@ start() {
 	systemd-udevd --daemon
 	udevadm trigger --action=add --subsystem-match=block
 	udevadm settle
+	fsck -A -R -T -a
 	mount -a && hostname -F /etc/hostname
 }
 stop() {
