@@ -1,7 +1,5 @@
 /** One virtual blade: a QEMU process on the lab's segment, its disk, and its console. */
-import { once } from 'node:events';
 import { copyFile, open, rm, stat } from 'node:fs/promises';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BladerootError, errorCode } from '../src/errors.ts';
@@ -10,6 +8,7 @@ import { cableOf, cablePorts } from './cable.ts';
 import type { Accelerator } from './accelerator.ts';
 import { findFirmware } from './firmware.ts';
 import { lastWords, readLog, waitForText } from './console-log.ts';
+import { typeAtConsole } from './console.ts';
 import { attachProcess, startProcess, type OwnedProcess, type ProcessEnd } from './process.ts';
 import { freezeInto, untilThawed } from './frozen.ts';
 import { MachineDisk } from './machine-disk.ts';
@@ -173,14 +172,6 @@ export class Machine {
     await this.#lab.save();
   }
 
-  /** Types a line on its console, for whatever reads there. */
-  async type(line: string): Promise<void> {
-    const socket = connect(this.files.consoleSocket);
-    await once(socket, 'connect');
-    socket.end(`${line}\n`);
-    await once(socket.resume(), 'close');
-  }
-
   /** Pulls out the network cable, or puts it back; it stays so over power cycles. */
   async setLink(state: LinkState): Promise<void> {
     await this.#lab.segment.setLink(this.#state.tap, state);
@@ -229,6 +220,11 @@ export class Machine {
     }
     signal?.throwIfAborted();
     throw this.#notShown(pattern, await off, timeoutMs, await this.consoleText());
+  }
+
+  /** Types at its console, as if a person sat there. @throws BladerootError `CONSOLE_CLOSED` when it is off */
+  async type(keys: string): Promise<void> {
+    await typeAtConsole(this.files.consoleSocket, keys);
   }
 
   /** Where the present, or last, boot begins in the console's log, in bytes. */

@@ -21,13 +21,6 @@ const LABS = fileURLToPath(new URL('../.lab/', import.meta.url));
 export const CACHE = join(LABS, 'cache');
 const ROOT_HOST = 'root';
 
-/**
- * A kernel argument for blades in a lab. QEMU keeps what it has translated of a page by the address at which it was run:
- * with libraries at other addresses in each process, all is translated anew for each, and a page that has served many
- * takes seconds to be written again.
- */
-export const SAME_ADDRESSES = 'norandmaps';
-
 /** From a start to being up, under plain emulation, on a computer that has other things to do as well. */
 const UP_WITHIN_MS = 10 * 60_000;
 

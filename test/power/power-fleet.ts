@@ -1,13 +1,13 @@
 /** One blade whose disk loses what was not flushed, a root, two releases, and states of the machine that trials begin in. */
 import { chmod, copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { NETWORK } from '../../lab/demo/fleet-folder.ts';
+import { NETWORK, SAME_ADDRESSES } from '../../lab/demo/fleet-folder.ts';
 import type { Machine } from '../../lab/machine.ts';
 import type { RecordedEvent } from '../../src/events/catalogue.ts';
 import { DATABASE } from '../../src/state/database.ts';
 import { exists } from '../../src/system/read-file.ts';
 import { run } from '../../src/system/run.ts';
-import { CACHE, LabFleet, SAME_ADDRESSES, type LabBlade, type Up } from '../lab-fleet.fixture.ts';
+import { CACHE, LabFleet, type LabBlade, type Up } from '../lab-fleet.fixture.ts';
 import { lookAtDisk, type SeenDisk } from './disk-image.ts';
 import { randomFrom } from './random.ts';
 import { smallTree } from './small-tree.ts';
@@ -111,7 +111,7 @@ export class PowerFleet {
     const done = `done-${this.#said++}`;
     // The line itself is not to be taken for what it prints.
     const { size } = await stat(this.machine.files.console);
-    await this.machine.type(`${command}; echo "${done.slice(0, 2)}""${done.slice(2)}."`);
+    await this.machine.type(`${command}; echo "${done.slice(0, 2)}""${done.slice(2)}."\n`);
     await this.machine.waitForConsole(new RegExp(`${done}\\.`), { timeoutMs: SAID_WITHIN_MS, from: size });
   }
 

@@ -62,7 +62,7 @@ const NEW = 2;
 
 const KEPT = 'dd if=/dev/urandom of=/persist/kept bs=1k count=256; sync';
 /** In the background, so that the console goes on to answer. */
-const UPDATE = '(until bladeroot blade update; do sleep 1; done; reboot) &';
+const UPDATE = '(until bladeroot blade update; do sleep 1; done; reboot) &\n';
 const AGENT_WITHIN_MS = 3 * 60_000;
 /** Of so many moments one has its store read, which takes as long as all the rest. */
 const WHOLE_STORE_EVERY = 4;
