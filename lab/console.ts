@@ -1,7 +1,8 @@
+import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Readable, Writable } from 'node:stream';
 import { ReadStream } from 'node:tty';
-import { BladerootError, errorCode } from '../src/errors.ts';
+import { BladerootError, describeError, errorCode } from '../src/errors.ts';
 
 export interface Terminal {
   input: Readable;
@@ -52,8 +53,28 @@ export async function attachConsole(socketPath: string, terminal: Terminal): Pro
   }
 }
 
-function unreachable(cause: Error): BladerootError {
-  return new BladerootError('CONSOLE_CLOSED', `the console cannot be reached: ${cause.message}`, {
+/**
+ * Types at a machine's console, as if a person sat there.
+ * @throws BladerootError `CONSOLE_CLOSED` when the machine is off.
+ */
+export async function typeAtConsole(socketPath: string, keys: string): Promise<void> {
+  const socket = connect(socketPath);
+  try {
+    await once(socket, 'connect');
+    socket.end(keys);
+    // What the machine shows meanwhile is for its log.
+    socket.resume();
+    // It hangs up when it has read all: a serial port takes no more than its machine fetches.
+    await once(socket, 'close');
+  } catch (cause) {
+    throw unreachable(cause);
+  } finally {
+    socket.destroy();
+  }
+}
+
+function unreachable(cause: unknown): BladerootError {
+  return new BladerootError('CONSOLE_CLOSED', `the console cannot be reached: ${describeError(cause)}`, {
     hint: 'switch the machine on first',
     cause,
   });

@@ -1,5 +1,5 @@
 /** One virtual blade: a QEMU process on the lab's segment, its disk, and its console. */
-import { copyFile, mkdir, open, rm, stat } from 'node:fs/promises';
+import { copyFile, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BladerootError, errorCode } from '../src/errors.ts';
@@ -8,7 +8,10 @@ import { cableOf, cablePorts } from './cable.ts';
 import type { Accelerator } from './accelerator.ts';
 import { findFirmware } from './firmware.ts';
 import { lastWords, readLog, waitForText } from './console-log.ts';
+import { typeAtConsole } from './console.ts';
 import { attachProcess, startProcess, type OwnedProcess, type ProcessEnd } from './process.ts';
+import { freezeInto, untilThawed } from './frozen.ts';
+import { MachineDisk } from './machine-disk.ts';
 import { NETWORK_ID, qemuArguments, type MachineFiles } from './qemu-arguments.ts';
 import { qmpCommand } from './qmp.ts';
 import { OBSERVER, type LinkState, type Segment } from './segment.ts';
@@ -45,6 +48,7 @@ export interface WaitOptions {
 export class Machine {
   readonly name: string;
   readonly files: MachineFiles;
+  readonly disk: MachineDisk;
   readonly #state: MachineState;
   readonly #lab: MachineSurroundings;
   #qemu: OwnedProcess | undefined;
@@ -56,6 +60,7 @@ export class Machine {
     this.#state = state;
     this.#lab = lab;
     this.files = filesIn(lab.directory);
+    this.disk = new MachineDisk(state, this.files);
     if (state.process !== undefined) this.#qemu = attachProcess(state.process);
   }
 
@@ -77,10 +82,7 @@ export class Machine {
 
   /** Makes the folder and a blank disk, where there are none yet. */
   async prepare(): Promise<void> {
-    await mkdir(this.#lab.directory, { recursive: true });
-    const { diskBytes, secondDiskBytes } = this.request;
-    if (diskBytes > 0) await makeSparse(this.files.disk, diskBytes);
-    if (secondDiskBytes > 0) await makeSparse(this.files.secondDisk, secondDiskBytes);
+    await this.disk.prepare();
   }
 
   /** Takes a disk out of a machine that is off, with all that is on it. */
@@ -104,6 +106,27 @@ export class Machine {
    * @throws BladerootError `MACHINE_ON` when it is on already, `MACHINE_NOT_STARTED` when QEMU never came up.
    */
   async powerOn(signal?: AbortSignal): Promise<void> {
+    await this.#start(undefined, signal);
+  }
+
+  /** Keeps the state of the machine in a file, and switches it off there. To be kept along: its disk, as it is then. */
+  async freeze(file: string): Promise<void> {
+    await freezeInto(this.files.qmpSocket, file);
+    await this.cut();
+  }
+
+  /** Has it go on where it was frozen, as often as one likes; its disk is to be what it was then. Throws as `powerOn`. */
+  async thaw(file: string, signal?: AbortSignal): Promise<void> {
+    await this.#start(file, signal);
+    await untilThawed(this.files.qmpSocket);
+  }
+
+  /** From its next start on the firmware tries that first. */
+  setBootOrder(order: MachineState['request']['bootOrder']): void {
+    this.#state.request.bootOrder = order;
+  }
+
+  async #start(thawFrom: string | undefined, signal: AbortSignal | undefined): Promise<void> {
     if (this.status().power === 'on') throw new BladerootError('MACHINE_ON', `${this.name} is on already`);
     await this.prepare();
     const uefiCode = await this.#prepareFirmware();
@@ -111,6 +134,8 @@ export class Machine {
     await this.#removeSockets();
     await this.#beginBoot();
     await this.#startCable();
+    await this.disk.start(this.#lab.outlive);
+    await this.#lab.save();
     const [program, args] = this.#lab.segment.command(
       OBSERVER,
       'qemu-system-x86_64',
@@ -122,6 +147,8 @@ export class Machine {
         accelerator: this.#lab.accelerator,
         pulled: this.#state.pulled,
         uefiCode,
+        thawFrom,
+        recordTo: this.disk.recordTo,
       }),
     );
     const { log } = this.files;
@@ -151,6 +178,7 @@ export class Machine {
   async cut(): Promise<PowerOff> {
     if (this.status().power === 'on') this.#ending = 'cut';
     this.#qemu?.kill('SIGKILL');
+    await this.disk.end();
     return await this.whenOff();
   }
 
@@ -211,6 +239,11 @@ export class Machine {
     throw this.#notShown(pattern, await off, timeoutMs, await this.consoleText());
   }
 
+  /** Types at its console, as if a person sat there. @throws BladerootError `CONSOLE_CLOSED` when it is off */
+  async type(keys: string): Promise<void> {
+    await typeAtConsole(this.files.consoleSocket, keys);
+  }
+
   /** Where the present, or last, boot begins in the console's log, in bytes. */
   get consoleOffset(): number {
     return this.#state.boots.at(-1)?.consoleOffset ?? 0;
@@ -224,8 +257,7 @@ export class Machine {
   /** Throws away the disk with all that is on it, and the UEFI variables: the machine is new again. */
   async destroyDisk(): Promise<void> {
     this.#requireOff(`the disk of ${this.name} cannot be destroyed`);
-    await rm(this.files.disk, { force: true });
-    await rm(this.files.secondDisk, { force: true });
+    await this.disk.destroy();
     await rm(this.files.efiVariables, { force: true });
   }
 
@@ -327,6 +359,7 @@ export class Machine {
   async #removeSockets(): Promise<void> {
     await rm(this.files.consoleSocket, { force: true });
     await rm(this.files.qmpSocket, { force: true });
+    await rm(this.files.diskSocket, { force: true });
   }
 }
 
@@ -334,15 +367,6 @@ const CABLE_PROGRAM = fileURLToPath(new URL('cable-program.ts', import.meta.url)
 
 /** How long QEMU may take from its start until it can be talked to. */
 const START_TIMEOUT_MS = 15_000;
-
-async function makeSparse(path: string, bytes: number): Promise<void> {
-  const disk = await open(path, 'a');
-  try {
-    if ((await disk.stat()).size < bytes) await disk.truncate(bytes);
-  } finally {
-    await disk.close();
-  }
-}
 
 function neverOn(machine: string): BladerootError {
   return new BladerootError('MACHINE_OFF', `${machine} was never switched on`);
@@ -355,6 +379,7 @@ function filesIn(directory: string): MachineFiles {
     console: join(directory, 'console.log'),
     consoleSocket: join(directory, 'console.sock'),
     qmpSocket: join(directory, 'qmp.sock'),
+    diskSocket: join(directory, 'disk.sock'),
     log: join(directory, 'qemu.log'),
     efiVariables: join(directory, 'efi-variables.fd'),
   };

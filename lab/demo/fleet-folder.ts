@@ -12,6 +12,13 @@ export const NETWORK = {
   prefix: '24',
 } as const;
 
+/**
+ * A kernel argument for blades in a lab. QEMU keeps what it has translated of a page by the address at which it was run:
+ * with libraries at other addresses in each process, all is translated anew for each, and a page that has served many
+ * takes seconds to be written again.
+ */
+export const SAME_ADDRESSES = 'norandmaps';
+
 /** Where a root answers HTTP. */
 export { HTTP_PORT } from '../../src/daemon/root.ts';
 
@@ -62,7 +69,7 @@ network:
 defaults:
   overlays: [base]
   services: { start: [ssh] }
-  kernelArgs: [console=tty0, "console=ttyS0,115200"]
+  kernelArgs: [console=tty0, "console=ttyS0,115200", ${SAME_ADDRESSES}]
 profiles:
   web:
     overlays: [web]

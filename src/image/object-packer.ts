@@ -87,6 +87,9 @@ interface Compressing {
 /** Batches in the works for each thread, at each of two stages: enough that none waits for another's, which come in order. */
 const AHEAD = 2;
 
+/** Bytes of contents and bases that are being compressed, for each thread: a part of a large file with its bases, and no more. */
+const MAX_COMPRESSING = ((MAX_OBJECT_SIZE + MAX_BASE_SIZE) * 3) / 4;
+
 /** How many times as long it takes to compress content as to read and hash it. */
 const COMPRESSING = 6;
 
@@ -125,7 +128,7 @@ export class ObjectPacker {
   }
 
   async add(part: PartToPack): Promise<void> {
-    const basesSize = part.bases.reduce((sum, { size }) => sum + size, 0);
+    const basesSize = bytesOf(part.bases);
     const isFull =
       this.#parts.length === MAX_PARTS ||
       this.#size + part.length > FRAME_SIZE ||
@@ -168,7 +171,6 @@ export class ObjectPacker {
     this.#basesSize = 0;
     // First room is made for it: large batches take 8 MiB each.
     await this.#drainReading(AHEAD * pool.size - 1, size);
-    await this.#drainCompressing(AHEAD * pool.size);
     const batch = { parts, size, memory: this.#memory.take(size) };
     const result = pool.run(readingTask(batch), size);
     // It is awaited in its turn; a packer that is given up before that does not need to know.
@@ -178,7 +180,7 @@ export class ObjectPacker {
 
   /** Has what was read compressed, in order, until no more than `left` batches are being read, with room for more bytes. */
   async #drainReading(left: number, room = 0): Promise<void> {
-    while (this.#isFuller(this.#reading, left, room)) {
+    while (this.#isFuller(this.#reading, left, room, AHEAD * FRAME_SIZE)) {
       const next = this.#reading.shift();
       if (next === undefined) return;
       const read = await next.result;
@@ -209,6 +211,8 @@ export class ObjectPacker {
     }
     const reader = this.#options.bases;
     const usable = withinLimit(wanted);
+    // First room is made for it: with their bases, large batches take 24 MiB each.
+    await this.#drainCompressing(AHEAD * this.#options.pool.size, end + bytesOf(usable));
     const bases = reader === undefined || usable.length === 0 ? undefined : await reader.readBases(usable);
     const tasks =
       bases === undefined
@@ -226,9 +230,9 @@ export class ObjectPacker {
     return { number, worker, result };
   }
 
-  /** Has what was compressed written, in order, until no more than `left` batches are being compressed. */
-  async #drainCompressing(left: number): Promise<void> {
-    while (this.#isFuller(this.#compressing, left)) {
+  /** Has what was compressed written, in order, until no more than `left` batches are being compressed, with room for more bytes. */
+  async #drainCompressing(left: number, room = 0): Promise<void> {
+    while (this.#isFuller(this.#compressing, left, room, MAX_COMPRESSING)) {
       const next = this.#compressing.shift();
       if (next === undefined) return;
       this.#writer.addObjects(next.objects);
@@ -254,14 +258,11 @@ export class ObjectPacker {
     this.#writing.push({ end, result });
   }
 
-  /**
-   * Whether more is in the works than `left` batches, or, with `room` bytes more, than so many full ones: large parts are up to
-   * 8 MiB each. With `left` 0, whether anything is.
-   */
-  #isFuller(batches: readonly { size: number }[], left: number, room = 0): boolean {
+  /** Whether more is in the works than `left` batches, or, with `room` bytes more, than `most` for each thread. With `left` 0, whether anything is. */
+  #isFuller(batches: readonly { size: number }[], left: number, room: number, most: number): boolean {
     if (batches.length === 0 || left === 0) return batches.length > 0;
     const bytes = batches.reduce((sum, { size }) => sum + size, room);
-    return batches.length > left || bytes > AHEAD * this.#options.pool.size * FRAME_SIZE;
+    return batches.length > left || bytes > most * this.#options.pool.size;
   }
 
   /** Has the pack hashed as far as it is written, until no more than `left` batches are being written. */
@@ -292,6 +293,10 @@ function readingTask({ parts, memory }: Batch): PackTask {
   return lengths.length > 0
     ? { kind: 'digest', lengths, from: memory }
     : { kind: 'read', parts: fromFiles, into: memory };
+}
+
+function bytesOf(objects: readonly ObjectRef[]): number {
+  return objects.reduce((sum, { size }) => sum + size, 0);
 }
 
 /** What becomes frames that stand alone. */

@@ -8,6 +8,7 @@ import { PackReader, type PackReaderOptions } from '../store/pack-reader.ts';
 import type { Source } from '../store/source.ts';
 import type { Store } from '../store/store.ts';
 import { DirectorySource } from '../store/directory-source.ts';
+import type { BytePath } from './byte-path.ts';
 import { EntryFinder } from './entry-finder.ts';
 import { parseManifest, type ManifestEntry } from './manifest.ts';
 import { layerOf, layersFor, waysByCost, type SnapshotStatement } from './statement.ts';
@@ -77,12 +78,16 @@ export class PackedBase {
     const objects = { run: new ObjectReader(run), extra: new ObjectReader(extra) };
     const known = ({ digest }: ObjectRef): ObjectRef | undefined =>
       objects.run.find(digest) ?? objects.extra.find(digest);
-    const entries = parseManifest(await store.readManifest(statement.id)).map((entry) =>
-      entry.type === 'file'
-        ? { ...entry, objects: entry.objects.map((object) => known(object) ?? object) }
-        : entry,
-    );
+    const entries = parseManifest(await store.readManifest(statement.id));
+    for (const entry of entries) {
+      if (entry.type === 'file') entry.objects = entry.objects.map((object) => known(object) ?? object);
+    }
     return new PackedBase(statement, entries, objects);
+  }
+
+  /** The snapshot's own string of a path that it has, so that it is in memory once. */
+  samePath(path: BytePath): BytePath {
+    return this.#finder.entryOf(path)?.path ?? path;
   }
 
   /** The snapshot's own entry that says the same, so that it is in memory once. */

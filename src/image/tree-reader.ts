@@ -199,6 +199,9 @@ export class TreeReader {
   async #look(cache: PackCache | undefined): Promise<void> {
     const [base, tree, groups] = [this.#base, this.#tree, this.#groups];
     const inRun = new Set<Digest>();
+    if (base !== undefined) {
+      for (const [place, path] of tree.paths.entries()) tree.sharePath(place, base.samePath(path));
+    }
     // First what goes to `run`: what `extra` shares with it need not be packed again.
     for (const layer of LAYERS) {
       for (const place of tree.paths.keys()) {
@@ -274,12 +277,23 @@ export class TreeReader {
     this.#options.onProgress?.(this.#progress);
     if (this.#problems.get(file.entry.path) === 'vanished') return;
     const values = Array.from(xattrs, ([name, value]): [string, Buffer] => [name, Buffer.from(value)]);
+    // All fields by name, as where a manifest is read: what is put together by spreading takes twice the memory.
+    const { path, layer, mode, uid, gid, mtime, type, size } = file.entry;
+    const own = values.length === 0 ? file.entry.xattrs : new Map(values);
+    // Not with the room that an array has that is added to, nor a map for nothing: there are many files.
+    const kept = objects.slice();
     const entry: ManifestEntry = {
-      ...file.entry,
-      // Not with the room that an array has that is added to, nor a map for nothing: there are many files.
-      objects: objects.slice(),
+      path,
+      layer,
+      mode,
+      uid,
+      gid,
+      mtime,
+      xattrs: own,
+      type,
+      size,
+      objects: kept,
       extents,
-      xattrs: values.length === 0 ? file.entry.xattrs : new Map(values),
     };
     this.#put(file.place, this.#base?.sameAs(entry) ?? entry);
   }

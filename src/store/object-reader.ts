@@ -24,10 +24,11 @@ interface PackContent {
  */
 export class ObjectReader {
   readonly #places = new Map<Digest, Place>();
-  /** Contents that are not kept any more, until nobody can be reading them. */
-  #retired: Buffer[] = [];
-  #retiredBytes = 0;
-  #reads = 0;
+  /** Contents that are not kept any more, until nobody can be reading them: whoever began before the number of a read. */
+  readonly #retired: { content: Buffer; before: number }[] = [];
+  /** The numbers of the reads that go on, in ascending order, and of the next. */
+  readonly #reads = new Set<number>();
+  #nextRead = 0;
   /** Contents of frames: small objects that are read together lie together. */
   readonly #frames = new RecentContents<FrameRef>(FRAME_BYTES_KEPT, (content) => this.#retire(content));
   /** Verified objects: what a part of a long file is based on, the next part is based on too. */
@@ -113,30 +114,26 @@ export class ObjectReader {
   }
 
   async #reading<T>(read: () => Promise<T>): Promise<T> {
-    this.#reads++;
+    const number = this.#nextRead++;
+    this.#reads.add(number);
     try {
       return await read();
     } finally {
-      this.#reads--;
-      if (this.#reads === 0) this.#free();
+      this.#reads.delete(number);
+      this.#free();
     }
   }
 
   #retire(content: Buffer): void {
-    this.#retired.push(content);
-    this.#retiredBytes += content.length;
-    // Where there is always somebody reading, the collector sees to it.
-    if (this.#retiredBytes > RETIRED_BYTES) this.#forget();
+    this.#retired.push({ content, before: this.#nextRead });
   }
 
   #free(): void {
-    for (const content of this.#retired) giveBack(content);
-    this.#forget();
-  }
-
-  #forget(): void {
-    this.#retired = [];
-    this.#retiredBytes = 0;
+    const [oldest = this.#nextRead] = this.#reads;
+    while ((this.#retired[0]?.before ?? Infinity) <= oldest) {
+      const next = this.#retired.shift();
+      if (next !== undefined) giveBack(next.content);
+    }
   }
 
   #placeOf(digest: Digest): Place {
@@ -189,12 +186,9 @@ export class ObjectReader {
   }
 }
 
-const FRAME_BYTES_KEPT = 4 * 1024 * 1024;
+const FRAME_BYTES_KEPT = 2 * 1024 * 1024;
 /** What two parts of a file that are next to each other are both based on is less than that. */
 const OBJECT_BYTES_KEPT = MAX_BASE_SIZE / 2;
-
-/** Bytes of contents that wait to be freed. */
-const RETIRED_BYTES = 32 * 1024 * 1024;
 
 /** Contents that were used last, so many bytes of them. */
 class RecentContents<Key> {

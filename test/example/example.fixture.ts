@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import { cp } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { SAME_ADDRESSES } from '../../lab/demo/fleet-folder.ts';
 import { goldenTree } from '../../lab/demo/golden-tree.ts';
-import { CACHE, LabFleet, SAME_ADDRESSES, type LabBlade } from '../lab-fleet.fixture.ts';
+import { CACHE, LabFleet, type LabBlade } from '../lab-fleet.fixture.ts';
 
 export const EXAMPLE = join(dirname(dirname(import.meta.dirname)), 'examples/web-and-mail');
 /** As `fleet.yaml` there has it. */

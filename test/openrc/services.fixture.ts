@@ -1,8 +1,8 @@
 /** One fleet folder, for a tree with systemd and for one with OpenRC. */
-import { NETWORK } from '../../lab/demo/fleet-folder.ts';
+import { NETWORK, SAME_ADDRESSES } from '../../lab/demo/fleet-folder.ts';
 import { goldenTree } from '../../lab/demo/golden-tree.ts';
 import type { DebianInit } from '../../src/tree/debian.ts';
-import { CACHE, LabFleet, SAME_ADDRESSES, type LabBlade } from '../lab-fleet.fixture.ts';
+import { CACHE, LabFleet, type LabBlade } from '../lab-fleet.fixture.ts';
 
 export const WEB01: LabBlade = { name: 'web01', mac: '52:54:00:77:00:11', address: '10.77.0.11' };
 export const WEB02: LabBlade = { name: 'web02', mac: '52:54:00:77:00:12', address: '10.77.0.12' };

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { after, before, test, type TestContext } from 'node:test';
 import { z } from 'zod';
-import { NETWORK } from '../../lab/demo/fleet-folder.ts';
+import { NETWORK, SAME_ADDRESSES } from '../../lab/demo/fleet-folder.ts';
 import { goldenTree } from '../../lab/demo/golden-tree.ts';
 import type { MirrorReport, RecordedEvent } from '../../src/events/catalogue.ts';
-import { CACHE, LabFleet, SAME_ADDRESSES, type LabBlade } from '../lab-fleet.fixture.ts';
+import { CACHE, LabFleet, type LabBlade } from '../lab-fleet.fixture.ts';
 
 const WEB01: LabBlade = { name: 'web01', mac: '52:54:00:77:00:11', address: '10.77.0.11' };
 const DISK_BYTES = 6 * 1024 ** 3;

@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { NETWORK } from '../../lab/demo/fleet-folder.ts';
+import { NETWORK, SAME_ADDRESSES } from '../../lab/demo/fleet-folder.ts';
 import { goldenTree } from '../../lab/demo/golden-tree.ts';
 import type { MachineRequest } from '../../lab/state.ts';
 import type { RecordedEvent, UpdateReport } from '../../src/events/catalogue.ts';
-import { CACHE, LabFleet, SAME_ADDRESSES, type LabBlade } from '../lab-fleet.fixture.ts';
+import { CACHE, LabFleet, type LabBlade } from '../lab-fleet.fixture.ts';
 
 export const WEB01: LabBlade = { name: 'web01', mac: '52:54:00:77:00:11', address: '10.77.0.11' };
 
