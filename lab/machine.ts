@@ -1,5 +1,5 @@
 /** One virtual blade: a QEMU process on the lab's segment, its disk, and its console. */
-import { copyFile, mkdir, open, rm, stat } from 'node:fs/promises';
+import { copyFile, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BladerootError, errorCode } from '../src/errors.ts';
@@ -10,6 +10,8 @@ import { findFirmware } from './firmware.ts';
 import { lastWords, readLog, waitForText } from './console-log.ts';
 import { typeAtConsole } from './console.ts';
 import { attachProcess, startProcess, type OwnedProcess, type ProcessEnd } from './process.ts';
+import { freezeInto, untilThawed } from './frozen.ts';
+import { MachineDisk } from './machine-disk.ts';
 import { NETWORK_ID, qemuArguments, type MachineFiles } from './qemu-arguments.ts';
 import { qmpCommand } from './qmp.ts';
 import { OBSERVER, type LinkState, type Segment } from './segment.ts';
@@ -46,6 +48,7 @@ export interface WaitOptions {
 export class Machine {
   readonly name: string;
   readonly files: MachineFiles;
+  readonly disk: MachineDisk;
   readonly #state: MachineState;
   readonly #lab: MachineSurroundings;
   #qemu: OwnedProcess | undefined;
@@ -57,6 +60,7 @@ export class Machine {
     this.#state = state;
     this.#lab = lab;
     this.files = filesIn(lab.directory);
+    this.disk = new MachineDisk(state, this.files);
     if (state.process !== undefined) this.#qemu = attachProcess(state.process);
   }
 
@@ -78,14 +82,23 @@ export class Machine {
 
   /** Makes the folder and a blank disk, where there are none yet. */
   async prepare(): Promise<void> {
-    await mkdir(this.#lab.directory, { recursive: true });
-    if (this.request.diskBytes === 0) return;
-    const disk = await open(this.files.disk, 'a');
-    try {
-      if ((await disk.stat()).size < this.request.diskBytes) await disk.truncate(this.request.diskBytes);
-    } finally {
-      await disk.close();
-    }
+    await this.disk.prepare();
+  }
+
+  /** Takes a disk out of a machine that is off, with all that is on it. */
+  async pullDisk(which: 'first' | 'second'): Promise<void> {
+    this.#requireOff(`the ${which} disk of ${this.name} cannot be taken out`);
+    this.#state.pulled = [...new Set([...this.#state.pulled, which])];
+    await this.#lab.save();
+  }
+
+  /** Puts a disk that was taken out back, or a blank one in its place. */
+  async putDisk(which: 'first' | 'second', disk: 'same' | 'blank'): Promise<void> {
+    this.#requireOff(`a disk cannot be put into ${this.name}`);
+    const file = which === 'first' ? this.files.disk : this.files.secondDisk;
+    if (disk === 'blank') await rm(file, { force: true });
+    this.#state.pulled = this.#state.pulled.filter((one) => one !== which);
+    await this.#lab.save();
   }
 
   /**
@@ -93,6 +106,27 @@ export class Machine {
    * @throws BladerootError `MACHINE_ON` when it is on already, `MACHINE_NOT_STARTED` when QEMU never came up.
    */
   async powerOn(signal?: AbortSignal): Promise<void> {
+    await this.#start(undefined, signal);
+  }
+
+  /** Keeps the state of the machine in a file, and switches it off there. To be kept along: its disk, as it is then. */
+  async freeze(file: string): Promise<void> {
+    await freezeInto(this.files.qmpSocket, file);
+    await this.cut();
+  }
+
+  /** Has it go on where it was frozen, as often as one likes; its disk is to be what it was then. Throws as `powerOn`. */
+  async thaw(file: string, signal?: AbortSignal): Promise<void> {
+    await this.#start(file, signal);
+    await untilThawed(this.files.qmpSocket);
+  }
+
+  /** From its next start on the firmware tries that first. */
+  setBootOrder(order: MachineState['request']['bootOrder']): void {
+    this.#state.request.bootOrder = order;
+  }
+
+  async #start(thawFrom: string | undefined, signal: AbortSignal | undefined): Promise<void> {
     if (this.status().power === 'on') throw new BladerootError('MACHINE_ON', `${this.name} is on already`);
     await this.prepare();
     const uefiCode = await this.#prepareFirmware();
@@ -100,6 +134,8 @@ export class Machine {
     await this.#removeSockets();
     await this.#beginBoot();
     await this.#startCable();
+    await this.disk.start(this.#lab.outlive);
+    await this.#lab.save();
     const [program, args] = this.#lab.segment.command(
       OBSERVER,
       'qemu-system-x86_64',
@@ -109,7 +145,10 @@ export class Machine {
         tap: this.#state.tap,
         cablePorts: cableOf(this.request) === undefined ? undefined : cablePorts(this.#state.tap),
         accelerator: this.#lab.accelerator,
+        pulled: this.#state.pulled,
         uefiCode,
+        thawFrom,
+        recordTo: this.disk.recordTo,
       }),
     );
     const { log } = this.files;
@@ -139,6 +178,7 @@ export class Machine {
   async cut(): Promise<PowerOff> {
     if (this.status().power === 'on') this.#ending = 'cut';
     this.#qemu?.kill('SIGKILL');
+    await this.disk.end();
     return await this.whenOff();
   }
 
@@ -216,12 +256,8 @@ export class Machine {
 
   /** Throws away the disk with all that is on it, and the UEFI variables: the machine is new again. */
   async destroyDisk(): Promise<void> {
-    if (this.status().power === 'on') {
-      throw new BladerootError('MACHINE_ON', `the disk of ${this.name} cannot be destroyed while it is on`, {
-        hint: 'switch it off or cut its power first',
-      });
-    }
-    await rm(this.files.disk, { force: true });
+    this.#requireOff(`the disk of ${this.name} cannot be destroyed`);
+    await this.disk.destroy();
     await rm(this.files.efiVariables, { force: true });
   }
 
@@ -231,6 +267,13 @@ export class Machine {
     this.#stopCable();
     await this.destroyDisk();
     await this.#removeSockets();
+  }
+
+  #requireOff(what: string): void {
+    if (this.status().power === 'off') return;
+    throw new BladerootError('MACHINE_ON', `${what} while it is on`, {
+      hint: 'switch it off or cut its power first',
+    });
   }
 
   async #howItEnded(end: ProcessEnd): Promise<Omit<PowerOff, 'lastWords'>> {
@@ -316,6 +359,7 @@ export class Machine {
   async #removeSockets(): Promise<void> {
     await rm(this.files.consoleSocket, { force: true });
     await rm(this.files.qmpSocket, { force: true });
+    await rm(this.files.diskSocket, { force: true });
   }
 }
 
@@ -331,9 +375,11 @@ function neverOn(machine: string): BladerootError {
 function filesIn(directory: string): MachineFiles {
   return {
     disk: join(directory, 'disk.raw'),
+    secondDisk: join(directory, 'second-disk.raw'),
     console: join(directory, 'console.log'),
     consoleSocket: join(directory, 'console.sock'),
     qmpSocket: join(directory, 'qmp.sock'),
+    diskSocket: join(directory, 'disk.sock'),
     log: join(directory, 'qemu.log'),
     efiVariables: join(directory, 'efi-variables.fd'),
   };

@@ -59,11 +59,22 @@ const updateReportSchema = z.strictObject({
   message: z.string().max(2000),
 });
 
+/** How the mirror of a blade's two disks is, whenever that has changed. */
+const mirrorReportSchema = z.strictObject({
+  type: z.literal('blade.mirror'),
+  blade: z.string(),
+  boot: z.string().max(64),
+  /** `rebuilding`: both disks are there, and one is still getting what the other has. */
+  state: z.enum(['whole', 'degraded', 'rebuilding']),
+  message: z.string().max(2000),
+});
+
 /** What a blade may report to the root. */
 export const reportSchema = z.discriminatedUnion('type', [
   stepReportSchema,
   upReportSchema,
   updateReportSchema,
+  mirrorReportSchema,
 ]);
 
 /** Of whom an event is that is known by an address alone. */
@@ -143,6 +154,7 @@ export const eventSchema = z.discriminatedUnion('type', [
   stepReportSchema,
   upReportSchema,
   updateReportSchema,
+  mirrorReportSchema,
   dhcpSchema,
   servedSchema,
   machineSchema,
@@ -153,6 +165,7 @@ export type Report = z.infer<typeof reportSchema>;
 export type StepReport = z.infer<typeof stepReportSchema>;
 export type UpReport = z.infer<typeof upReportSchema>;
 export type UpdateReport = z.infer<typeof updateReportSchema>;
+export type MirrorReport = z.infer<typeof mirrorReportSchema>;
 export type BladerootEvent = z.infer<typeof eventSchema>;
 
 /**

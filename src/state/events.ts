@@ -4,6 +4,7 @@ import {
   eventSchema,
   type BladerootEvent,
   type RecordedEvent,
+  type MirrorReport,
   type UpdateReport,
   type UpReport,
 } from '../events/catalogue.ts';
@@ -36,6 +37,8 @@ export class EventRepository implements EventLog {
   readonly #since: StatementSync;
   readonly #lastUp: StatementSync;
   readonly #lastUpdate: StatementSync;
+  readonly #lastMirror: StatementSync;
+  readonly #agentSince: StatementSync;
   readonly #added = new Map<string, number>();
   #addedInAll = AGE_EVERY;
   #last: number;
@@ -52,6 +55,13 @@ export class EventRepository implements EventLog {
     this.#lastUpdate = database.prepare(
       `SELECT id, time, event FROM events WHERE blade = ? AND type = 'blade.update' AND id > ?
          ORDER BY id DESC LIMIT 1`,
+    );
+    this.#lastMirror = database.prepare(
+      `SELECT id, time, event FROM events WHERE blade = ? AND type = 'blade.mirror' ORDER BY id DESC LIMIT 1`,
+    );
+    this.#agentSince = database.prepare(
+      `SELECT 1 FROM events WHERE blade = ? AND type = 'blade.step' AND id > ?
+         AND json_extract(event, '$.step') = 'disk' LIMIT 1`,
     );
     this.#last = Number(database.prepare('SELECT max(id) AS last FROM events').get()?.['last'] ?? 0);
   }
@@ -99,6 +109,18 @@ export class EventRepository implements EventLog {
     const row = this.#lastUpdate.get(blade, since);
     const event = row === undefined ? undefined : recorded(row);
     return event?.type === 'blade.update' ? event : undefined;
+  }
+
+  /** What a blade has last said of its mirror; undefined where it has none. */
+  lastMirror(blade: string): MirrorReport | undefined {
+    const row = this.#lastMirror.get(blade);
+    const event = row === undefined ? undefined : recorded(row);
+    return event?.type === 'blade.mirror' ? event : undefined;
+  }
+
+  /** Whether a blade has had its disk in the agent's hands since an event: nobody knows then what is on it. */
+  agentSince(blade: string, since: number): boolean {
+    return this.#agentSince.get(blade, since) !== undefined;
   }
 
   /** All that is kept of one machine, by its name as a blade or by its MAC, oldest first; also from before it had a name. */
