@@ -217,8 +217,9 @@ const CARD = [
   ['-fw_cfg', 'name=opt/org.tianocore/IPv6PXESupport,string=n'],
 ];
 
-/** SeaBIOS and OVMF, when nothing that they have boots. */
-const NO_DEVICE = /No bootable device|BdsDxe: No bootable option|UEFI Interactive Shell/;
+/** SeaBIOS and OVMF, when nothing that they have boots: OVMF shows its own menu, or a shell. */
+export const NO_DEVICE =
+  /No bootable device|BdsDxe: No bootable option|BdsDxe: starting Boot\d+ "(UiApp|EFI Internal Shell)"/;
 
 async function topOf(directory: string): Promise<string[]> {
   const { stdout } = await run('find', [directory, '-mindepth', '1', '-maxdepth', '1']);
