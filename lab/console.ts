@@ -64,7 +64,8 @@ export async function typeAtConsole(socketPath: string, keys: string): Promise<v
     socket.end(keys);
     // What the machine shows meanwhile is for its log.
     socket.resume();
-    await once(socket, 'finish');
+    // It hangs up when it has read all: a serial port takes no more than its machine fetches.
+    await once(socket, 'close');
   } catch (cause) {
     throw unreachable(cause);
   } finally {

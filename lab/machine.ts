@@ -1,5 +1,5 @@
 /** One virtual blade: a QEMU process on the lab's segment, its disk, and its console. */
-import { copyFile, mkdir, open, rm, stat } from 'node:fs/promises';
+import { copyFile, open, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BladerootError, errorCode } from '../src/errors.ts';
@@ -10,6 +10,8 @@ import { findFirmware } from './firmware.ts';
 import { lastWords, readLog, waitForText } from './console-log.ts';
 import { typeAtConsole } from './console.ts';
 import { attachProcess, startProcess, type OwnedProcess, type ProcessEnd } from './process.ts';
+import { freezeInto, untilThawed } from './frozen.ts';
+import { MachineDisk } from './machine-disk.ts';
 import { NETWORK_ID, qemuArguments, type MachineFiles } from './qemu-arguments.ts';
 import { qmpCommand } from './qmp.ts';
 import { OBSERVER, type LinkState, type Segment } from './segment.ts';
@@ -46,6 +48,7 @@ export interface WaitOptions {
 export class Machine {
   readonly name: string;
   readonly files: MachineFiles;
+  readonly disk: MachineDisk;
   readonly #state: MachineState;
   readonly #lab: MachineSurroundings;
   #qemu: OwnedProcess | undefined;
@@ -57,6 +60,7 @@ export class Machine {
     this.#state = state;
     this.#lab = lab;
     this.files = filesIn(lab.directory);
+    this.disk = new MachineDisk(state, this.files);
     if (state.process !== undefined) this.#qemu = attachProcess(state.process);
   }
 
@@ -78,14 +82,7 @@ export class Machine {
 
   /** Makes the folder and a blank disk, where there are none yet. */
   async prepare(): Promise<void> {
-    await mkdir(this.#lab.directory, { recursive: true });
-    if (this.request.diskBytes === 0) return;
-    const disk = await open(this.files.disk, 'a');
-    try {
-      if ((await disk.stat()).size < this.request.diskBytes) await disk.truncate(this.request.diskBytes);
-    } finally {
-      await disk.close();
-    }
+    await this.disk.prepare();
   }
 
   /**
@@ -93,6 +90,27 @@ export class Machine {
    * @throws BladerootError `MACHINE_ON` when it is on already, `MACHINE_NOT_STARTED` when QEMU never came up.
    */
   async powerOn(signal?: AbortSignal): Promise<void> {
+    await this.#start(undefined, signal);
+  }
+
+  /** Keeps the state of the machine in a file, and switches it off there. To be kept along: its disk, as it is then. */
+  async freeze(file: string): Promise<void> {
+    await freezeInto(this.files.qmpSocket, file);
+    await this.cut();
+  }
+
+  /** Has it go on where it was frozen, as often as one likes; its disk is to be what it was then. Throws as `powerOn`. */
+  async thaw(file: string, signal?: AbortSignal): Promise<void> {
+    await this.#start(file, signal);
+    await untilThawed(this.files.qmpSocket);
+  }
+
+  /** From its next start on the firmware tries that first. */
+  setBootOrder(order: MachineState['request']['bootOrder']): void {
+    this.#state.request.bootOrder = order;
+  }
+
+  async #start(thawFrom: string | undefined, signal: AbortSignal | undefined): Promise<void> {
     if (this.status().power === 'on') throw new BladerootError('MACHINE_ON', `${this.name} is on already`);
     await this.prepare();
     const uefiCode = await this.#prepareFirmware();
@@ -100,6 +118,8 @@ export class Machine {
     await this.#removeSockets();
     await this.#beginBoot();
     await this.#startCable();
+    await this.disk.start(this.#lab.outlive);
+    await this.#lab.save();
     const [program, args] = this.#lab.segment.command(
       OBSERVER,
       'qemu-system-x86_64',
@@ -110,6 +130,8 @@ export class Machine {
         cablePorts: cableOf(this.request) === undefined ? undefined : cablePorts(this.#state.tap),
         accelerator: this.#lab.accelerator,
         uefiCode,
+        thawFrom,
+        recordTo: this.disk.recordTo,
       }),
     );
     const { log } = this.files;
@@ -139,6 +161,7 @@ export class Machine {
   async cut(): Promise<PowerOff> {
     if (this.status().power === 'on') this.#ending = 'cut';
     this.#qemu?.kill('SIGKILL');
+    await this.disk.end();
     return await this.whenOff();
   }
 
@@ -221,7 +244,7 @@ export class Machine {
         hint: 'switch it off or cut its power first',
       });
     }
-    await rm(this.files.disk, { force: true });
+    await this.disk.destroy();
     await rm(this.files.efiVariables, { force: true });
   }
 
@@ -316,6 +339,7 @@ export class Machine {
   async #removeSockets(): Promise<void> {
     await rm(this.files.consoleSocket, { force: true });
     await rm(this.files.qmpSocket, { force: true });
+    await rm(this.files.diskSocket, { force: true });
   }
 }
 
@@ -334,6 +358,7 @@ function filesIn(directory: string): MachineFiles {
     console: join(directory, 'console.log'),
     consoleSocket: join(directory, 'console.sock'),
     qmpSocket: join(directory, 'qmp.sock'),
+    diskSocket: join(directory, 'disk.sock'),
     log: join(directory, 'qemu.log'),
     efiVariables: join(directory, 'efi-variables.fd'),
   };

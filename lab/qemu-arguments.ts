@@ -10,6 +10,8 @@ export interface MachineFiles {
   console: string;
   consoleSocket: string;
   qmpSocket: string;
+  /** Where its disk answers (NBD), if that is a program of its own. */
+  diskSocket: string;
   /** What QEMU itself had to say. */
   log: string;
   /** The UEFI variables of this machine (its boot entries), where it has UEFI. */
@@ -25,6 +27,10 @@ export interface MachinePlace {
   accelerator: Accelerator['kind'];
   /** Path of the UEFI code; undefined on a BIOS machine. */
   uefiCode: string | undefined;
+  /** A file with the state in which the machine goes on; undefined where it starts from its firmware. */
+  thawFrom: string | undefined;
+  /** An empty file that gets all that is done to a volatile disk, as dm-log-writes has it; undefined where none is wanted. */
+  recordTo: string | undefined;
 }
 
 /** The name under which QMP knows the network card's back end. */
@@ -46,7 +52,7 @@ export function qemuArguments(request: MachineState['request'], place: MachinePl
     // A server that finds nothing to boot tries again, rather than stand there until somebody comes.
     ['-boot', `reboot-timeout=${RETRY_BOOT_MS}`],
     ...uefi(request, place),
-    ...(request.diskBytes === 0 ? [] : diskArguments(request, files.disk, disk)),
+    ...(request.diskBytes === 0 ? [] : diskArguments(request, place, disk)),
     ...network(place),
     ['-device', `virtio-net-pci,netdev=${NETWORK_ID},mac=${request.mac},bootindex=${net}${rom(request)}`],
 
@@ -57,6 +63,7 @@ export function qemuArguments(request: MachineState['request'], place: MachinePl
     ['-serial', 'chardev:console'],
     ['-chardev', `socket,id=control,${listen(files.qmpSocket)}`],
     ['-mon', 'chardev=control,mode=control'],
+    ...(place.thawFrom === undefined ? [] : [['-incoming', `exec:cat '${place.thawFrom}'`]]),
   ].flat();
 }
 
@@ -74,11 +81,28 @@ const DISK_CACHE = {
   unsafe: 'cache=unsafe,discard=unmap',
 } as const;
 
-function diskArguments(request: MachineState['request'], file: string, bootIndex: number): string[][] {
+function diskArguments(
+  { diskCache, name }: MachineState['request'],
+  place: MachinePlace,
+  bootIndex: number,
+): string[][] {
   return [
-    ['-drive', `id=disk,if=none,format=raw,file=${comma(file)},${DISK_CACHE[request.diskCache]}`],
-    ['-device', `virtio-blk-pci,drive=disk,serial=${request.name.slice(0, 20)},bootindex=${bootIndex}`],
+    ['-drive', `id=disk,if=none,${diskCache === 'volatile' ? nbd(place) : file(place, diskCache)}`],
+    ['-device', `virtio-blk-pci,drive=disk,serial=${name.slice(0, 20)},bootindex=${bootIndex}`],
   ];
+}
+
+function file({ files }: MachinePlace, diskCache: keyof typeof DISK_CACHE): string {
+  return `format=raw,file=${comma(files.disk)},${DISK_CACHE[diskCache]}`;
+}
+
+function nbd({ files, recordTo }: MachinePlace): string {
+  const record =
+    recordTo === undefined
+      ? 'format=raw'
+      : `format=blklogwrites,log.driver=file,log.filename=${comma(recordTo)}`;
+  const server = `file.driver=nbd,file.server.type=unix,file.server.path=${comma(files.diskSocket)}`;
+  return `${record},${server},cache=writeback`;
 }
 
 /** The card's ROM is QEMU's own, an iPXE; a machine that is to use its firmware's stack has none. */

@@ -6,6 +6,7 @@ import { BladerootError } from '../src/errors.ts';
 /**
  * Connects, says one command, and leaves: QEMU serves one client at a time, and `lab status` in another terminal
  * must get its turn.
+ * @returns what QEMU answers
  * @throws BladerootError `QMP_FAILED` when QEMU refuses the command, hangs up, or does not answer within 10 s.
  */
 export async function qmpCommand(
@@ -13,7 +14,7 @@ export async function qmpCommand(
   command: string,
   args: Record<string, unknown> = {},
   signal?: AbortSignal,
-): Promise<void> {
+): Promise<unknown> {
   const late = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
   const socket = connect({
     path: socketPath,
@@ -23,7 +24,7 @@ export async function qmpCommand(
     const messages = readMessages(socket);
     await messages.next(); // the greeting
     await say(socket, messages, 'qmp_capabilities', {});
-    await say(socket, messages, command, args);
+    return await say(socket, messages, command, args);
   } catch (cause) {
     signal?.throwIfAborted();
     const why = late.aborted ? 'no answer' : cause instanceof Error ? cause.message : String(cause);
@@ -45,14 +46,14 @@ async function say(
   messages: AsyncGenerator<unknown>,
   execute: string,
   args: Record<string, unknown>,
-): Promise<void> {
+): Promise<unknown> {
   socket.write(`${JSON.stringify({ execute, arguments: args })}\n`);
   for (;;) {
     const next = await messages.next();
     if (next.done === true) throw new Error('QEMU hung up');
     const message = messageSchema.parse(next.value);
     if (message.error !== undefined) throw new Error(message.error.desc);
-    if (message.return !== undefined) return;
+    if (message.return !== undefined) return message.return;
     // Anything else is an event, which may come at any time.
   }
 }

@@ -39,8 +39,11 @@ const machineFields = z.strictObject({
   cable: cableSchema.optional(),
   bootOrder: z.enum(['network-first', 'disk-first']).default('network-first'),
   cores: z.int().positive().default(1),
-  /** `unsafe` does not wait for the disk: faster, and a crash of this computer may cost the machine's disk. */
-  diskCache: z.enum(['writeback', 'unsafe']).default('writeback'),
+  /**
+   * `unsafe` does not wait for the disk: faster, and a crash of this computer may cost the machine's disk. `volatile`: when
+   * the power is cut, the disk loses all that it was not told to flush (see `power-cut-disk.ts`).
+   */
+  diskCache: z.enum(['writeback', 'unsafe', 'volatile']).default('writeback'),
 });
 
 const NETBOOT_OF = {
@@ -85,6 +88,8 @@ const machineStateSchema = z.object({
   process: processIdSchema.optional(),
   /** The program that carries its frames, where its cable is not a plain one. */
   cable: processIdSchema.optional(),
+  /** The program that is its disk, where that has a volatile cache. */
+  disk: processIdSchema.optional(),
   /** One for each time that it was switched on: when (ms since 1970), and where its console begins in the log. */
   boots: z.array(z.object({ at: z.number(), consoleOffset: z.int().nonnegative() })),
 });

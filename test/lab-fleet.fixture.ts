@@ -38,9 +38,13 @@ export interface LabFleetRequest {
   blades: LabBlade[];
   /** What the firmware starts; network-first when left out. */
   bootOrder?: MachineRequest['bootOrder'];
+  /** What else is not as usual with the machines. */
+  machine?: Partial<Pick<MachineRequest, 'diskCache' | 'diskBytes'>>;
+  /** The root is that of an earlier run: what it has published is there. */
+  goOn?: boolean;
 }
 
-type Up = NonNullable<Boot['up']>;
+export type Up = NonNullable<Boot['up']>;
 
 export class LabFleet {
   readonly directory: string;
@@ -67,21 +71,19 @@ export class LabFleet {
   }
 
   /** An empty fleet folder, a state directory with keys, and blank machines that are off. */
-  static async create({ name, network, blades, bootOrder }: LabFleetRequest): Promise<LabFleet> {
+  static async create(request: LabFleetRequest): Promise<LabFleet> {
+    const { name, network, blades, bootOrder, machine, goOn = false } = request;
     const directory = join(LABS, name);
     const over = new AbortController();
     const key = await LabKey.open(directory);
     const place = placeIn(directory);
-    await rm(dirname(place.state), { recursive: true, force: true });
-    const init = ['init', '--name', 'lab', '--subnet', network.subnet];
-    await bladeroot(place, init, { signal: over.signal, onLine: () => undefined });
-    await rm(place.fleet, { recursive: true });
+    if (!goOn) await newRoot(place, network.subnet, over.signal);
     const lab = await Lab.create(
       {
         name: `${name}-${process.pid}`,
         address: `${network.observer}/${network.prefix}`,
         hosts: [{ name: ROOT_HOST, address: `${network.root}/${network.prefix}` }],
-        machines: blades.map((blade) => machineOf(blade, bootOrder)),
+        machines: blades.map((blade) => ({ ...machineOf(blade, bootOrder), ...machine })),
         // The disks are sparse.
         freeBytes: blades.length * 3 * 1024 ** 3,
       },
@@ -130,6 +132,12 @@ export class LabFleet {
     this.#root = undefined;
   }
 
+  /** As its power cut would. */
+  async killRoot(): Promise<void> {
+    await this.#root?.kill();
+    this.#root = undefined;
+  }
+
   /** Hears from now on what a blade is told that has become the root. */
   async listenTo({ name, address }: LabBlade): Promise<void> {
     const url = `http://${address}:${HTTP_PORT}/api/v1/events?follow=true`;
@@ -170,6 +178,12 @@ export class LabFleet {
     } finally {
       this.#listeners.delete(listen);
     }
+  }
+
+  /** Hears all that a root tells from now on. @returns what ends that */
+  onEvent(listener: (event: RecordedEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Starts a blade that runs again, and waits until it answers; for when there is no root to tell. */
@@ -234,6 +248,14 @@ export class LabFleet {
     this.#timeline.record(event);
     for (const listener of this.#listeners) listener(event);
   }
+}
+
+/** With keys, and nothing in its fleet folder. */
+async function newRoot(place: Place, subnet: string, signal: AbortSignal): Promise<void> {
+  await rm(dirname(place.state), { recursive: true, force: true });
+  const init = ['init', '--name', 'lab', '--subnet', subnet];
+  await bladeroot(place, init, { signal, onLine: () => undefined });
+  await rm(place.fleet, { recursive: true });
 }
 
 const BOOT_ID = '/proc/sys/kernel/random/boot_id';

@@ -89,6 +89,8 @@ test('a blade that came up with the current release boots its own disk, any othe
   assert.deepEqual(planBoot(4, { release: 4 }), { kind: 'local-disk' });
   assert.deepEqual(planBoot(4, { release: 3 }), { kind: 'agent' });
   assert.deepEqual(planBoot(4, undefined), { kind: 'agent' });
+  assert.deepEqual(planBoot(4, { release: 4, agentSince: true }), { kind: 'agent' });
+  assert.deepEqual(planBoot(4, { release: 4, agentSince: false }), { kind: 'local-disk' });
   assert.deepEqual(planBoot(4, { release: 4 }, 'ram'), { kind: 'agent' });
 });
 

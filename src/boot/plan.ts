@@ -49,11 +49,14 @@ export interface LastUp {
   release: number;
   /** The newest release with which it has not become healthy. */
   bad?: { release: number; reason: string } | undefined;
+  /** Whether the agent has begun with its disk since, and was cut off: it may have nothing to start from. */
+  agentSince?: boolean;
 }
 
 /**
  * A blade that last came up with the release that it is to run boots from its own disk, and so does one that has fallen
- * back from it to its last good slot; any other runs the agent, which looks at the disk and decides what is to be done.
+ * back from it to its last good slot; any other runs the agent, which looks at the disk and decides what is to be done. So
+ * does one on which the agent was at work since: iPXE that is sent to a disk without a boot loader stands there for ever.
  * One that runs from memory has nothing to boot from. What somebody has asked for comes first.
  * @param root where the blade has its root filesystem; on its disk where it does not say
  */
@@ -64,7 +67,7 @@ export function planBoot(
   asked?: AskedBoot | undefined,
 ): BootPlan {
   if (asked !== undefined) return { kind: asked };
-  if (root === 'ram') return { kind: 'agent' };
+  if (root === 'ram' || lastUp?.agentSince === true) return { kind: 'agent' };
   if (lastUp?.release === toRun) return { kind: 'local-disk' };
   if (lastUp?.bad?.release !== toRun) return { kind: 'agent' };
   const reason = `release ${toRun} was bad there, and release ${lastUp.release} is good: ${lastUp.bad.reason}`;

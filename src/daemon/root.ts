@@ -108,7 +108,9 @@ export async function startRoot(options: RootOptions): Promise<Root> {
         current: () => current.get(),
         plan: (blade) => {
           const { name, root } = blade;
-          return planBoot(releaseToRun(release(), blade), events.lastUp(name), root, nextBoots.get(name));
+          const up = events.lastUp(name);
+          const lastUp = up && { ...up, agentSince: events.agentSince(name, up.id) };
+          return planBoot(releaseToRun(release(), blade), lastUp, root, nextBoots.get(name));
         },
         bladeAt,
         onEvent: emit,

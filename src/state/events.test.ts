@@ -118,6 +118,23 @@ test('events are kept together or not at all, and the next ones take their numbe
   database.close();
 });
 
+test('agentSince says whether the agent has begun with the disk of that very blade since', async (t) => {
+  const database = openDatabase(await folderOf(t, {}));
+  const events = new EventRepository(database);
+  const disk = { ...PROGRESS, step: 'disk', state: 'started' } as const;
+  events.append(disk, 1);
+  const came = events.append(up('web01', 1), 2);
+  assert.equal(events.agentSince('web01', came), false);
+  events.append({ ...disk, blade: 'web02' }, 3);
+  events.append({ ...disk, step: 'fetch' }, 4);
+  assert.equal(events.agentSince('web01', came), false);
+  events.append(disk, 5);
+  assert.equal(events.agentSince('web01', came), true);
+  const again = events.append(up('web01', 1), 6);
+  assert.equal(events.agentSince('web01', again), false);
+  database.close();
+});
+
 test('lastUp is the newest word of that very blade', async (t) => {
   const database = openDatabase(await folderOf(t, {}));
   const events = new EventRepository(database);

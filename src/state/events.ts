@@ -36,6 +36,7 @@ export class EventRepository implements EventLog {
   readonly #since: StatementSync;
   readonly #lastUp: StatementSync;
   readonly #lastUpdate: StatementSync;
+  readonly #agentSince: StatementSync;
   readonly #added = new Map<string, number>();
   #addedInAll = AGE_EVERY;
   #last: number;
@@ -52,6 +53,10 @@ export class EventRepository implements EventLog {
     this.#lastUpdate = database.prepare(
       `SELECT id, time, event FROM events WHERE blade = ? AND type = 'blade.update' AND id > ?
          ORDER BY id DESC LIMIT 1`,
+    );
+    this.#agentSince = database.prepare(
+      `SELECT 1 FROM events WHERE blade = ? AND type = 'blade.step' AND id > ?
+         AND json_extract(event, '$.step') = 'disk' LIMIT 1`,
     );
     this.#last = Number(database.prepare('SELECT max(id) AS last FROM events').get()?.['last'] ?? 0);
   }
@@ -99,6 +104,11 @@ export class EventRepository implements EventLog {
     const row = this.#lastUpdate.get(blade, since);
     const event = row === undefined ? undefined : recorded(row);
     return event?.type === 'blade.update' ? event : undefined;
+  }
+
+  /** Whether a blade has had its disk in the agent's hands since an event: nobody knows then what is on it. */
+  agentSince(blade: string, since: number): boolean {
+    return this.#agentSince.get(blade, since) !== undefined;
   }
 
   /** All that is kept of one machine, by its name as a blade or by its MAC, oldest first; also from before it had a name. */
