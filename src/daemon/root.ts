@@ -17,6 +17,7 @@ import { neighbourMac } from '../serve/neighbour.ts';
 import { DroppedPackets } from '../serve/dropped.ts';
 import { servedFiles, type TftpFiles } from '../serve/tftp-files.ts';
 import { TftpServer, type TftpEvent } from '../serve/tftp.ts';
+import { TransferThread } from '../serve/transfer-thread.ts';
 import { DATABASE, openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { MachineRepository } from '../state/machines.ts';
@@ -100,6 +101,8 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     const dropped = new DroppedPackets(options.onError);
     const known = new KnownBlades(release, machines);
     const loaders = loadersOf(release, storeDirectory);
+    const thread = new TransferThread({ onError: (error) => options.onError(error, 'sending by TFTP') });
+    stops.push(() => thread.stop());
     const bladeAt = (at: string): string | undefined => known.at(at, neighbourMac)?.name;
     const listenAt = async (address: string): Promise<() => Promise<void>> => {
       const boot: BootHttpOptions = {
@@ -127,6 +130,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
       const tftp = new TftpServer({
         address,
         files: loaders,
+        thread,
         onEvent: (event) => {
           if (event.type === 'tftp.malformed') dropped.add('tftp', event.client, event.reason);
           const told = tftpEvent(event, bladeAt);
