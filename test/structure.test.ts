@@ -13,7 +13,7 @@ const ROOT = dirname(import.meta.dirname);
 const LEVELS = [
   ['cli', 'daemon'],
   ['api', 'serve', 'agent', 'blade', 'rollout'],
-  ['release', 'boot', 'disks', 'image', 'initrd', 'overlay', 'tree', 'slot', 'power', 'state'],
+  ['release', 'boot', 'disks', 'image', 'initrd', 'overlay', 'tree', 'slot', 'storage', 'power', 'state'],
   ['fleet', 'store', 'net', 'events', 'secrets'],
   ['errors.ts', 'system'],
 ];
