@@ -165,7 +165,12 @@ export class Lab {
       const { name, mac } = twin.request;
       throw new BladerootError('LAB_REQUEST', `there is a machine ${name} with the MAC ${mac} already`);
     }
-    const machineState: MachineState = { request: parsed, tap: this.#newDevice('tap'), boots: [] };
+    const machineState: MachineState = {
+      request: parsed,
+      tap: this.#newDevice('tap'),
+      pulled: [],
+      boots: [],
+    };
     state.machines.push(machineState);
     await this.#file.save();
     const machine = this.#machineOf(machineState);

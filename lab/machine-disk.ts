@@ -1,4 +1,7 @@
-/** The disk of one machine: a sparse file, which QEMU has itself or, where its cache is volatile, by way of nbdkit. */
+/**
+ * The disk of one machine: a sparse file, which QEMU has itself or, where its cache is volatile, by way of nbdkit. A second
+ * one, where it has two, is always QEMU's own.
+ */
 import { mkdir, open, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { startPowerCutDisk } from './power-cut-disk.ts';
@@ -19,15 +22,10 @@ export class MachineDisk {
 
   /** Makes the folder and a blank disk, where there are none yet. */
   async prepare(): Promise<void> {
-    const { diskBytes } = this.#state.request;
+    const { diskBytes, secondDiskBytes } = this.#state.request;
     await mkdir(dirname(this.#files.disk), { recursive: true });
-    if (diskBytes === 0) return;
-    const disk = await open(this.#files.disk, 'a');
-    try {
-      if ((await disk.stat()).size < diskBytes) await disk.truncate(diskBytes);
-    } finally {
-      await disk.close();
-    }
+    if (diskBytes > 0) await makeSparse(this.#files.disk, diskBytes);
+    if (secondDiskBytes > 0) await makeSparse(this.#files.secondDisk, secondDiskBytes);
   }
 
   /** What a volatile disk needs to run: a program for each time that the machine is on. */
@@ -49,5 +47,15 @@ export class MachineDisk {
 
   async destroy(): Promise<void> {
     await rm(this.#files.disk, { force: true });
+    await rm(this.#files.secondDisk, { force: true });
+  }
+}
+
+async function makeSparse(path: string, bytes: number): Promise<void> {
+  const disk = await open(path, 'a');
+  try {
+    if ((await disk.stat()).size < bytes) await disk.truncate(bytes);
+  } finally {
+    await disk.close();
   }
 }

@@ -85,6 +85,22 @@ export class Machine {
     await this.disk.prepare();
   }
 
+  /** Takes a disk out of a machine that is off, with all that is on it. */
+  async pullDisk(which: 'first' | 'second'): Promise<void> {
+    this.#requireOff(`the ${which} disk of ${this.name} cannot be taken out`);
+    this.#state.pulled = [...new Set([...this.#state.pulled, which])];
+    await this.#lab.save();
+  }
+
+  /** Puts a disk that was taken out back, or a blank one in its place. */
+  async putDisk(which: 'first' | 'second', disk: 'same' | 'blank'): Promise<void> {
+    this.#requireOff(`a disk cannot be put into ${this.name}`);
+    const file = which === 'first' ? this.files.disk : this.files.secondDisk;
+    if (disk === 'blank') await rm(file, { force: true });
+    this.#state.pulled = this.#state.pulled.filter((one) => one !== which);
+    await this.#lab.save();
+  }
+
   /**
    * Switches it on; a disk that was destroyed comes back blank.
    * @throws BladerootError `MACHINE_ON` when it is on already, `MACHINE_NOT_STARTED` when QEMU never came up.
@@ -129,6 +145,7 @@ export class Machine {
         tap: this.#state.tap,
         cablePorts: cableOf(this.request) === undefined ? undefined : cablePorts(this.#state.tap),
         accelerator: this.#lab.accelerator,
+        pulled: this.#state.pulled,
         uefiCode,
         thawFrom,
         recordTo: this.disk.recordTo,
@@ -239,11 +256,7 @@ export class Machine {
 
   /** Throws away the disk with all that is on it, and the UEFI variables: the machine is new again. */
   async destroyDisk(): Promise<void> {
-    if (this.status().power === 'on') {
-      throw new BladerootError('MACHINE_ON', `the disk of ${this.name} cannot be destroyed while it is on`, {
-        hint: 'switch it off or cut its power first',
-      });
-    }
+    this.#requireOff(`the disk of ${this.name} cannot be destroyed`);
     await this.disk.destroy();
     await rm(this.files.efiVariables, { force: true });
   }
@@ -254,6 +267,13 @@ export class Machine {
     this.#stopCable();
     await this.destroyDisk();
     await this.#removeSockets();
+  }
+
+  #requireOff(what: string): void {
+    if (this.status().power === 'off') return;
+    throw new BladerootError('MACHINE_ON', `${what} while it is on`, {
+      hint: 'switch it off or cut its power first',
+    });
   }
 
   async #howItEnded(end: ProcessEnd): Promise<Omit<PowerOff, 'lastWords'>> {
@@ -355,6 +375,7 @@ function neverOn(machine: string): BladerootError {
 function filesIn(directory: string): MachineFiles {
   return {
     disk: join(directory, 'disk.raw'),
+    secondDisk: join(directory, 'second-disk.raw'),
     console: join(directory, 'console.log'),
     consoleSocket: join(directory, 'console.sock'),
     qmpSocket: join(directory, 'qmp.sock'),

@@ -6,6 +6,8 @@ import type { MachineState } from './state.ts';
 /** The files of one machine. */
 export interface MachineFiles {
   disk: string;
+  /** The second one, where it has two. */
+  secondDisk: string;
   /** All that the machine wrote to its serial port, over all boots. */
   console: string;
   consoleSocket: string;
@@ -25,6 +27,8 @@ export interface MachinePlace {
   /** Where the frames of a machine whose cable is no plain one go; undefined where it is. */
   cablePorts: CablePorts | undefined;
   accelerator: Accelerator['kind'];
+  /** Which of its disks are taken out. */
+  pulled: MachineState['pulled'];
   /** Path of the UEFI code; undefined on a BIOS machine. */
   uefiCode: string | undefined;
   /** A file with the state in which the machine goes on; undefined where it starts from its firmware. */
@@ -39,7 +43,7 @@ export const NETWORK_ID = 'net';
 /** The arguments of qemu-system-x86_64 for a machine. */
 export function qemuArguments(request: MachineState['request'], place: MachinePlace): string[] {
   const { files } = place;
-  const [net, disk] = request.bootOrder === 'network-first' ? [1, 2] : [2, 1];
+  const [net, disk] = request.bootOrder === 'network-first' ? [1, 2] : [3, 1];
   const id = `serial=${request.name},uuid=${uuid(place, request)}`;
   return [
     ['-name', `${place.lab}-${request.name}`],
@@ -52,7 +56,10 @@ export function qemuArguments(request: MachineState['request'], place: MachinePl
     // A server that finds nothing to boot tries again, rather than stand there until somebody comes.
     ['-boot', `reboot-timeout=${RETRY_BOOT_MS}`],
     ...uefi(request, place),
-    ...(request.diskBytes === 0 ? [] : diskArguments(request, place, disk)),
+    ...(request.diskBytes === 0 || place.pulled.includes('first') ? [] : diskArguments(request, place, disk)),
+    ...(request.secondDiskBytes === 0 || place.pulled.includes('second')
+      ? []
+      : secondDiskArguments(request, files.secondDisk, disk + 1)),
     ...network(place),
     ['-device', `virtio-net-pci,netdev=${NETWORK_ID},mac=${request.mac},bootindex=${net}${rom(request)}`],
 
@@ -89,6 +96,19 @@ function diskArguments(
   return [
     ['-drive', `id=disk,if=none,${diskCache === 'volatile' ? nbd(place) : file(place, diskCache)}`],
     ['-device', `virtio-blk-pci,drive=disk,serial=${name.slice(0, 20)},bootindex=${bootIndex}`],
+  ];
+}
+
+/** A mirror writes all of a disk when that is new: what is zeros there becomes a hole, too. It has no volatile cache. */
+function secondDiskArguments(
+  { diskCache, name }: MachineState['request'],
+  path: string,
+  bootIndex: number,
+): string[][] {
+  const how = `${DISK_CACHE[diskCache === 'volatile' ? 'writeback' : diskCache]},detect-zeroes=unmap`;
+  return [
+    ['-drive', `id=second,if=none,format=raw,file=${comma(path)},${how}`],
+    ['-device', `virtio-blk-pci,drive=second,serial=${name.slice(0, 18)}-2,bootindex=${bootIndex}`],
   ];
 }
 

@@ -26,6 +26,8 @@ const machineFields = z.strictObject({
   memoryMiB: z.int().min(16).default(1024),
   /** Size of the disk, which is a sparse file; a multiple of 512. 0: it has none. */
   diskBytes: z.int().nonnegative().multipleOf(512),
+  /** Size of its second disk; 0: it has one at the most. */
+  secondDiskBytes: z.int().nonnegative().multipleOf(512).default(0),
   firmware: z.enum(['bios', 'uefi']).default('bios'),
   /**
    * What in the machine boots from the network. `rom-ipxe`: the card's ROM, an iPXE that speaks HTTP. `chained-ipxe`: a ROM
@@ -88,6 +90,8 @@ const machineStateSchema = z.object({
   process: processIdSchema.optional(),
   /** The program that carries its frames, where its cable is not a plain one. */
   cable: processIdSchema.optional(),
+  /** Which of its disks are taken out. */
+  pulled: z.array(z.enum(['first', 'second'])).default([]),
   /** The program that is its disk, where that has a volatile cache. */
   disk: processIdSchema.optional(),
   /** One for each time that it was switched on: when (ms since 1970), and where its console begins in the log. */

@@ -39,7 +39,7 @@ export interface LabFleetRequest {
   /** What the firmware starts; network-first when left out. */
   bootOrder?: MachineRequest['bootOrder'];
   /** What else is not as usual with the machines. */
-  machine?: Partial<Pick<MachineRequest, 'diskCache' | 'diskBytes'>>;
+  machine?: Partial<Pick<MachineRequest, 'diskCache' | 'diskBytes' | 'secondDiskBytes'>>;
   /** The root is that of an earlier run: what it has published is there. */
   goOn?: boolean;
 }

@@ -63,7 +63,7 @@ export async function serveRoot(t: TestContext, where: Place) {
     url: '',
     current: () => current.get(),
     plan: () => ({ kind: 'agent' as const }),
-    bladeAt: () => undefined,
+    whoIs: (address: string) => ({ blade: address }),
     onEvent: () => undefined,
   };
   const app = createApp({

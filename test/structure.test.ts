@@ -13,7 +13,7 @@ const ROOT = dirname(import.meta.dirname);
 const LEVELS = [
   ['cli', 'daemon'],
   ['api', 'serve', 'agent', 'blade', 'rollout'],
-  ['release', 'boot', 'disks', 'image', 'initrd', 'overlay', 'tree', 'slot', 'power', 'state'],
+  ['release', 'boot', 'disks', 'image', 'initrd', 'overlay', 'tree', 'slot', 'storage', 'power', 'state'],
   ['fleet', 'store', 'net', 'events', 'secrets'],
   ['errors.ts', 'system'],
 ];
@@ -157,10 +157,10 @@ test('what is pure does no I/O, and imports nothing that does', () => {
   }
 });
 
-test('programs are started in one place, and by the lab in another; three files call native code', () => {
+test('programs are started in one place, and by the lab in another; four files call native code', () => {
   assert.deepEqual(importers('node:child_process'), ['lab/process.ts', 'src/system/run.ts']);
   // For what Node's dgram does not offer, for what Node cannot do with files, and for zstd without copies.
-  const native = ['src/serve/udp.ts', 'src/system/posix.ts', 'src/system/zstd.ts'];
+  const native = ['src/serve/poller.ts', 'src/serve/udp.ts', 'src/system/posix.ts', 'src/system/zstd.ts'];
   assert.deepEqual(importers('koffi'), native);
 });
 

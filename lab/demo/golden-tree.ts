@@ -12,6 +12,8 @@ const KERNEL = 'linux-image-cloud-amd64';
 const TREES = {
   systemd: { name: 'golden', init: 'systemd', include: ['nginx-light'] },
   openrc: { name: 'golden-openrc', init: 'openrc', include: ['nginx-light'] },
+  /** For blades whose disks are a mirror. */
+  mirror: { name: 'golden-mirror', init: 'systemd', include: ['nginx-light', 'mdadm'] },
   /** For the fleet in examples/web-and-mail, as its README has it. */
   'web-and-mail': {
     name: 'golden-web-and-mail',

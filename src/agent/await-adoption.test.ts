@@ -42,7 +42,7 @@ async function startRoot(t: TestContext) {
     url: 'http://127.0.0.1',
     current: () => root.release,
     plan: () => ({ kind: 'agent' as const }),
-    bladeAt: () => undefined,
+    whoIs: (address: string) => ({ blade: address }),
     onEvent: () => undefined,
   };
   const app = createApp({

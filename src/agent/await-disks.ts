@@ -2,6 +2,7 @@
 import type { KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { planDisks, type DiskPlan, type Refusal } from '../disks/plan.ts';
+import { listed, wipedDisks } from '../disks/wording.ts';
 import { describeError } from '../errors.ts';
 import { identityOf, type DiskFacts, type Machine } from '../fleet/machine.ts';
 import type { SignedRelease } from '../release/repository.ts';
@@ -10,7 +11,7 @@ import { releaseLayout } from '../release/statement.ts';
 import type { Source } from '../store/source.ts';
 import { attempt } from './attempt.ts';
 import { sayHello } from './await-adoption.ts';
-import { inspectDisks } from './disks.ts';
+import { inspectDisks } from '../storage/inspect.ts';
 import { findRelease, releaseOf, type FoundRelease } from './find-release.ts';
 import type { Reporter } from './reporter.ts';
 import { roomFor } from './room.ts';
@@ -77,5 +78,5 @@ function refusalText(blade: string, { reasons, ifWiped }: Refusal): string {
   const what = `nothing was written: ${reasons.join('; ')}`.slice(0, 1500);
   return ifWiped === undefined
     ? `${what}. Mend that, or change the layout and publish; this blade goes on by itself then`
-    : `${what}. On the root: \`bladeroot blade disks ${blade} --plan\`, and to wipe ${ifWiped.plan.disk.path} \`bladeroot blade adopt ${blade} --wipe\`; this blade goes on by itself then`;
+    : `${what}. On the root: \`bladeroot blade disks ${blade} --plan\`, and to wipe ${listed(wipedDisks(ifWiped.plan))} \`bladeroot blade adopt ${blade} --wipe\`; this blade goes on by itself then`;
 }

@@ -8,7 +8,7 @@ import { run } from '../system/run.ts';
 import { PARTITIONS } from '../fleet/layout.ts';
 import type { DiskFacts } from '../fleet/machine.ts';
 import { blankDisk, usedDisk } from '../disks/disks.fixture.ts';
-import { makeFileSystem } from './file-systems.ts';
+import { makeFileSystem } from '../storage/file-systems.ts';
 import { describeIdentity, findIdentity, keepIdentity } from './identity.ts';
 
 async function scratch(t: TestContext): Promise<string> {

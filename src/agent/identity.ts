@@ -15,7 +15,7 @@ import {
 } from '../secrets/identity-file.ts';
 import { run } from '../system/run.ts';
 import { PARTITIONS } from '../fleet/layout.ts';
-import type { DiskFacts } from '../fleet/machine.ts';
+import type { DiskFacts, PartitionFacts } from '../fleet/machine.ts';
 import { mountOnce } from '../slot/mounts.ts';
 
 /**
@@ -26,7 +26,7 @@ import { mountOnce } from '../slot/mounts.ts';
 export async function findIdentity(disks: readonly DiskFacts[], mountPoint: string): Promise<Identity> {
   const persist = findPersist(disks);
   if (persist === undefined) return await newIdentity();
-  await mountOnce(persist, mountPoint);
+  await mountOnce(persist.path, mountPoint);
   try {
     return (await readBladeIdentity(join(mountPoint, 'bladeroot'))) ?? (await newIdentity());
   } finally {
@@ -34,11 +34,10 @@ export async function findIdentity(disks: readonly DiskFacts[], mountPoint: stri
   }
 }
 
-/** The device of the persistent partition, once it has its file system: laying out may have been cut off. */
-export function findPersist(disks: readonly DiskFacts[]): string | undefined {
+/** The persistent partition, once it has its file system: laying out may have been cut off. */
+export function findPersist(disks: readonly DiskFacts[]): PartitionFacts | undefined {
   const partitions = disks.flatMap(({ contents }) => contents.partitions);
-  return partitions.find(({ name, fileSystem }) => name === PARTITIONS.persist && fileSystem !== undefined)
-    ?.path;
+  return partitions.find(({ name, fileSystem }) => name === PARTITIONS.persist && fileSystem !== undefined);
 }
 
 /**

@@ -13,7 +13,8 @@ import {
 import { agentStart, forgiven, goodSlot, otherSlot } from '../blade/trial.ts';
 import { describeError, errorCode } from '../errors.ts';
 import { fstabOf } from '../disks/fstab.ts';
-import type { DiskPlan } from '../disks/plan.ts';
+import type { DiskPlan, MirrorPlan } from '../disks/plan.ts';
+import { listed } from '../disks/wording.ts';
 import type { Machine } from '../fleet/machine.ts';
 import { writePublicKey } from '../release/keys.ts';
 import { ReleaseRepository, type SignedRelease } from '../release/repository.ts';
@@ -31,17 +32,17 @@ import { Store } from '../store/store.ts';
 import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
 import { sayHello } from './await-adoption.ts';
-import { inspectDisks } from './disks.ts';
+import { inspectDisks } from '../storage/inspect.ts';
 import type { FoundRelease } from './find-release.ts';
 import { describeIdentity, keepIdentity } from './identity.ts';
-import { layOutDisk, type BladeDisk } from './lay-out.ts';
+import { layOutDisk, type BladeDisk } from '../storage/lay-out.ts';
 import type { Reporter } from './reporter.ts';
 
 /** Where the persistent partition is mounted. */
 export const PERSIST = '/persist';
 /** Where `/init` expects the root filesystem to switch to. */
 export const SLOT_MOUNT = '/sysroot';
-const ESP_MOUNT = '/run/bladeroot/esp';
+const ESP_MOUNTS = '/run/bladeroot/esps';
 /** Where the other slot is, read-only, while one is filled. */
 const BESIDE_MOUNT = '/run/bladeroot/beside';
 /** What the blade has as /var/lib/bladeroot once it runs. */
@@ -106,7 +107,7 @@ function now(): string {
 }
 
 async function prepareDisk({ plan, reporter }: InstallRequest): Promise<BladeDisk> {
-  const { path } = plan.disk;
+  const path = plan.mirror === undefined ? plan.disk.path : mirrorText(plan.mirror);
   if (plan.loses.length > 0) reporter.say(`wiping ${path}, as the release allows: ${plan.loses.join(', ')}`);
   if (plan.action === 'keep') reporter.started('disk', `looking at ${path}`);
   else reporter.started('disk', plan.action === 'change' ? `changing ${path}` : `laying out ${path}`);
@@ -114,6 +115,11 @@ async function prepareDisk({ plan, reporter }: InstallRequest): Promise<BladeDis
   await mountOnce(disk.persist, PERSIST);
   reporter.done('disk', `${path} is laid out`);
   return disk;
+}
+
+function mirrorText({ halves, lacks }: MirrorPlan): string {
+  const text = `the mirror on ${listed(halves.map(({ disk }) => disk.path))}`;
+  return lacks === undefined ? text : `${text}, which lacks its other half (${lacks}),`;
 }
 
 async function fetchIntoSlot(request: InstallRequest, disk: BladeDisk, slot: Slot): Promise<void> {
@@ -203,14 +209,19 @@ export async function introduce(
 /** A slot that is about to be written holds no release any more, should the power fail, and the disk does not start it. */
 async function withdraw(state: BladeState | undefined, disk: BladeDisk, slot: Slot): Promise<void> {
   if (state === undefined) return;
-  await mountOnce(disk.esp, ESP_MOUNT, { type: 'vfat' });
+  const mounted: string[] = [];
   try {
-    await withdrawSlot(ESP_MOUNT, slot, goodSlot(state, slot), async () => {
+    for (const [index, esp] of disk.esps.entries()) {
+      const directory = join(ESP_MOUNTS, String(index));
+      await mountOnce(esp, directory, { type: 'vfat' });
+      mounted.push(directory);
+    }
+    await withdrawSlot(mounted, slot, goodSlot(state, slot), async () => {
       delete state.slots[slot];
       await writeBladeState(STATE, state);
     });
   } finally {
-    await run('umount', [ESP_MOUNT]);
+    for (const directory of mounted) await run('umount', [directory]);
   }
 }
 

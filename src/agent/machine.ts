@@ -1,16 +1,14 @@
 /** What this machine is, as the kernel shows it in sysfs and procfs. Only reads, and no disk. */
-import { readFile, readlink } from 'node:fs/promises';
+import { readlink } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { BladerootError } from '../errors.ts';
 import type { Machine } from '../fleet/machine.ts';
+import { cut, disksIn, given, textOf } from '../storage/block-devices.ts';
 import { exists, namesIn } from '../system/read-file.ts';
 
 /** ARPHRD_ETHER (linux/if_arp.h): other cards have no MAC that DHCP would know them by. */
 const ETHERNET = '1';
 const MAC = /^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/;
-/** Of /sys/block/NAME/size, whatever the disk's own sectors are. */
-const SECTOR_BYTES = 512;
-const LONGEST_WORD = 128;
 
 /** What makers leave in SMBIOS instead of a number of their own; many machines would share it. */
 const PLACEHOLDERS =
@@ -78,30 +76,6 @@ async function inspectNics(folder: string): Promise<Machine['nics']> {
   return nics;
 }
 
-/** The disks of /sys/block; what is on them is not looked at. */
-export async function disksIn(folder: string): Promise<Machine['disks']> {
-  const disks: Machine['disks'] = [];
-  for (const name of (await namesIn(folder)).sort()) {
-    const disk = join(folder, name);
-    const bytes = SECTOR_BYTES * Number(await textOf(join(disk, 'size')));
-    // Loop devices and the like have no device; optical drives and empty readers are nothing to install on.
-    if (!(bytes > 0) || /^(sr|fd)\d/.test(name) || !(await exists(join(disk, 'device')))) continue;
-    const serial =
-      (await textOf(join(disk, 'serial'))) ??
-      (await textOf(join(disk, 'device/serial'))) ??
-      // SCSI's own page of it (SPC-4, 7.8.15) has a header of 4 bytes.
-      (await textOf(join(disk, 'device/vpd_pg80')))?.slice(4);
-    disks.push({
-      path: `/dev/${name.replaceAll('!', '/')}`,
-      bytes,
-      ...given('model', cut(await textOf(join(disk, 'device/model')))),
-      ...given('serial', cut(serial)),
-      rotational: (await textOf(join(disk, 'queue/rotational')))?.trim() === '1',
-    });
-  }
-  return disks;
-}
-
 async function inspectCpus(path: string): Promise<Machine['cpu']> {
   const text = (await textOf(path)) ?? '';
   const model = cut(/^model name\s*: (.*)$/m.exec(text)?.[1]);
@@ -110,28 +84,4 @@ async function inspectCpus(path: string): Promise<Machine['cpu']> {
 
 async function inspectMemory(path: string): Promise<number> {
   return 1024 * Number(/^MemTotal: +(\d+) kB$/m.exec((await textOf(path)) ?? '')?.[1] ?? 0);
-}
-
-/** A file of sysfs that is not there, or cannot be read just now (the carrier of a card that is down), says nothing. */
-async function textOf(path: string): Promise<string | undefined> {
-  return await readFile(path, 'latin1').catch(() => undefined);
-}
-
-/** Printable, on one line, not too long; undefined where nothing is left. */
-function cut(text: string | undefined): string | undefined {
-  const word = text
-    ?.replaceAll(/[^\x20-\x7e]+/g, ' ')
-    .replaceAll(/ +/g, ' ')
-    .trim()
-    .slice(0, LONGEST_WORD);
-  return word === '' ? undefined : word;
-}
-
-function given<Name extends string, Value>(
-  name: Name,
-  value: Value | undefined,
-): Partial<Record<Name, Value>> {
-  const field: Partial<Record<Name, Value>> = {};
-  if (value !== undefined) field[name] = value;
-  return field;
 }

@@ -15,7 +15,7 @@ import { claim } from './claim.ts';
 import { findRelease, type FoundRelease } from './find-release.ts';
 import { awaitDisks } from './await-disks.ts';
 import { findIdentity } from './identity.ts';
-import { inspectDisks } from './disks.ts';
+import { inspectDisks } from '../storage/inspect.ts';
 import { install, PERSIST, type BootRequest } from './install.ts';
 import { inspectMachine } from './machine.ts';
 import { Reporter } from './reporter.ts';

@@ -94,7 +94,7 @@ export function releaseServer(store: Store, current: () => SignedRelease): Serve
     url: 'http://127.0.0.1',
     current,
     plan: () => ({ kind: 'agent' as const }),
-    bladeAt: () => undefined,
+    whoIs: (address: string) => ({ blade: address }),
     onEvent: () => undefined,
   };
   return createServer((request, response) => {

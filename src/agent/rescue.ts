@@ -17,7 +17,7 @@ import { HttpSource } from '../store/http-source.ts';
 import { exists, namesIn } from '../system/read-file.ts';
 import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
-import { inspectDisks } from './disks.ts';
+import { inspectDisks } from '../storage/inspect.ts';
 import { findRelease } from './find-release.ts';
 import type { Reporter } from './reporter.ts';
 

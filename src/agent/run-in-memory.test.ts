@@ -14,7 +14,7 @@ import { run } from '../system/run.ts';
 import { usedDisk } from '../disks/disks.fixture.ts';
 import { PARTITIONS } from '../fleet/layout.ts';
 import type { DiskFacts } from '../fleet/machine.ts';
-import { makeFileSystem } from './file-systems.ts';
+import { makeFileSystem } from '../storage/file-systems.ts';
 import { unmountIfMounted } from '../slot/mounts.ts';
 import { keys, makeRelease, serveRelease, signRelease, testBlade } from './release.fixture.ts';
 import { Reporter } from './reporter.ts';

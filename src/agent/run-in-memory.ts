@@ -3,7 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readBladeState, requireNotOlder, writeBladeState } from '../blade/state.ts';
 import { memoryMounts } from '../disks/fstab.ts';
-import type { DiskFacts } from '../fleet/machine.ts';
+import type { DiskFacts, PartitionFacts } from '../fleet/machine.ts';
 import { unpackSnapshot } from '../image/unpack.ts';
 import { writePublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
@@ -13,7 +13,7 @@ import { fetchBlob } from '../store/fetch.ts';
 import { run } from '../system/run.ts';
 import { attempt } from './attempt.ts';
 import { configure } from '../slot/configure.ts';
-import { inspectDisks } from './disks.ts';
+import { inspectDisks } from '../storage/inspect.ts';
 import { BLADE_LAYERS } from '../slot/fetch-image.ts';
 import { findPersist, keepIdentity } from './identity.ts';
 import { introduce, PERSIST, SLOT_MOUNT, tellConfigured, type BootRequest } from './install.ts';
@@ -34,7 +34,7 @@ const MACHINE: Surroundings = { root: SLOT_MOUNT, persist: PERSIST, inspectDisks
 interface Home {
   root: string;
   /** The persistent partition, and where it is mounted. */
-  persist: { device: string; directory: string } | undefined;
+  persist: { partition: PartitionFacts; directory: string } | undefined;
   stateDirectory: string;
 }
 
@@ -76,17 +76,17 @@ async function measureRoom({ toRun, source, publicKey, reporter }: BootRequest):
 
 async function findHome({ reporter }: BootRequest, around: Surroundings): Promise<Home> {
   const { root, persist: directory } = around;
-  const device = findPersist(await around.inspectDisks());
-  if (device === undefined) {
+  const partition = findPersist(await around.inspectDisks());
+  if (partition === undefined) {
     reporter.done('disk', 'the image fits into memory');
     reporter.say(
       'there is no persistent partition: identity, host keys and machine id are new at every boot, and so are secrets out of reach',
     );
     return { root, persist: undefined, stateDirectory: join(root, 'var/lib/bladeroot') };
   }
-  await mountOnce(device, directory);
-  reporter.done('disk', `the image fits into memory; who this blade is stays on ${device}`);
-  return { root, persist: { device, directory }, stateDirectory: join(directory, 'bladeroot') };
+  await mountOnce(partition.path, directory);
+  reporter.done('disk', `the image fits into memory; who this blade is stays on ${partition.path}`);
+  return { root, persist: { partition, directory }, stateDirectory: join(directory, 'bladeroot') };
 }
 
 async function unpack(
@@ -126,7 +126,7 @@ async function makeItThisBlade(request: BootRequest, home: Home, identity: Ident
   reporter.started('configure', `making it ${blade.name}`);
   await configure({
     directory: home.root,
-    mounts: memoryMounts(home.persist !== undefined),
+    mounts: memoryMounts(home.persist?.partition),
     overlay: await fetchBlob(source, blade.overlay.digest, blade.overlay.bytes),
     secrets,
     identity,

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { BladerootError } from '../errors.ts';
+import { PARTITIONS } from '../fleet/layout.ts';
 import { run } from '../system/run.ts';
 import type { Slot } from './state.ts';
 
@@ -46,26 +47,34 @@ export async function espPlace(
   return { disk: await diskOf(mountPoint), partition: Number(number), partuuid };
 }
 
-/** The PARTUUID of a slot on the disk that a mounted file system lies on. */
-export async function slotPartition(slot: Slot, mountPoint: string): Promise<string | undefined> {
-  const parts = await devices(await diskOf(mountPoint));
-  return parts.find(({ partlabel }) => partlabel === `bladeroot-${slot}`)?.partuuid ?? undefined;
+/** What the partition of a mounted file system is one of: a disk, or a mirror. */
+export async function volumeOf(mountPoint: string): Promise<string> {
+  const source = await sourceOf(mountPoint);
+  const volume = (await devices(source, '--inverse')).find(({ type }) => type !== 'part');
+  if (volume === undefined) throw new Error(`${source} lies on no disk`);
+  return volume.path;
 }
 
-/** The GPT names and PARTUUIDs of the partitions of the disk that a mounted file system lies on. */
+/** The PARTUUID of a slot beside the partition of a mounted file system. */
+export async function slotPartition(slot: Slot, mountPoint: string): Promise<string | undefined> {
+  const parts = await partitionsBeside(mountPoint);
+  return parts.find(({ name }) => name === PARTITIONS[slot])?.uuid || undefined;
+}
+
+/** The GPT names and PARTUUIDs of the partitions beside that of a mounted file system. */
 export async function partitionsBeside(mountPoint: string): Promise<{ name: string; uuid: string }[]> {
-  const parts = await devices(await diskOf(mountPoint));
+  const parts = await devices(await volumeOf(mountPoint));
   return parts.map(({ partlabel, partuuid }) => ({ name: partlabel ?? '', uuid: partuuid ?? '' }));
 }
 
-/** The partitions of both slots, on the disk that a mounted file system lies on. @throws BladerootError `NO_PARTITION` */
+/** The partitions of both slots, beside that of a mounted file system. @throws BladerootError `NO_PARTITION` */
 export async function slotDevices(mountPoint: string): Promise<Record<Slot, string>> {
-  const disk = await diskOf(mountPoint);
-  const parts = await devices(disk);
+  const volume = await volumeOf(mountPoint);
+  const parts = await devices(volume);
   const find = (slot: Slot): string => {
-    const found = parts.find(({ partlabel }) => partlabel === `bladeroot-${slot}`);
+    const found = parts.find(({ partlabel }) => partlabel === PARTITIONS[slot]);
     if (found !== undefined) return found.path;
-    throw new BladerootError('NO_PARTITION', `${disk} has no partition bladeroot-${slot}`);
+    throw new BladerootError('NO_PARTITION', `${volume} has no partition ${PARTITIONS[slot]}`);
   };
   return { a: find('a'), b: find('b') };
 }

@@ -5,7 +5,7 @@ import { BladerootError } from '../errors.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository, type SignedRelease } from '../release/repository.ts';
 import { releaseToRun, type ReleaseBlade } from '../release/statement.ts';
-import { readChoice, startableSlots } from './grub/esp.ts';
+import { readChoice, startableSlots, type Esps } from './grub/esp.ts';
 import { newestRelease } from './newest-release.ts';
 import { readBladeState, requireNotOlder, type BladeState, type Slot } from './state.ts';
 import { planUpdate, type UpdatePlan } from './update-plan.ts';
@@ -13,8 +13,7 @@ import { planUpdate, type UpdatePlan } from './update-plan.ts';
 export interface LookOptions {
   stateDirectory: string;
   running: Slot;
-  /** Where the ESP is mounted. */
-  esp: string;
+  esp: Esps;
   /** The port on which every root answers HTTP. */
   port: number;
   /** Deploys what the blade is to run once more, into a new file system, though a slot holds it. */

@@ -2,15 +2,14 @@
 import { describeError } from '../errors.ts';
 import type { BootStep, StepReport } from '../events/catalogue.ts';
 import type { BladeHealth } from '../release/statement.ts';
-import { markGood, readChoice, startableSlots, writeChoice } from './grub/esp.ts';
+import { markGood, readChoice, startableSlots, writeChoice, type Esps } from './grub/esp.ts';
 import { DEFAULT_HEALTH, untilHealthy, type HealthRequest } from './health.ts';
 import { readBladeState, writeBladeState, type BladeState, type Slot } from './state.ts';
 import { afterFailure, choiceOfGood, condemned, failedTrial, type Running } from './trial.ts';
 
 export interface ProofRequest {
   stateDirectory: string;
-  /** Where the ESP is mounted. */
-  esp: string;
+  esp: Esps;
   /** The slot that runs. */
   slot: Slot;
   health: BladeHealth | undefined;

@@ -1,6 +1,6 @@
 /** Going back to the other slot by hand, on the blade itself. */
 import { BladerootError } from '../errors.ts';
-import { ESP, markGood, startableSlots } from './grub/esp.ts';
+import { markGood, startableSlots, type Esps } from './grub/esp.ts';
 import { readBladeState, writeBladeState, type Slot } from './state.ts';
 import { condemned, goodSlot } from './trial.ts';
 
@@ -17,7 +17,7 @@ export interface RolledBack {
  * @param running the slot that runs
  * @throws BladerootError `NO_GOOD_SLOT`, `BLADE_STATE`
  */
-export async function rollBack(stateDirectory: string, running: Slot, esp = ESP): Promise<RolledBack> {
+export async function rollBack(stateDirectory: string, running: Slot, esp: Esps): Promise<RolledBack> {
   const state = await readBladeState(stateDirectory);
   const slot = goodSlot(state, running);
   const [installed, left] = [slot && state?.slots[slot], state?.slots[running]?.release];

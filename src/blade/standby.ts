@@ -3,20 +3,24 @@
  * back if it is not, and tells the root that it is up.
  */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { BladerootError, describeError } from '../errors.ts';
 import type { BootStep, Report, StepReport, UpReport } from '../events/catalogue.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
-import type { ReleaseStatement } from '../release/statement.ts';
+import { releaseLayout, type ReleaseStatement } from '../release/statement.ts';
 import { Store } from '../store/store.ts';
+import { PARTITIONS } from '../fleet/layout.ts';
+import { readIfThere } from '../system/read-file.ts';
 import { run } from '../system/run.ts';
 import { keepBootOrder } from './boot-order/keep.ts';
 import { installBootLoader } from './boot-loader.ts';
 import { callOffDeadline } from './deadline.ts';
 import { slotPartition } from './disk-of.ts';
-import { ESP, placeKernel } from './grub/esp.ts';
+import { bootAreas, ownMirror } from './boot-areas.ts';
+import { placeKernel, readChoice, withdrawSlot, writeChoice } from './grub/esp.ts';
+import { watchMirror } from './mirror/watch.ts';
 import { proveSlot } from './prove-slot.ts';
 import { bootId, sendReport } from './report.ts';
 import { describeServices, runningServices, type RunningServices } from './running-services.ts';
@@ -60,11 +64,21 @@ export async function standBy(options: StandbyOptions): Promise<void> {
     await tellAnyRoot(roots, said).catch((error: unknown) => onStep(`not told: ${describeError(error)}`));
   };
 
-  await makeBootable({ stateDirectory, release, blade: state.name, slot, report });
+  const bootable = { stateDirectory, releases, release, blade: state.name, slot, report, onStep };
+  await makeBootable(bootable);
   const services = await runningServices();
   const blade = release.blades.find(({ name }) => name === state.name);
   await callOffDeadline();
-  const own = { stateDirectory, esp: ESP, slot, health: blade?.health };
+  // Its own failures it tells itself; it ends with the signal.
+  void watchMirror({
+    layout: releaseLayout(blade ?? {}),
+    signal,
+    onStep,
+    tell: async (mirror) =>
+      await tellAnyRoot(roots, { type: 'blade.mirror', blade: state.name, boot, ...mirror }),
+    makeBootable: async () => await makeBootable(bootable),
+  });
+  const own = { stateDirectory, esp: await bootAreas(onStep), slot, health: blade?.health };
   const proof = await proveSlot({ ...own, services, report, restart, signal });
   if (proof.kind === 'restarting') return;
   const bad = newestBad(proof.state, release.sequence);
@@ -91,24 +105,54 @@ export async function servicesText(services: RunningServices, wrong: string | un
 
 interface Bootable {
   stateDirectory: string;
+  releases: ReleaseRepository;
   release: ReleaseStatement;
   blade: string;
   slot: Slot;
   report(step: BootStep, state: StepReport['state'], message: string): Promise<void>;
+  onStep(step: string): void;
 }
 
 /** The kernel comes before GRUB's configuration, which starts what is there. */
-async function makeBootable({ stateDirectory, release, blade, slot, report }: Bootable): Promise<void> {
+async function makeBootable(bootable: Bootable): Promise<void> {
+  const { release, blade, slot, report, onStep } = bootable;
   void report('boot-loader', 'started', 'making the disk bootable');
-  const { kernelArgs = [], bootOrder } = release.blades.find(({ name }) => name === blade) ?? {};
-  const store = await Store.open(join(stateDirectory, 'store'));
-  const partition = await slotPartition(slot, ESP);
-  await placeKernel({ esp: ESP, store, slot, release, kernelArgs, partition });
-  const isNew = await installBootLoader(ESP);
-  const order = bootOrder === undefined ? '' : `; ${await keepBootOrder(bootOrder, ESP)}`;
+  const { bootOrder } = release.blades.find(({ name }) => name === blade) ?? {};
+  const areas = await bootAreas(onStep);
+  await placeSlot(bootable, areas, slot, release);
+  if (areas.length > 1) await alignAreas(bootable, areas);
+  let isNew = false;
+  for (const area of areas) isNew = (await installBootLoader(area)) || isNew;
+  const order = bootOrder === undefined ? '' : `; ${await keepBootOrder(bootOrder, areas)}`;
   const loader = isNew ? 'GRUB is installed' : 'the boot loader is as it should be';
   void report('boot-loader', 'done', `${loader}${order}`);
 }
+
+async function placeSlot(
+  { stateDirectory, blade }: Bootable,
+  esp: readonly string[],
+  slot: Slot,
+  release: ReleaseStatement,
+): Promise<void> {
+  const { kernelArgs = [] } = release.blades.find(({ name }) => name === blade) ?? {};
+  const store = await Store.open(join(stateDirectory, 'store'));
+  const partition = await slotPartition(slot, '/');
+  const mirror = (await ownMirror())?.uuid;
+  await placeKernel({ esp, store, slot, release, kernelArgs, partition, mirror });
+}
+
+/** A disk that has come in the place of another has nothing on its ESP, one that was out for a while what was right then. */
+async function alignAreas(bootable: Bootable, esp: readonly string[]): Promise<void> {
+  const { stateDirectory, releases, slot: running } = bootable;
+  const state = await readBladeState(stateDirectory);
+  for (const slot of SLOTS.filter((one) => one !== running)) {
+    const installed = state?.slots[slot];
+    if (installed === undefined) await withdrawSlot(esp, slot, undefined, async () => undefined);
+    else await placeSlot(bootable, esp, slot, (await releases.read(installed.release)).statement);
+  }
+  await writeChoice(esp, await readChoice(esp));
+}
+
 /** Every blade may be the root: those that have deployed this one first, then all others. */
 export function rootsOf(state: BladeState, release: ReleaseStatement, port: number): string[] {
   const others = release.blades
@@ -142,8 +186,9 @@ async function restart(): Promise<void> {
 
 /** The slot that is the root filesystem, by the name of its partition. @throws BladerootError `NOT_A_BLADE` */
 export async function runningSlot(): Promise<Slot> {
-  const { stdout } = await run('findmnt', ['--noheadings', '--output', 'PARTLABEL', '/']);
-  const slot = SLOTS.find((name) => stdout.trim() === `bladeroot-${name}`);
+  const { stdout } = await run('findmnt', ['--noheadings', '--output', 'SOURCE', '/']);
+  const uevent = (await readIfThere(`/sys/class/block/${basename(stdout.trim())}/uevent`)) ?? '';
+  const slot = SLOTS.find((name) => uevent.split('\n').includes(`PARTNAME=${PARTITIONS[name]}`));
   if (slot !== undefined) return slot;
   throw new BladerootError('NOT_A_BLADE', 'the root filesystem of this machine is no slot of bladeroot');
 }

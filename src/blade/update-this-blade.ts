@@ -1,7 +1,7 @@
 /** The update of the blade that this runs on: its own disk, boot loader and roots. */
 import { describeError } from '../errors.ts';
 import type { UpdateReport } from '../events/catalogue.ts';
-import { ESP } from './grub/esp.ts';
+import { bootAreas, ownMirror } from './boot-areas.ts';
 import { partitionsBeside, slotDevices } from './disk-of.ts';
 import { bootId, sendReport } from './report.ts';
 import { runningSlot } from './standby.ts';
@@ -24,7 +24,8 @@ export async function updateThisBlade(request: Request): Promise<UpdateResult> {
     devices: await slotDevices('/'),
     partitions: await partitionsBeside('/'),
     mountPoint: MOUNT_POINT,
-    esp: ESP,
+    mirror: (await ownMirror())?.uuid,
+    esp: await bootAreas(onStep),
     onState: async (state) => {
       onStep(state.message);
       await tell(blade, state).catch((error: unknown) => onStep(`not told: ${describeError(error)}`));

@@ -39,6 +39,8 @@ export interface UpdateOptions extends LookOptions {
   devices: Readonly<Record<Slot, string>>;
   /** What is on their disk. */
   partitions: readonly { name: string; uuid: string }[];
+  /** The UUID of the mirror that they are on, where they are. */
+  mirror?: string | undefined;
   /** Where the other slot is mounted meanwhile. */
   mountPoint: string;
   /** What is being done, in words. */
@@ -220,11 +222,11 @@ class Update {
   }
 
   async #switchTo({ slot, blade, release, toRun, roots, store }: Task): Promise<void> {
-    const { esp, partitions } = this.#options;
+    const { esp, partitions, mirror } = this.#options;
     const { kernelArgs } = blade;
     const { sequence } = toRun.statement;
     const partition = partitions.find(({ name }) => name === PARTITIONS[slot])?.uuid;
-    await placeKernel({ esp, store, slot, release: toRun.statement, kernelArgs, partition });
+    await placeKernel({ esp, store, slot, release: toRun.statement, kernelArgs, partition, mirror });
     for (const one of new Set([toRun, release])) await this.#releases.put(one);
     const installed = { release: sequence, installed: new Date().toISOString(), good: false };
     await this.#changeState((state) => ({

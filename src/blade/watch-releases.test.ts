@@ -23,6 +23,7 @@ test('a blade looks again and again, and updates when there is something to do, 
   };
   const watching = watchReleases({
     ...places,
+    bootAreas: async () => places.esp,
     running: 'a',
     port: 9,
     update: ['sh', '-c', `nice >> ${out}; ionice >> ${out}; echo done >&2`],

@@ -2,13 +2,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeError } from '../errors.ts';
 import { run } from '../system/run.ts';
+import type { Esps } from './grub/esp.ts';
 import { lookForUpdate, type LookOptions } from './look-for-update.ts';
 
 /** Between two looks, in milliseconds; longer and longer after a failure. */
 const EVERY_MS = 60_000;
 const LONGEST_MS = 60 * 60_000;
 
-export interface WatchOptions extends Omit<LookOptions, 'deploy'> {
+export interface WatchOptions extends Omit<LookOptions, 'deploy' | 'esp'> {
+  /** Where they are mounted now: a disk of a mirror may be replaced meanwhile. */
+  bootAreas(): Promise<Esps>;
   /** The command that updates this blade, a program and its arguments. */
   update: readonly string[];
   onStep(step: string): void;
@@ -25,7 +28,11 @@ export async function watchReleases(options: WatchOptions): Promise<never> {
   for (let every = EVERY_MS; ;) {
     await wait(every * (0.5 + Math.random()), signal);
     try {
-      const { plan } = await lookForUpdate({ ...options, deploy: false });
+      const { plan } = await lookForUpdate({
+        ...options,
+        esp: await options.bootAreas(),
+        deploy: false,
+      });
       if (plan.action === 'prepare' || plan.action === 'switch') await runUpdate(options);
       every = EVERY_MS;
       last = '';

@@ -43,7 +43,7 @@ test('UEFI goes on to its next boot entry, BIOS starts the first disk, or else i
   const lines = ipxeScript(LOCAL_DISK, facts).trimEnd().split('\n');
   assert.deepEqual(lines.slice(-2), [
     'iseq ${platform} efi && exit 1 ||',
-    'sanboot --no-describe --drive 0x80 || exit 1',
+    'sanboot --no-describe --drive 0x80 || sanboot --no-describe --drive 0x81 || exit 1',
   ]);
 });
 

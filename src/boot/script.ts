@@ -112,13 +112,15 @@ function showMenu(title: string, plan: BootPlan, facts: ScriptFacts): string[] {
 
 /**
  * BIOS: the first disk. UEFI: the firmware's next boot entry, which the agent's GRUB is; it goes on there only when what
- * it has loaded ends with an error, and shows its own menu after a success (UEFI 2.10 §3.1.1), hence 1.
+ * it has loaded ends with an error, and shows its own menu after a success (UEFI 2.10 §3.1.1), hence 1. A BIOS that finds
+ * nothing on its first disk may not look at the second (SeaBIOS does not), which is all that a mirror has when the first
+ * one was replaced.
  */
 function localDisk(title: string): string[] {
   return [
     `echo ${title}: starting from the local disk`,
     'iseq ${platform} efi && exit 1 ||',
-    'sanboot --no-describe --drive 0x80 || exit 1',
+    'sanboot --no-describe --drive 0x80 || sanboot --no-describe --drive 0x81 || exit 1',
   ];
 }
 

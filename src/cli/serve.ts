@@ -16,13 +16,14 @@ export function serveCommand(signal: AbortSignal): Command {
     .option('--user <name>', 'whom to become once the ports are open; root keeps all rights', SERVE_USER)
     .action(async (options: { interface?: string[]; user: string }, command: Command) => {
       const { stateDirectory, json } = contextOf(command, signal);
+      const print = printerOfLines();
       const log = pino({ base: null, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination(2));
       const root = await startRoot({
         stateDirectory,
         interfaces: options.interface,
         user: options.user,
         onEvent: (event) => {
-          if (json) writeSoon(`${JSON.stringify(event)}\n`);
+          if (json) print(JSON.stringify(event));
           else if (event.type !== 'blade.step' || event.state !== 'progress') log.info(event, event.type);
         },
         onError: (error, doing) => log.error({ doing }, describeError(error)),
@@ -40,8 +41,15 @@ export function serveCommand(signal: AbortSignal): Command {
 }
 
 /** What is told at the same moment is one write. */
-function writeSoon(line: string): void {
-  process.stdout.cork();
-  process.stdout.write(line);
-  process.nextTick(() => process.stdout.uncork());
+function printerOfLines(): (line: string) => void {
+  let told = '';
+  return (line) => {
+    if (told === '') {
+      process.nextTick(() => {
+        process.stdout.write(told);
+        told = '';
+      });
+    }
+    told += `${line}\n`;
+  };
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { ESP } from '../blade/grub/esp.ts';
+import { bootAreas } from '../blade/boot-areas.ts';
 import { runsFromMemory, standByInMemory } from '../blade/in-memory.ts';
 import { runningSlot, standBy } from '../blade/standby.ts';
 import { watchReleases } from '../blade/watch-releases.ts';
@@ -27,7 +27,7 @@ export function standbyCommand(signal: AbortSignal): Command {
     const update = [node ?? process.execPath, ...process.execArgv, program, 'blade', 'update'];
     await watchReleases({
       ...options,
-      esp: ESP,
+      bootAreas: async () => await bootAreas(options.onStep),
       running: await runningSlot(),
       update: [...update, '--state', stateDirectory],
     });

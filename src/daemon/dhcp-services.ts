@@ -24,6 +24,7 @@ export class DhcpServices {
   readonly #options: DhcpServicesOptions;
   /** The addresses by which each interface is served. */
   readonly #addresses = new Map<string, ServeInterface['addresses']>();
+  #allAddresses: string[] = [];
   readonly #servers = new Map<string, DhcpServer>();
 
   constructor(options: DhcpServicesOptions) {
@@ -42,6 +43,7 @@ export class DhcpServices {
       this.#servers.set(name, server);
     }
     this.#addresses.set(name, addresses);
+    this.#allAddresses = [...this.#addresses.values()].flat();
     running?.speakBy(addresses);
   }
 
@@ -54,7 +56,7 @@ export class DhcpServices {
     const { leases, bladeOf, urlAt, onEvent, onMalformed, onError } = this.#options;
     const facts = (): WireFacts => ({
       addresses: this.#addresses.get(name) ?? addresses,
-      allAddresses: [...this.#addresses.values()].flat(),
+      allAddresses: this.#allAddresses,
       fleet: fleetNetworks(this.#options.release()),
       bladeOf,
       leases,

@@ -43,7 +43,23 @@ test('a blade is known by its own address, or by the card at one that another DH
   const blades = new KnownBlades(() => sampleStatement(), new MachineRepository(database));
   const [web01, mail01] = sampleStatement().blades;
   const macAt = (address: string): string | undefined => (address === '10.9.9.9' ? mail01?.mac : undefined);
-  assert.equal(blades.at(web01?.address ?? '', () => mail01?.mac)?.name, 'web01');
-  assert.equal(blades.at('10.9.9.9', macAt)?.name, 'mail01');
-  assert.equal(blades.at('10.9.9.8', macAt), undefined);
+  assert.deepEqual(
+    blades.who(web01?.address ?? '', () => mail01?.mac),
+    { blade: 'web01' },
+  );
+  assert.deepEqual(blades.who('10.9.9.9', macAt), { blade: 'mail01' });
+});
+
+test('a machine that is no blade is called by its card, and behind a router by its address', async (t) => {
+  const database = openDatabase(await folderOf(t, {}));
+  t.after(() => database.close());
+  const blades = new KnownBlades(() => sampleStatement(), new MachineRepository(database));
+  assert.deepEqual(
+    blades.who('10.9.9.8', () => MAC),
+    { mac: MAC },
+  );
+  assert.deepEqual(
+    blades.who('10.9.9.8', () => undefined),
+    { blade: '10.9.9.8' },
+  );
 });

@@ -1,4 +1,5 @@
 /** Which blade a MAC address belongs to. */
+import type { Booting } from '../events/catalogue.ts';
 import { bladeIndex } from '../release/blade-index.ts';
 import type { ReleaseBlade, ReleaseStatement } from '../release/statement.ts';
 import type { MachineRepository } from '../state/machines.ts';
@@ -17,14 +18,17 @@ export class KnownBlades {
   }
 
   /**
-   * The one that speaks from an IPv4 address: its own, or one that another DHCP server has lent it.
+   * Who speaks from an IPv4 address, a blade's own or one that another DHCP server has lent it, for events: a machine that
+   * is no blade is called by its MAC, and where that cannot be seen by its address.
    * @param macAt which card is there, where that can be seen
    */
-  at(address: string, macAt: (address: string) => string | undefined): ReleaseBlade | undefined {
+  who(address: string, macAt: (address: string) => string | undefined): Booting {
     const own = bladeIndex(this.#release()).byAddress.get(address);
-    if (own !== undefined) return own;
+    if (own !== undefined) return { blade: own.name };
     const mac = macAt(address);
-    return mac === undefined ? undefined : this.of(mac);
+    if (mac === undefined) return { blade: address };
+    const blade = this.of(mac);
+    return blade === undefined ? { mac } : { blade: blade.name };
   }
 
   of(mac: string): ReleaseBlade | undefined {

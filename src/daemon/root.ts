@@ -5,7 +5,7 @@ import { createApp } from '../api/app.ts';
 import { planBoot } from '../boot/plan.ts';
 import { errorCode } from '../errors.ts';
 import { EventBus } from '../events/bus.ts';
-import type { BladerootEvent, RecordedEvent } from '../events/catalogue.ts';
+import type { BladerootEvent, Booting, RecordedEvent } from '../events/catalogue.ts';
 import { requireBootFiles } from '../release/boot-files.ts';
 import { readPublicKey } from '../release/keys.ts';
 import { ReleaseRepository } from '../release/repository.ts';
@@ -17,6 +17,7 @@ import { neighbourMac } from '../serve/neighbour.ts';
 import { DroppedPackets } from '../serve/dropped.ts';
 import { servedFiles, type TftpFiles } from '../serve/tftp-files.ts';
 import { TftpServer, type TftpEvent } from '../serve/tftp.ts';
+import { TransferThread } from '../serve/transfer-thread.ts';
 import { DATABASE, openDatabase } from '../state/database.ts';
 import { EventRepository } from '../state/events.ts';
 import { MachineRepository } from '../state/machines.ts';
@@ -27,6 +28,7 @@ import { CurrentRelease } from './current-release.ts';
 import { DhcpServices } from './dhcp-services.ts';
 import { chooseInterfaces } from './interface.ts';
 import { KnownBlades } from './known-blades.ts';
+import { makeRoomForNeighbours } from './neighbour-room.ts';
 import { notServed, ServedInterfaces } from './served-interfaces.ts';
 import { becomeUser, checkReadable, giveDatabase, userToBecome } from './privileges.ts';
 
@@ -99,7 +101,9 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     const dropped = new DroppedPackets(options.onError);
     const known = new KnownBlades(release, machines);
     const loaders = loadersOf(release, storeDirectory);
-    const bladeAt = (at: string): string | undefined => known.at(at, neighbourMac)?.name;
+    const thread = new TransferThread({ onError: (error) => options.onError(error, 'sending by TFTP') });
+    stops.push(() => thread.stop());
+    const whoIs = (at: string): Booting => known.who(at, neighbourMac);
     const listenAt = async (address: string): Promise<() => Promise<void>> => {
       const boot: BootHttpOptions = {
         storeDirectory,
@@ -111,7 +115,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
           const lastUp = up && { ...up, agentSince: events.agentSince(name, up.id) };
           return planBoot(releaseToRun(release(), blade), lastUp, root, nextBoots.get(name));
         },
-        bladeAt,
+        whoIs,
         onEvent: emit,
       };
       const app = createApp({
@@ -126,9 +130,10 @@ export async function startRoot(options: RootOptions): Promise<Root> {
       const tftp = new TftpServer({
         address,
         files: loaders,
+        thread,
         onEvent: (event) => {
           if (event.type === 'tftp.malformed') dropped.add('tftp', event.client, event.reason);
-          const told = tftpEvent(event, bladeAt);
+          const told = tftpEvent(event, whoIs);
           if (told !== undefined) emit(told);
         },
       });
@@ -157,6 +162,7 @@ export async function startRoot(options: RootOptions): Promise<Root> {
     for (const one of interfaces) await served.serve(one);
 
     await requireBootFiles(storeDirectory, release());
+    makeRoomForNeighbours(release().blades.length);
     if (user !== undefined) {
       await giveDatabase(join(stateDirectory, DATABASE), user);
       becomeUser(user);
@@ -217,19 +223,14 @@ async function listenHttp(app: FastifyInstance, address: string): Promise<void> 
 }
 
 /** What the TFTP server tells, as an event of the fleet; undefined for what is no step of a boot. */
-function tftpEvent(
-  event: TftpEvent,
-  bladeAt: (address: string) => string | undefined,
-): BladerootEvent | undefined {
-  const nameOf = (address: string): string => bladeAt(address) ?? address;
-  if (event.type === 'tftp.done')
-    return { type: 'boot.loader', blade: nameOf(event.client), message: event.file };
+function tftpEvent(event: TftpEvent, whoIs: (address: string) => Booting): BladerootEvent | undefined {
+  if (event.type === 'tftp.done') return { type: 'boot.loader', ...whoIs(event.client), message: event.file };
   if (event.type !== 'tftp.missing' && event.type !== 'tftp.failed') return undefined;
   if (event.client === undefined) return undefined;
   const why = event.type === 'tftp.missing' ? 'there is no such file' : event.reason;
   return {
     type: 'boot.failed',
-    blade: nameOf(event.client),
+    ...whoIs(event.client),
     message: `${event.file ?? 'a file'}: ${why}`,
   };
 }

@@ -1,6 +1,6 @@
 /** Which disks of a machine a layout means, the one that it means most first. Pure. */
 import type { Disks } from '../fleet/disk-fields.ts';
-import { bytesOf, PARTITIONS } from '../fleet/layout.ts';
+import { bytesOf, MIRROR_HALF, PARTITIONS } from '../fleet/layout.ts';
 import type { DiskFacts } from '../fleet/machine.ts';
 
 /**
@@ -10,22 +10,38 @@ import type { DiskFacts } from '../fleet/machine.ts';
 export function candidates(disks: readonly DiskFacts[], use: Disks['use']): DiskFacts[] {
   const meant = disks.filter((disk) => matches(disk, use));
   const ours = meant.filter(isLaidOut);
-  if (ours.length > 0) return ours;
+  return ours.length > 0 ? ours : inOrderOf(meant, use, 1);
+}
+
+/**
+ * What `use` says, blank disks first; with `pick` so many at the most, also where they are not blank.
+ * @param disks that have what `matches` asks for
+ */
+export function inOrderOf(disks: readonly DiskFacts[], { pick }: Disks['use'], most: number): DiskFacts[] {
   // Sorting is stable: of blank disks the kernel's first comes first.
-  if (use.pick === undefined) return [...meant].sort((a, b) => Number(isBlank(b)) - Number(isBlank(a)));
-  const fit = meant.filter((disk) => unfit(disk) === undefined);
+  if (pick === undefined) return disks.toSorted((a, b) => Number(isBlank(b)) - Number(isBlank(a)));
+  const fit = disks.filter((disk) => unfit(disk) === undefined);
   const inOrder = {
     smallest: fit.toSorted((a, b) => a.bytes - b.bytes),
     largest: fit.toSorted((a, b) => b.bytes - a.bytes),
     'first-nvme': fit.filter(({ path }) => /\/nvme\d+n\d+$/.test(path)),
   };
-  return inOrder[use.pick].slice(0, 1);
+  return inOrder[pick].slice(0, most);
 }
 
-/** Whether all of a blade's own partitions are there, by name. */
-export function isLaidOut({ contents }: DiskFacts): boolean {
+/** Whether all of a blade's own partitions are there, by name: those of a blade on one disk. */
+export function isLaidOut(disk: DiskFacts): boolean {
+  return hasAll(disk, Object.values(PARTITIONS));
+}
+
+/** Whether it is laid out as one of two disks of a mirror. */
+export function isHalf(disk: DiskFacts): boolean {
+  return hasAll(disk, [PARTITIONS.biosBoot, PARTITIONS.esp, MIRROR_HALF]);
+}
+
+export function hasAll({ contents }: DiskFacts, wanted: readonly string[]): boolean {
   const names = new Set(contents.partitions.map(({ name }) => name));
-  return Object.values(PARTITIONS).every((name) => names.has(name));
+  return wanted.every((name) => names.has(name));
 }
 
 /** Whether nothing is on it at all. */
@@ -41,14 +57,18 @@ export function unfit({ contents }: DiskFacts): string | undefined {
   return undefined;
 }
 
-function matches(disk: DiskFacts, use: Disks['use']): boolean {
+export function matches(disk: DiskFacts, use: Disks['use']): boolean {
   const [least = '', most = ''] = use.size?.split('..') ?? [];
   return (
-    (use.path === undefined || use.path === disk.path) &&
-    (use.serial === undefined || use.serial === disk.serial) &&
+    isNamed(disk.path, use.path) &&
+    isNamed(disk.serial, use.serial) &&
     (use.model === undefined || disk.model?.toLowerCase().includes(use.model.toLowerCase()) === true) &&
     (use.rotational === undefined || use.rotational === disk.rotational) &&
     (least === '' || disk.bytes >= bytesOf(least)) &&
     (most === '' || disk.bytes <= bytesOf(most))
   );
+}
+
+function isNamed(own: string | undefined, named: string | readonly string[] | undefined): boolean {
+  return named === undefined || (own !== undefined && [named].flat().includes(own));
 }

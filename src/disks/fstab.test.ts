@@ -6,6 +6,15 @@ import { afterwards, blankDisk } from './disks.fixture.ts';
 import { fstabOf } from './fstab.ts';
 import { planDisks } from './plan.ts';
 
+test('of a mirror, no ESP is mounted by fstab: either may be gone', () => {
+  const layout = layoutOf(disksSchema.parse({ raid: 1 }));
+  const disks = ['/dev/sda', '/dev/sdb'].map((path) => blankDisk(path, 20 * 1024 ** 3));
+  const plan = planDisks(disks, layout, 0);
+  assert.ok(plan.action !== 'refuse');
+  const mounts = fstabOf(afterwards(plan).contents.partitions, layout, 'a').map(([, where]) => where);
+  assert.deepEqual(mounts, ['/', '/persist', '/var/lib/bladeroot']);
+});
+
 test('everything is mounted by PARTUUID, with its options, and what is mounted within another after it', () => {
   const partitions = {
     mail: { size: '1GiB', mount: '/srv/mail', options: ['noatime', 'nofail'] },

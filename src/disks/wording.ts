@@ -1,6 +1,7 @@
 /** Sizes and contents of disks in words. Pure. */
 import { OWN_PREFIX } from '../fleet/layout.ts';
 import type { DiskFacts, PartitionFacts } from '../fleet/machine.ts';
+import type { DiskPlan } from './plan.ts';
 
 const MiB = 1024 ** 2;
 
@@ -29,4 +30,16 @@ export function describeContents({ contents }: DiskFacts): string[] {
   const named = found.filter((name) => name !== table && name !== 'PMBR');
   if (named.length > 0) return named;
   return written ? ['data of an unknown kind'] : [];
+}
+
+/** `a, b and c`. */
+export function listed(names: readonly string[]): string {
+  const [last = '', ...before] = names.toReversed();
+  return before.length === 0 ? last : `${before.toReversed().join(', ')} and ${last}`;
+}
+
+/** Which disks a plan wipes: of a mirror those of its disks that carry something. */
+export function wipedDisks({ disk, mirror }: DiskPlan): string[] {
+  const wiped = (mirror?.halves ?? []).filter(({ loses }) => loses.length > 0);
+  return wiped.length === 0 ? [disk.path] : wiped.map((half) => half.disk.path);
 }

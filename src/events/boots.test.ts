@@ -76,6 +76,20 @@ test('firmware, iPXE and the initrd ask for an address each, and all of it is on
   assert.equal(bootsOf(recorded(deployment('b1'))).length, 1);
 });
 
+test('the boot of a machine without a name is told by its MAC, and counts to the blade that it becomes', () => {
+  const asked: BladerootEvent = { type: 'dhcp.discover', mac: MAC, client: 'firmware' };
+  const fetched: BladerootEvent[] = [
+    { type: 'boot.loader', mac: MAC, message: 'undionly.kpxe' },
+    { type: 'boot.script', mac: MAC, message: 'unknown' },
+    { type: 'boot.initrd', mac: MAC },
+  ];
+  const [boot, ...others] = bootsOf(recorded([asked, ...fetched]));
+  assert.deepEqual([boot?.machine, boot?.events.length, others], [MAC, 4, []]);
+  const adopted: BladerootEvent = { type: 'machine.adopted', mac: MAC, blade: 'web01', message: 'a server' };
+  const [named, ...more] = bootsOf(recorded([asked, ...fetched, adopted, step('agent', 'b1')]));
+  assert.deepEqual([named?.machine, named?.events.length, more], ['web01', 6, []]);
+});
+
 test('a machine that asks again after it was up has started over; one that renews its lease has not', () => {
   const first = deployment('b1');
   assert.deepEqual(

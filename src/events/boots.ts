@@ -80,7 +80,8 @@ export function isBrokenOff(event: { done?: number | undefined; total?: number |
 export function bootsOf(events: readonly RecordedEvent[]): Boot[] {
   const names = new Map<string, string>();
   for (const event of events) {
-    if ('mac' in event && 'blade' in event && event.blade !== undefined) names.set(event.mac, event.blade);
+    if (!('mac' in event && 'blade' in event)) continue;
+    if (event.mac !== undefined && event.blade !== undefined) names.set(event.mac, event.blade);
   }
   const boots: OpenBoot[] = [];
   const newest = new Map<string, OpenBoot>();
@@ -114,7 +115,8 @@ interface OpenBoot extends Boot {
 
 function machineOf(event: RecordedEvent, names: ReadonlyMap<string, string>): string | undefined {
   if ('blade' in event && event.blade !== undefined) return event.blade;
-  return 'mac' in event ? (names.get(event.mac) ?? event.mac) : undefined;
+  if (!('mac' in event) || event.mac === undefined) return undefined;
+  return names.get(event.mac) ?? event.mac;
 }
 
 function kernelBoot(event: RecordedEvent): string | undefined {

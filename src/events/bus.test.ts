@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setImmediate as othersHadTheirTurn } from 'node:timers/promises';
 import { EventBus, type EventLog } from './bus.ts';
 import { eventSchema, reportSchema, type BladerootEvent, type RecordedEvent } from './catalogue.ts';
 
@@ -82,6 +83,18 @@ test('events that may wait are kept together, with the time at which they happen
     ],
   );
   assert.deepEqual(heard, batch);
+});
+
+test('in a storm, they are kept a thousand at a time, without waiting', async () => {
+  const log = memoryLog();
+  const bus = new EventBus(log);
+  const together = (): number[] => log.batches.map((batch) => batch.length);
+  for (let count = 0; count < 999; count++) bus.emitSoon(EVENT);
+  await othersHadTheirTurn();
+  assert.deepEqual(together(), []);
+  bus.emitSoon(EVENT);
+  await othersHadTheirTurn();
+  assert.deepEqual(together(), [1000]);
 });
 
 test('nothing overtakes what waits, and flush ends the waiting', () => {

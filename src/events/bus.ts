@@ -44,6 +44,7 @@ export class EventBus {
   /** For what comes in storms: to keep many events together costs little more than to keep one. */
   emitSoon(event: BladerootEvent): void {
     this.#waiting.push({ event, time: this.#now() });
+    if (this.#waiting.length === MOST_TOGETHER) setImmediate(() => this.flush());
     this.#timer ??= setTimeout(() => this.flush(), SOON_MS);
   }
 
@@ -75,3 +76,5 @@ export class EventBus {
 }
 
 const SOON_MS = 200;
+/** More at once would be a pause in which packets are lost. */
+const MOST_TOGETHER = 1000;

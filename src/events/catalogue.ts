@@ -59,12 +59,26 @@ const updateReportSchema = z.strictObject({
   message: z.string().max(2000),
 });
 
+/** How the mirror of a blade's two disks is, whenever that has changed. */
+const mirrorReportSchema = z.strictObject({
+  type: z.literal('blade.mirror'),
+  blade: z.string(),
+  boot: z.string().max(64),
+  /** `rebuilding`: both disks are there, and one is still getting what the other has. */
+  state: z.enum(['whole', 'degraded', 'rebuilding']),
+  message: z.string().max(2000),
+});
+
 /** What a blade may report to the root. */
 export const reportSchema = z.discriminatedUnion('type', [
   stepReportSchema,
   upReportSchema,
   updateReportSchema,
+  mirrorReportSchema,
 ]);
+
+/** Of whom an event is that is known by an address alone. */
+export type Booting = { blade: string } | { mac: string };
 
 const dhcpSchema = z.strictObject({
   type: z.enum([
@@ -95,7 +109,10 @@ const dhcpSchema = z.strictObject({
 const servedSchema = z.strictObject({
   /** `boot.kernel` and `boot.initrd` when their last byte was sent, or when the machine broke them off. */
   type: z.enum(['boot.loader', 'boot.script', 'boot.kernel', 'boot.initrd', 'boot.failed']),
-  blade: z.string(),
+  /** Its address where neither a blade nor a MAC is known. */
+  blade: z.string().optional(),
+  /** Instead of `blade`: of a machine that is none. */
+  mac: z.string().optional(),
   message: z.string().optional(),
   /** Of a script: why the blade gets what it gets, where that is not what its release says. */
   reason: z.string().optional(),
@@ -137,6 +154,7 @@ export const eventSchema = z.discriminatedUnion('type', [
   stepReportSchema,
   upReportSchema,
   updateReportSchema,
+  mirrorReportSchema,
   dhcpSchema,
   servedSchema,
   machineSchema,
@@ -147,6 +165,7 @@ export type Report = z.infer<typeof reportSchema>;
 export type StepReport = z.infer<typeof stepReportSchema>;
 export type UpReport = z.infer<typeof upReportSchema>;
 export type UpdateReport = z.infer<typeof updateReportSchema>;
+export type MirrorReport = z.infer<typeof mirrorReportSchema>;
 export type BladerootEvent = z.infer<typeof eventSchema>;
 
 /**

@@ -25,6 +25,8 @@ export function describeEvent(event: RecordedEvent): string {
       return `up with release ${event.release} ${event.slot === undefined ? 'in memory' : `in slot ${event.slot}`}, from ${event.from}; services: ${event.services}${badText(event)}`;
     case 'blade.update':
       return `update ${event.state}${message}`;
+    case 'blade.mirror':
+      return event.message;
     default:
       if (event.type.startsWith('dhcp.') && 'mac' in event) {
         const client = 'client' in event && event.client !== undefined ? CLIENTS[event.client] : '';

@@ -116,12 +116,37 @@ const WRONG: [what: string, disks: string, finding: string][] = [
     'use: { size: 2TiB..1TiB }',
     '6: profiles.web.disks.use.size: 2TiB..1TiB has no size in it; write the smaller one first',
   ],
+  [
+    'a mirror of one disk',
+    'raid: 1\nuse: { serial: S1 }',
+    '7: profiles.web.disks.use.serial: raid: 1 takes two disks, and this names one; write serial: [S1, …]',
+  ],
+  [
+    'a mirror of a disk with itself',
+    'raid: 1\nuse: { path: [/dev/sda, /dev/sda] }',
+    '7: profiles.web.disks.use.path: /dev/sda stands there twice; write two disks',
+  ],
+  [
+    'two disks without a mirror',
+    'use: { serial: [S1, S2] }',
+    '6: profiles.web.disks.use.serial: these are two disks; write raid: 1 for a mirror of them, or one of them',
+  ],
+  [
+    'another kind of RAID',
+    'raid: 5',
+    '6: profiles.web.disks.raid: 5 is not a RAID level of blades; write 1, a mirror of two disks, or none',
+  ],
 ];
 for (const [what, disks, finding] of WRONG) {
   test(`${what}: said once, with its line, though two blades have it`, () => {
     assert.deepEqual(findings(disks), [finding]);
   });
 }
+
+test('a mirror of two named disks is right, and a nearer layer takes it away again', () => {
+  assert.deepEqual(findings('raid: 1\nuse: { serial: [S1, S2] }'), []);
+  assert.deepEqual(findings('raid: none', 'defaults:\n  disks: { raid: 1 }\n'), []);
+});
 
 test('what only layers together make wrong is said where the nearest of them says its part', () => {
   const found = findings('slot: 40%', 'defaults:\n  disks: { partitions: { data: { size: 30% } } }\n');

@@ -59,10 +59,26 @@ function layoutFaults(disks: Disks): LayoutFault[] {
   ];
 }
 
-function choiceFaults({ use: { size } }: Disks): LayoutFault[] {
+function choiceFaults(disks: Disks): LayoutFault[] {
+  const { size } = disks.use;
+  const faults = (['path', 'serial'] as const).flatMap((field) => namedFaults(disks, field));
   const [least = '', most = ''] = size?.split('..') ?? [];
-  if (least === '' || most === '' || bytesOf(least) <= bytesOf(most)) return [];
-  return [{ path: ['use', 'size'], message: `${size} has no size in it; write the smaller one first` }];
+  if (least === '' || most === '' || bytesOf(least) <= bytesOf(most)) return faults;
+  const message = `${size} has no size in it; write the smaller one first`;
+  return [...faults, { path: ['use', 'size'], message }];
+}
+
+/** Whether as many disks are named as the layout has. */
+function namedFaults({ use, raid }: Disks, field: 'path' | 'serial'): LayoutFault[] {
+  const named = use[field];
+  if (named === undefined) return [];
+  const fault = (message: string): LayoutFault[] => [{ path: ['use', field], message }];
+  if (typeof named === 'string') {
+    if (raid !== 1) return [];
+    return fault(`raid: 1 takes two disks, and this names one; write ${field}: [${named}, …]`);
+  }
+  if (new Set(named).size < named.length) return fault(`${named[0]} stands there twice; write two disks`);
+  return raid === 1 ? [] : fault('these are two disks; write raid: 1 for a mirror of them, or one of them');
 }
 
 function nameFaults({ partitions }: Disks): LayoutFault[] {

@@ -15,13 +15,23 @@ export const PICKS = ['smallest', 'largest', 'first-nvme'] as const;
 
 const flag = (what: string) => z.boolean({ error: expects(what, 'true or false') });
 
+/** What tells one disk from all others, or both disks of a mirror. */
+function oneOrBoth(pattern: RegExp, what: string, right: string) {
+  const one = text(pattern, what, right);
+  return z.union([one, z.array(one).length(2)], {
+    error: expects(`${what}, or a list of two`, `${right}, or for a mirror a list of two`),
+  });
+}
+
 const choice = strict({
-  path: text(/^\/dev\/[\w./:-]+$/, 'the path of a disk', 'one such as /dev/nvme0n1')
+  path: oneOrBoth(/^\/dev\/[\w./:-]+$/, 'the path of a disk', 'one such as /dev/nvme0n1')
     .optional()
-    .describe('The disk with this path, such as /dev/nvme0n1; kernels number disks as they find them'),
-  serial: text(/^[!-~]([ -~]{0,126}[!-~])?$/, 'a serial number', 'what `bladeroot blade disks` shows')
+    .describe(
+      'The disk with this path, such as /dev/nvme0n1, or for a mirror both, in a list; kernels number disks as they find them',
+    ),
+  serial: oneOrBoth(/^[!-~]([ -~]{0,126}[!-~])?$/, 'a serial number', 'what `bladeroot blade disks` shows')
     .optional()
-    .describe('The disk with this serial number'),
+    .describe('The disk with this serial number, or for a mirror both, in a list'),
   model: text(/^[!-~]([ -~]{0,126}[!-~])?$/, 'a model', 'a part of what `bladeroot blade disks` shows')
     .optional()
     .describe('Disks whose model has this in it'),
@@ -37,7 +47,7 @@ const choice = strict({
     .enum(PICKS, { error: expects('how to choose among disks', `one of ${PICKS.join(', ')}`) })
     .optional()
     .describe(
-      'Which of several: smallest, largest or first-nvme, and no other; left out, the first that is blank',
+      'Which of several: smallest, largest or first-nvme, and no other (of a mirror: the two smallest, ...); left out, the first that is blank',
     ),
 });
 
@@ -76,8 +86,18 @@ const partition = strict({
     ),
 });
 
+/** `none`: a nearer layer takes the mirror away that another has asked for. */
+const raid = z.union([z.literal(1), z.literal('none')], {
+  error: expects('a RAID level of blades', '1, a mirror of two disks, or none'),
+});
+
 export const disksSchema = strict({
   use: choice.prefault({}).describe('Which disk it is; left out, the first blank one that is large enough'),
+  raid: raid
+    .optional()
+    .describe(
+      '1: all is on two disks, of which either may fail (mdadm mirrors them, and the blade starts from both); none, or left out: on one',
+    ),
   table: z
     .enum(['gpt'], {
       error: expects('a partition table of blades', 'gpt: slots are found by names, which others lack'),

@@ -10,11 +10,14 @@ export const PARTITIONS = {
   persist: 'bladeroot-persist',
 } as const;
 
+/** GPT name of what a disk of a mirror has for it; the mirror has a GPT of its own, with slots and all that is not booted from. */
+export const MIRROR_HALF = 'bladeroot-raid';
+
 /** What the GPT names of all partitions that bladeroot makes begin with. */
 export const OWN_PREFIX = 'bladeroot-';
 
 /** The partitions of `disks.partitions` that cannot be had: they are there anyhow. */
-export const RESERVED_PARTITIONS: readonly string[] = ['bios', 'esp', 'a', 'b'];
+export const RESERVED_PARTITIONS: readonly string[] = ['bios', 'esp', 'a', 'b', 'raid'];
 export const PERSIST_NAME = 'persist';
 
 const MiB = 1024 ** 2;
@@ -30,7 +33,7 @@ export type Size =
   | 'slot';
 
 /** `system`: what no file system is asked of here: GRUB's own area, and slots, which get theirs when they are installed. */
-export type PartitionKind = 'bios' | 'esp' | 'slot' | 'persist' | 'further';
+export type PartitionKind = 'bios' | 'esp' | 'slot' | 'persist' | 'further' | 'half';
 
 export interface WantedPartition {
   /** In the GPT. */
@@ -49,12 +52,17 @@ export interface Layout {
   use: Disks['use'];
   /** In the order in which a blank disk gets them: what takes the rest comes last, where it can grow. */
   partitions: WantedPartition[];
+  /**
+   * Of a layout on two disks: what each of them has, to boot from and for its half of the mirror. `partitions` are those of
+   * the mirror then. Undefined: it is one disk, which has them all.
+   */
+  halves: WantedPartition[] | undefined;
   /** `ask`, `always`, or the fingerprint of what may be wiped (disks/fingerprint.ts). */
   wipe: string;
 }
 
 /** @throws Error for a size of a partition that `fleet check` would have refused */
-export function layoutOf({ use, slot, partitions, wipe = 'ask' }: Disks): Layout {
+export function layoutOf({ use, raid, slot, partitions, wipe = 'ask' }: Disks): Layout {
   const slots = slot === undefined ? ('slot' as const) : sizeOf(slot);
   const { [PERSIST_NAME]: persist = {}, ...further } = partitions;
   const all = [
@@ -78,23 +86,20 @@ export function layoutOf({ use, slot, partitions, wipe = 'ask' }: Disks): Layout
       keep: persist.keep ?? false,
     }),
   ];
-  return {
-    use,
-    wipe,
-    partitions: [
-      own('bios', PARTITIONS.biosBoot, { bytes: BIOS_BOOT_BYTES }),
-      own(
-        'esp',
-        PARTITIONS.esp,
-        { bytes: ESP_BYTES },
-        { fs: 'vfat', mount: '/boot/efi', label: 'BLADEROOT' },
-      ),
-      own('slot', PARTITIONS.a, slots),
-      own('slot', PARTITIONS.b, slots),
-      ...all.filter(({ size }) => size !== 'rest'),
-      ...all.filter(({ size }) => size === 'rest'),
-    ],
-  };
+  const bootAreas = [
+    own('bios', PARTITIONS.biosBoot, { bytes: BIOS_BOOT_BYTES }),
+    own('esp', PARTITIONS.esp, { bytes: ESP_BYTES }, { fs: 'vfat', mount: '/boot/efi', label: 'BLADEROOT' }),
+  ];
+  const rest = [
+    own('slot', PARTITIONS.a, slots),
+    own('slot', PARTITIONS.b, slots),
+    ...all.filter(({ size }) => size !== 'rest'),
+    ...all.filter(({ size }) => size === 'rest'),
+  ];
+  if (raid !== 1) return { use, wipe, partitions: [...bootAreas, ...rest], halves: undefined };
+  // It does not grow by itself: both halves have to.
+  const halves = [...bootAreas, own('half', MIRROR_HALF, 'rest', { keep: true })];
+  return { use, wipe, partitions: rest, halves };
 }
 
 function own(

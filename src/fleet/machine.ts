@@ -23,6 +23,8 @@ const partitionSchema = z.object({
   fileSystem: word.optional(),
   /** Whether nothing is in it: no file system, and only zeros in its first MiB. */
   blank: z.boolean(),
+  /** Of what is a part of an array of mdadm: the UUID of that. */
+  array: z.string().max(64).optional(),
 });
 
 /** What the agent has found on a disk, which it has only read. */
@@ -51,6 +53,14 @@ const diskSchema = z.object({
   rotational: z.boolean(),
   /** Absent from agents that did not say it. */
   contents: contentsSchema.optional(),
+  /** Of a mirror that bladeroot has made and the agent has started, which stands here as a disk: what is there of it. */
+  mirror: z
+    .object({
+      uuid: z.string().max(64),
+      /** Paths of the partitions that it runs on, two where it is whole. */
+      halves: z.array(word).max(2),
+    })
+    .optional(),
 });
 
 /** Fields that a newer agent has and this root does not know are left out, so that the machine still gets its name. */
@@ -118,7 +128,7 @@ export function describeMachine(machine: Machine): string {
     ...(serial === undefined ? [] : [`serial ${serial}`]),
     counted(cpu.count, 'CPU'),
     `${(memoryBytes / 1e9).toFixed(1)} GB`,
-    counted(disks.length, 'disk'),
+    counted(disks.filter(({ mirror }) => mirror === undefined).length, 'disk'),
   ].join(', ');
 }
 

@@ -73,6 +73,7 @@ const OWN_SECTIONS = new Set(['networks.NAME.', 'profiles.NAME.', 'blades.NAME.'
 function valueOf(schema: Schema): string {
   if (typeof schema === 'boolean' || schema.$ref !== undefined) return 'anything';
   if (schema.enum !== undefined) return schema.enum.map((word) => `\`${String(word)}\``).join(', ');
+  if (schema.const !== undefined) return `\`${String(schema.const)}\``;
   if (schema.anyOf !== undefined) return [...new Set(schema.anyOf.map(valueOf))].join(' or ');
   if (schema.type === 'array') return 'list';
   if (schema.type === 'object') return 'map';

@@ -8,6 +8,7 @@ export PATH=/bin:/sbin:/usr/bin:/usr/sbin
 MODPROBE=/sbin/modprobe
 BLKID=/sbin/blkid
 E2FSCK=/sbin/e2fsck
+MDADM=/sbin/mdadm
 NODE=/opt/bladeroot/bin/node
 AGENT=/opt/bladeroot/lib/agent.mjs
 ANSWER=/run/bladeroot/switch-root
@@ -94,6 +95,7 @@ uptime_seconds() {
 boot_slot() {
   say "booting slot $1 from the disk"
   device=
+  mirror=$(param bladeroot.mirror)
   if wait_for_partition "bladeroot-$1" "$(param bladeroot.part)"; then
     start_slot "$device"
   else
@@ -131,6 +133,7 @@ wait_for_partition() {
   deadline=$(($(uptime_seconds) + 30))
   polls=0
   while [ "$(uptime_seconds)" -lt "$deadline" ]; do
+    [ -z "$mirror" ] || start_mirror "$mirror"
     find_partition /sys/class/block "$1" "$2" && return
     # A disk on USB takes its time, and only then asks for its driver.
     polls=$((polls + 1))
@@ -150,6 +153,30 @@ find_partition() {
   done
   device=
   return 1
+}
+
+# start_mirror UUID: with both halves, or with one when the other has not come within 2 s, or was gone before.
+start_mirror() {
+  [ ! -e /sys/block/md127/md ] || return 0
+  halves=
+  for uevent in $(grep -lx "PARTNAME=bladeroot-raid" /sys/class/block/*/uevent 2> /dev/null); do
+    half=/dev/$(sed -n 's/^DEVNAME=//p' "$uevent")
+    [ "$("$BLKID" -p -s UUID -o value "$half")" != "$1" ] || halves="$halves $half"
+  done
+  case $halves in
+    '') return 1 ;;
+    *' '*' '*) ;;
+    *)
+      first_half=${first_half:-$(uptime_seconds)}
+      # As the half itself has it: A is a half that works, a dot one that does not.
+      [ $(($(uptime_seconds) - first_half)) -ge 2 ] ||
+        "$MDADM" --examine $halves | grep -q 'Array State : \(A\.\|\.A\) ' || return 1
+      say "the mirror lacks a half: starting it with$halves alone"
+      ;;
+  esac
+  load raid1
+  # What it says is for whoever looks why there is no partition.
+  "$MDADM" --quiet --assemble --run /dev/md127 $halves || "$MDADM" --quiet --stop /dev/md127
 }
 
 restart() {

@@ -33,6 +33,8 @@ const NAMES = new Set(
     'af_packet virtio_net vmxnet3 hv_netvsc xen_netfront',
     'virtio_blk virtio_scsi hv_storvsc xen_blkfront mmc_block vmd',
     'virtio_rng hv_vmbus',
+    // A mirror of two disks, which brings md_mod.
+    'raid1',
     // A keyboard for the rescue shell.
     'usbhid hid hid_generic atkbd i8042 hyperv_keyboard evdev',
   ].flatMap((line) => line.split(' ')),

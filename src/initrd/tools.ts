@@ -35,6 +35,7 @@ const TOOLS: Tool[] = [
   { name: 'xfs_growfs', package: XFSPROGS, optional: true },
   { name: 'mkfs.btrfs', package: BTRFS_PROGS, optional: true },
   { name: 'btrfs', package: BTRFS_PROGS, optional: true },
+  { name: 'mdadm', package: { debian: 'mdadm', gentoo: 'sys-fs/mdadm' }, optional: true },
   { name: 'tar', package: { debian: 'tar', gentoo: 'app-arch/tar' } },
   { name: 'modprobe', package: { debian: 'kmod', gentoo: 'sys-apps/kmod' } },
 ];

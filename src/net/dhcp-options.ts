@@ -1,5 +1,5 @@
 /** What stands in single DHCP options: RFC 2132, PXE 2.1, RFC 4578 (network boot), RFC 3004 (user class), iPXE. */
-import { ipv4FromBytes, ipv4ToBytes } from './ipv4.ts';
+import { ipv4FromBytes, writeIpv4 } from './ipv4.ts';
 
 /** Codes, named after RFC 2132 and its successors. */
 export const DHCP_OPTION = {
@@ -59,14 +59,16 @@ export function uint8(value: number): Buffer {
 }
 
 export function uint32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
+  const bytes = Buffer.allocUnsafe(4);
   bytes.writeUInt32BE(value);
   return bytes;
 }
 
 /** Addresses, one after the other. */
 export function addresses(list: string[]): Buffer {
-  return Buffer.concat(list.map(ipv4ToBytes));
+  const bytes = Buffer.allocUnsafe(4 * list.length);
+  for (const [index, address] of list.entries()) writeIpv4(bytes, 4 * index, address);
+  return bytes;
 }
 
 /** Text with a NUL behind it, for options 66 and 67: old ROMs take whatever follows for a part of the name. */
@@ -128,7 +130,7 @@ export function readGuid(value: Buffer | undefined): string | undefined {
 }
 
 /** Options inside an option (43, 175): the first of each code. What is cut off at the end is left out. */
-export function readSubOptions(value: Buffer = NOTHING): Map<number, Buffer> {
+export function readSubOptions(value: Buffer): Map<number, Buffer> {
   const found = new Map<number, Buffer>();
   for (let at = 0; at < value.length;) {
     const code = value.readUInt8(at++);

@@ -4,7 +4,7 @@
  */
 import { BladerootError } from '../errors.ts';
 import { DHCP_OPTION } from './dhcp-options.ts';
-import { ipv4FromBytes, ipv4ToBytes } from './ipv4.ts';
+import { ipv4FromNumber, writeIpv4 } from './ipv4.ts';
 
 /** The fields of RFC 2131 §2, under their names there; addresses as text. */
 export interface DhcpPacket {
@@ -35,7 +35,8 @@ export interface DhcpPacket {
 export const BROADCAST_FLAG = 0x8000;
 
 /**
- * Reads a packet. Options that were split or that overload `file` and `sname` (option 52) come out whole.
+ * Reads a packet. Options that were split or that overload `file` and `sname` (option 52) come out whole; others, and
+ * `chaddr`, are views of `bytes`.
  * @throws BladerootError `DHCP_MALFORMED` and nothing else, whatever the bytes
  */
 export function decodeDhcp(bytes: Uint8Array): DhcpPacket {
@@ -51,13 +52,15 @@ export function decodeDhcp(bytes: Uint8Array): DhcpPacket {
   const file = buffer.subarray(108, 236);
   const parts = new Map<number, Buffer[]>();
   readOptions(buffer.subarray(OPTIONS_AT), parts);
-  const overload = Buffer.concat(parts.get(DHCP_OPTION.overload) ?? [])[0] ?? 0;
+  const overload = joined(parts.get(DHCP_OPTION.overload) ?? [])[0] ?? 0;
   const overloadsFile = (overload & 1) !== 0;
   const overloadsSname = (overload & 2) !== 0;
   // `file` before `sname`: the order in which RFC 3396 §5 joins the parts of a split option.
   if (overloadsFile) readOptions(file, parts);
   if (overloadsSname) readOptions(sname, parts);
   parts.delete(DHCP_OPTION.overload);
+  const options = new Map<number, Buffer>();
+  for (const [code, values] of parts) options.set(code, joined(values));
 
   return {
     op,
@@ -67,14 +70,14 @@ export function decodeDhcp(bytes: Uint8Array): DhcpPacket {
     xid: buffer.readUInt32BE(4),
     secs: buffer.readUInt16BE(8),
     flags: buffer.readUInt16BE(10),
-    ciaddr: ipv4FromBytes(buffer.subarray(12)),
-    yiaddr: ipv4FromBytes(buffer.subarray(16)),
-    siaddr: ipv4FromBytes(buffer.subarray(20)),
-    giaddr: ipv4FromBytes(buffer.subarray(24)),
-    chaddr: Buffer.from(buffer.subarray(28, 44)),
+    ciaddr: addressAt(buffer, 12),
+    yiaddr: addressAt(buffer, 16),
+    siaddr: addressAt(buffer, 20),
+    giaddr: addressAt(buffer, 24),
+    chaddr: buffer.subarray(28, 44),
     sname: overloadsSname ? '' : readText(sname),
     file: overloadsFile ? '' : readText(file),
-    options: new Map([...parts].map(([code, values]) => [code, Buffer.concat(values)])),
+    options,
   };
 }
 
@@ -85,33 +88,36 @@ export function decodeDhcp(bytes: Uint8Array): DhcpPacket {
  * @throws BladerootError `DHCP_UNENCODABLE` when a field does not fit in its place
  */
 export function encodeDhcp(packet: DhcpPacket, { maxSize = Infinity }: { maxSize?: number } = {}): Buffer {
-  const header = Buffer.alloc(OPTIONS_AT);
-  header.writeUInt8(packet.op, 0);
-  header.writeUInt8(packet.htype, 1);
-  header.writeUInt8(packet.hlen, 2);
-  header.writeUInt8(packet.hops, 3);
-  header.writeUInt32BE(packet.xid, 4);
-  header.writeUInt16BE(packet.secs, 8);
-  header.writeUInt16BE(packet.flags, 10);
-  header.set(ipv4ToBytes(packet.ciaddr), 12);
-  header.set(ipv4ToBytes(packet.yiaddr), 16);
-  header.set(ipv4ToBytes(packet.siaddr), 20);
-  header.set(ipv4ToBytes(packet.giaddr), 24);
+  const options = optionsWithin(packet.options, maxSize - OPTIONS_AT - 1);
+  let length = OPTIONS_AT + 1;
+  for (const [, value] of options) length += encodedLength(value);
+  const bytes = Buffer.allocUnsafe(Math.max(SHORTEST, length)).fill(0);
+  bytes.writeUInt8(packet.op, 0);
+  bytes.writeUInt8(packet.htype, 1);
+  bytes.writeUInt8(packet.hlen, 2);
+  bytes.writeUInt8(packet.hops, 3);
+  bytes.writeUInt32BE(packet.xid, 4);
+  bytes.writeUInt16BE(packet.secs, 8);
+  bytes.writeUInt16BE(packet.flags, 10);
+  writeIpv4(bytes, 12, packet.ciaddr);
+  writeIpv4(bytes, 16, packet.yiaddr);
+  writeIpv4(bytes, 20, packet.siaddr);
+  writeIpv4(bytes, 24, packet.giaddr);
   if (packet.chaddr.length !== 16) throw unencodable(`chaddr has ${packet.chaddr.length} bytes, not 16`);
-  header.set(packet.chaddr, 28);
-  header.set(fieldText('sname', packet.sname, 64), 44);
-  header.set(fieldText('file', packet.file, 128), 108);
-  header.writeUInt32BE(MAGIC_COOKIE, 236);
-
-  const options = encodeOptions(packet.options, maxSize - OPTIONS_AT - 1);
-  const length = OPTIONS_AT + options.length + 1;
-  const padding = Buffer.alloc(Math.max(0, SHORTEST - length));
-  return Buffer.concat([header, options, Buffer.of(END), padding]);
+  bytes.set(packet.chaddr, 28);
+  writeText(bytes.subarray(44, 108), 'sname', packet.sname);
+  writeText(bytes.subarray(108, 236), 'file', packet.file);
+  bytes.writeUInt32BE(MAGIC_COOKIE, 236);
+  let at = OPTIONS_AT;
+  for (const [code, value] of options) at = writeOption(bytes, at, code, value);
+  bytes.writeUInt8(END, at);
+  return bytes;
 }
 
 const OPTIONS_AT = 240;
 const MAGIC_COOKIE = 0x63825363;
 const SHORTEST = 300;
+const LONGEST_PART = 255;
 const PAD = 0;
 const END = 255;
 
@@ -131,44 +137,65 @@ function readOptions(area: Buffer, options: Map<number, Buffer[]>): void {
   }
 }
 
-function encodeOptions(options: Map<number, Buffer>, room: number): Buffer {
-  const relayAgent = options.get(DHCP_OPTION.relayAgent);
-  let left = room - (relayAgent === undefined ? 0 : encodeOption(DHCP_OPTION.relayAgent, relayAgent).length);
-  const written: Buffer[] = [];
-  for (const [code, value] of options) {
-    const encoded = encodeOption(code, value);
-    if (code !== DHCP_OPTION.relayAgent) {
-      if (encoded.length > left) continue;
-      left -= encoded.length;
-    }
-    written.push(encoded);
-  }
-  return Buffer.concat(written);
+function joined(values: Buffer[]): Buffer {
+  const [first] = values;
+  return first !== undefined && values.length === 1 ? first : Buffer.concat(values);
 }
 
-function encodeOption(code: number, value: Buffer): Buffer {
+function addressAt(buffer: Buffer, at: number): string {
+  const number = buffer.readUInt32BE(at);
+  return number === 0 ? '0.0.0.0' : ipv4FromNumber(number);
+}
+
+function optionsWithin(options: Map<number, Buffer>, room: number): [code: number, value: Buffer][] {
+  const relayAgent = options.get(DHCP_OPTION.relayAgent);
+  let left = room - (relayAgent === undefined ? 0 : encodedLength(relayAgent));
+  const fitting: [number, Buffer][] = [];
+  for (const option of options) {
+    const [code, value] = option;
+    if (code !== DHCP_OPTION.relayAgent) {
+      const length = encodedLength(value);
+      if (length > left) continue;
+      left -= length;
+    }
+    fitting.push(option);
+  }
+  return fitting;
+}
+
+/** Of an option with its code, in parts of up to 255 bytes. */
+function encodedLength({ length }: Buffer): number {
+  return length + 2 * Math.max(1, Math.ceil(length / LONGEST_PART));
+}
+
+/** Returns where the next one begins. */
+function writeOption(bytes: Buffer, start: number, code: number, value: Buffer): number {
   if (code === PAD || code === END || code === DHCP_OPTION.overload || code < 0 || code > 255) {
     throw unencodable(`${code} is no option to be written`);
   }
-  const parts: Buffer[] = [];
-  for (let at = 0; at === 0 || at < value.length; at += 255) {
-    const part = value.subarray(at, at + 255);
-    parts.push(Buffer.of(code, part.length), part);
+  let end = start;
+  for (let at = 0; at === 0 || at < value.length; at += LONGEST_PART) {
+    const part = value.length <= LONGEST_PART ? value : value.subarray(at, at + LONGEST_PART);
+    end = bytes.writeUInt8(code, end);
+    end = bytes.writeUInt8(part.length, end);
+    bytes.set(part, end);
+    end += part.length;
   }
-  return Buffer.concat(parts);
+  return end;
 }
 
 function readText(field: Buffer): string {
+  if (field[0] === 0) return '';
   const end = field.indexOf(0);
   return field.toString('utf8', 0, end === -1 ? field.length : end);
 }
 
-function fieldText(name: string, text: string, room: number): Buffer {
-  const bytes = Buffer.from(text);
-  if (bytes.length > room || bytes.includes(0)) {
-    throw unencodable(`${name} ${JSON.stringify(text)} does not fit in ${room} bytes`);
+function writeText(field: Buffer, name: string, text: string): void {
+  if (text === '') return;
+  if (Buffer.byteLength(text) > field.length || text.includes('\0')) {
+    throw unencodable(`${name} ${JSON.stringify(text)} does not fit in ${field.length} bytes`);
   }
-  return bytes;
+  field.write(text);
 }
 
 function malformed(why: string): BladerootError {

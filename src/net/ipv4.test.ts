@@ -14,7 +14,19 @@ test('bytes become text and the same bytes again', () => {
 
 test('only four decimal parts are an address', () => {
   assert.ok(isIpv4('10.0.0.1'));
-  for (const text of ['', '10.1', '10.0.0.256', '0x0a.0.0.1', '167772161', '::1', '10.0.0.1/24']) {
+  for (const text of [
+    '',
+    '10.1',
+    '10.0.0.256',
+    '0x0a.0.0.1',
+    '167772161',
+    '::1',
+    '10.0.0.1/24',
+    '10.0.0.01',
+    '10..0.1',
+    '10.0.0.',
+    '1.2.3.4.5',
+  ]) {
     assert.equal(isIpv4(text), false, text);
     assert.throws(() => ipv4ToBytes(text), { code: 'BAD_ADDRESS' });
   }

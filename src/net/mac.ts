@@ -17,9 +17,13 @@ export function parseMac(text: string): string {
 
 /** The usual form of an address's bytes, however many there are. */
 export function formatMac(bytes: Uint8Array): string {
-  const digits = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
-  return digits.match(/../g)?.join(':') ?? '';
+  let text = '';
+  for (const byte of bytes) text += text === '' ? HEX[byte] : `:${HEX[byte]}`;
+  return text;
 }
+
+/** Each byte in two digits: a DHCP server does this for every packet. */
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
 
 /** What Linux, Windows, Cisco and bar codes print. */
 const SPELLINGS = [

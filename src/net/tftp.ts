@@ -59,7 +59,7 @@ export function decodeTftp(bytes: Uint8Array): TftpPacket {
 export const TFTP_DATA_HEADER = 4;
 
 /** Writes a data packet of part of a file to where it is to stand among others; returns where the next one begins. */
-export function writeTftpData(into: Buffer, at: number, block: number, data: Buffer): number {
+export function writeTftpData(into: Buffer, at: number, block: number, data: Uint8Array): number {
   into.writeUInt16BE(OPCODE.data, at);
   into.writeUInt16BE(block, at + 2);
   into.set(data, at + TFTP_DATA_HEADER);

@@ -63,6 +63,14 @@ test('a file system is for a blade whose image can make it', async (t) => {
   ]);
 });
 
+test('a mirror is for a blade whose image has mdadm', async (t) => {
+  const files = { 'profiles/web.yaml': 'disks:\n  raid: 1\n' };
+  assert.deepEqual(await findings(t, files, { ...IMAGE, 'usr/sbin/mdadm': '' }), []);
+  assert.deepEqual(await findings(t, files), [
+    'profiles/web.yaml:2: profiles.web.disks.raid: the image has no mdadm, which makes the mirror; install mdadm (sys-fs/mdadm) in the tree',
+  ]);
+});
+
 test('templates and overlays that do not go with the image, with their file and line, for all blades', async (t) => {
   const files = {
     'blades/web02.yaml': `${WEB02}overlays: [-web, conf]\n`,

@@ -44,6 +44,7 @@ export async function checkAgainstImage(check: ImageCheck): Promise<ImageFinding
       const lacking = [
         ...(await bootOrderFindings(check, blade, { renderer, image })),
         ...(await fileSystemFindings(check, blade, image)),
+        ...(await mirrorFindings(check, blade, image)),
       ];
       for (const finding of lacking) errors.set(findingText(finding), finding);
     } catch (error) {
@@ -130,6 +131,19 @@ async function fileSystemFindings(
     findings.push(faultPlace(check.source, { path: origin?.from ?? ['blades', blade.name], message }));
   }
   return findings;
+}
+
+/** Whether the agent, and the blade itself, can have its disks as a mirror. */
+async function mirrorFindings(
+  check: ImageCheck,
+  blade: ResolvedBlade,
+  image: ImageFiles,
+): Promise<Finding[]> {
+  if (blade.disks.raid !== 1 || (await hasProgram(image, 'mdadm'))) return [];
+  const path = JSON.stringify(['disks', 'raid']);
+  const origin = originsOf(check.fleet, blade.name).find((one) => JSON.stringify(one.path) === path);
+  const message = 'the image has no mdadm, which makes the mirror; install mdadm (sys-fs/mdadm) in the tree';
+  return [faultPlace(check.source, { path: origin?.from ?? ['blades', blade.name], message })];
 }
 
 /** What is wrong with the image itself is no finding about the fleet. */

@@ -51,7 +51,7 @@ async function serveBoots(t: TestContext, served = release): Promise<Served> {
       url: 'http://10.77.0.1:8067',
       current: () => served,
       plan: ({ name }) => ({ kind: name === 'web01' ? 'agent' : 'local-disk' }),
-      bladeAt: () => undefined,
+      whoIs: (address: string) => ({ blade: address }),
       onEvent: (event) => {
         events.push(event);
         heard.emit('event');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { LOADERS_PATH, type BootPlan } from '../boot/plan.ts';
 import { ipxeScript, NO_MENU, type ScriptFacts } from '../boot/script.ts';
 import { sharedArgs, UNKNOWN, unknownScript } from '../boot/unknown-script.ts';
-import type { BladerootEvent } from '../events/catalogue.ts';
+import type { BladerootEvent, Booting } from '../events/catalogue.ts';
 import type { SignedRelease } from '../release/repository.ts';
 import { bladeIndex } from '../release/blade-index.ts';
 import { releaseToRun, type Blob, type ReleaseBlade, type ReleaseStatement } from '../release/statement.ts';
@@ -19,8 +19,8 @@ export interface BootHttpOptions {
   url: string;
   current(): SignedRelease;
   plan(blade: ReleaseBlade): BootPlan;
-  /** The name of the blade that speaks from an address, where that is known. */
-  bladeAt(address: string): string | undefined;
+  /** Who speaks from an address. */
+  whoIs(address: string): Booting;
   onEvent(event: BladerootEvent): void;
 }
 
@@ -72,8 +72,7 @@ function loaderAt(path: string, release: ReleaseStatement): Blob | undefined {
 /** Every client asks for a loader by the same path, so that only its address tells which blade it is. */
 function loaderEvent(request: IncomingMessage, path: string, options: BootHttpOptions): BladerootEvent {
   const { remoteAddress = 'unknown' } = request.socket;
-  const blade = options.bladeAt(remoteAddress) ?? remoteAddress;
-  return { type: 'boot.loader', blade, message: path.slice(LOADERS_PATH.length) };
+  return { type: 'boot.loader', ...options.whoIs(remoteAddress), message: path.slice(LOADERS_PATH.length) };
 }
 
 /** The word for machines without a name, and a MAC, by which other DHCP servers send them here. */
@@ -100,17 +99,17 @@ async function answerBlade(
     sendText(response, 404, `release ${release.sequence} has no blade ${bladeName}\n`);
     return;
   }
-  // A machine without a name is called by its address, as when it fetches its loader.
-  const who = blade?.name ?? request.socket.remoteAddress ?? UNKNOWN;
+  const { remoteAddress = 'unknown' } = request.socket;
+  const who = blade === undefined ? options.whoIs(remoteAddress) : { blade: blade.name };
   const send = async (type: 'boot.kernel' | 'boot.initrd', digest: Digest): Promise<void> => {
     const sent = await sendFile(request, response, join(options.storeDirectory, blobPath(digest)));
-    if (sent !== undefined) options.onEvent({ type, blade: who, ...sent });
+    if (sent !== undefined) options.onEvent({ type, ...who, ...sent });
   };
   const scriptSent = (message: string, reason?: string): void => {
     if (request.method !== 'GET') return;
     options.onEvent({
       type: 'boot.script',
-      blade: who,
+      ...who,
       message,
       ...(reason === undefined ? {} : { reason }),
     });

@@ -12,7 +12,7 @@ import {
   RELAY_OPTION,
 } from '../net/dhcp-options.ts';
 import { dhcpClient, messageType, netbootKind, type DhcpClient } from './dhcp-client.ts';
-import { bootReply, grant, refusal, type ReplyFrom } from './dhcp-reply.ts';
+import { bootReply, grant, refusal, type Asked } from './dhcp-reply.ts';
 
 /** What one machine is to get. */
 export interface DhcpOffer {
@@ -96,13 +96,18 @@ export type DhcpAnswer =
   | { kind: 'declined' | 'released'; address: string | undefined }
   | { kind: 'other-server'; address: string; question: DhcpQuestion };
 
-/** The answer to a request: RFC 2131 §4.3, PXE 2.1 §2.2. */
-export function answerDhcp(request: DhcpPacket, facts: DhcpFacts, policy: DhcpPolicy): DhcpAnswer {
+/** The answer to a request of a client: RFC 2131 §4.3, PXE 2.1 §2.2. */
+export function answerDhcp(
+  request: DhcpPacket,
+  facts: DhcpFacts,
+  policy: DhcpPolicy,
+  client = dhcpClient(request),
+): DhcpAnswer {
   if (request.op !== 1 || request.hlen !== ETHERNET || request.hops > MOST_HOPS) return { kind: 'ignored' };
   const type = messageType(request);
   const asks = type === undefined ? undefined : QUESTIONS.get(type);
   if (facts.port === 4011)
-    return asks === undefined ? { kind: 'ignored' } : answerBoot(request, facts, policy);
+    return asks === undefined ? { kind: 'ignored' } : answerBoot(request, client, facts, policy);
 
   const identifier = readAddress(request.options.get(DHCP_OPTION.serverIdentifier));
   const isOurs =
@@ -112,7 +117,7 @@ export function answerDhcp(request: DhcpPacket, facts: DhcpFacts, policy: DhcpPo
   // Roots share wires. An answer to what was said to another one, above all a NAK, makes iPXE start over.
   if (!isOurs) {
     if (type !== DHCP_MESSAGE.request) return { kind: 'ignored' };
-    return { kind: 'other-server', address: identifier, question: questionOf(request, 'request') };
+    return { kind: 'other-server', address: identifier, question: questionOf(request, client, 'request') };
   }
   if (type === DHCP_MESSAGE.decline) {
     return { kind: 'declined', address: readAddress(request.options.get(DHCP_OPTION.requestedAddress)) };
@@ -120,32 +125,37 @@ export function answerDhcp(request: DhcpPacket, facts: DhcpFacts, policy: DhcpPo
   if (type === DHCP_MESSAGE.release) return { kind: 'released', address: request.ciaddr };
   if (asks === undefined) return { kind: 'ignored' };
 
-  const question = questionOf(request, asks);
+  const question = questionOf(request, client, asks);
   const offer = policy(question);
   if (offer === undefined) return { kind: 'unknown' };
   if ('silence' in offer) return { kind: 'silent', silence: offer };
-  const from = replyFrom(request, facts, offer);
+  const asked = askedOf(request, client, facts, offer);
   if ('proxy' in offer) {
     // Its REQUEST is for the server that gave it the address; it comes to port 4011, or has all that it needs.
     if (asks !== 'discover' || netbootKind(question) === undefined) return { kind: 'ignored' };
-    return { kind: 'offer', offer, reply: bootReply(request, from, offer, DHCP_MESSAGE.offer) };
+    return { kind: 'offer', offer, reply: bootReply(asked, offer, DHCP_MESSAGE.offer) };
   }
   if (asks === 'discover') {
-    return { kind: 'offer', offer, reply: grant(request, from, offer, DHCP_MESSAGE.offer) };
+    return { kind: 'offer', offer, reply: grant(asked, offer, DHCP_MESSAGE.offer) };
   }
   if (asks === 'request' && question.wants !== offer.address) {
     // Who comes back to the wire with an address that is not of ours may have it from another server.
     const isAuthority = offer.lentBy === undefined || question.namesUs || offer.refuses === true;
     if (!isAuthority) return { kind: 'ignored' };
     const reason = `${question.wants ?? 'no address'} is not yours, ${offer.address} is`;
-    return { kind: 'nak', reason, reply: refusal(request, from, reason) };
+    return { kind: 'nak', reason, reply: refusal(asked, reason) };
   }
-  return { kind: 'ack', offer, reply: grant(request, from, offer, DHCP_MESSAGE.ack) };
+  return { kind: 'ack', offer, reply: grant(asked, offer, DHCP_MESSAGE.ack) };
 }
 
 /** On port 4011: what to boot, for whoever boots from the network, and never an address. */
-function answerBoot(request: DhcpPacket, facts: DhcpFacts, policy: DhcpPolicy): DhcpAnswer {
-  const question = questionOf(request, 'boot');
+function answerBoot(
+  request: DhcpPacket,
+  client: DhcpClient,
+  facts: DhcpFacts,
+  policy: DhcpPolicy,
+): DhcpAnswer {
+  const question = questionOf(request, client, 'boot');
   if (netbootKind(question) === undefined) return { kind: 'ignored' };
   const offer = policy(question);
   if (offer === undefined) return { kind: 'unknown' };
@@ -153,7 +163,7 @@ function answerBoot(request: DhcpPacket, facts: DhcpFacts, policy: DhcpPolicy): 
   const { bootFile, nextServer } = offer;
   if (bootFile === undefined) return { kind: 'ignored' };
   const told: ProxyOffer = { proxy: true, bootFile, ...(nextServer !== undefined && { nextServer }) };
-  const reply = bootReply(request, replyFrom(request, facts, offer), told, DHCP_MESSAGE.ack);
+  const reply = bootReply(askedOf(request, client, facts, offer), told, DHCP_MESSAGE.ack);
   return { kind: 'ack', offer: told, reply };
 }
 
@@ -179,8 +189,7 @@ const ETHERNET_MTU = 1500;
 const IP_AND_UDP_HEADERS = 28;
 const UNSET = '0.0.0.0';
 
-function questionOf(request: DhcpPacket, asks: DhcpQuestion['asks']): DhcpQuestion {
-  const client = dhcpClient(request);
+function questionOf(request: DhcpPacket, client: DhcpClient, asks: DhcpQuestion['asks']): DhcpQuestion {
   const has = asks === 'discover' || request.ciaddr === UNSET ? undefined : request.ciaddr;
   // Option 50 in SELECTING and INIT-REBOOT, `ciaddr` in RENEWING and REBINDING (RFC 2131 §4.3.2).
   const wants = client.requestedAddress ?? has;
@@ -204,10 +213,17 @@ function linkOf(request: DhcpPacket): string | undefined {
 }
 
 function relayOption({ options }: DhcpPacket, code: number): string | undefined {
-  return readAddress(readSubOptions(options.get(DHCP_OPTION.relayAgent)).get(code));
+  const relayAgent = options.get(DHCP_OPTION.relayAgent);
+  return relayAgent === undefined ? undefined : readAddress(readSubOptions(relayAgent).get(code));
 }
 
-function replyFrom(request: DhcpPacket, facts: DhcpFacts, offer: { server?: string }): ReplyFrom {
+function askedOf(
+  request: DhcpPacket,
+  client: DhcpClient,
+  facts: DhcpFacts,
+  offer: { server?: string },
+): Asked {
   const server = offer.server ?? facts.addresses[0];
-  return { server, identifier: relayOption(request, RELAY_OPTION.serverIdentifierOverride) ?? server };
+  const identifier = relayOption(request, RELAY_OPTION.serverIdentifierOverride) ?? server;
+  return { request, client, server, identifier };
 }

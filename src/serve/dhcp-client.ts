@@ -33,7 +33,7 @@ export interface DhcpClient {
 export function dhcpClient(request: DhcpPacket): DhcpClient {
   const { options } = request;
   const userClass = readUserClass(options.get(DHCP_OPTION.userClass));
-  const ipxe = readSubOptions(options.get(DHCP_OPTION.ipxe));
+  const ipxe = options.get(DHCP_OPTION.ipxe);
   const vendorClass = readOptionText(options.get(DHCP_OPTION.vendorClass));
   const guid = readGuid(options.get(DHCP_OPTION.clientGuid));
   const requestedAddress = readAddress(options.get(DHCP_OPTION.requestedAddress));
@@ -44,8 +44,8 @@ export function dhcpClient(request: DhcpPacket): DhcpClient {
     userClass,
     ...(vendorClass !== undefined && { vendorClass }),
     ...(guid !== undefined && { guid }),
-    isIpxe: options.has(DHCP_OPTION.ipxe) || userClass.includes('iPXE'),
-    ipxeHasHttp: (ipxe.get(IPXE_OPTION.featureHttp)?.[0] ?? 0) !== 0,
+    isIpxe: ipxe !== undefined || userClass.includes('iPXE'),
+    ipxeHasHttp: ipxe !== undefined && (readSubOptions(ipxe).get(IPXE_OPTION.featureHttp)?.[0] ?? 0) !== 0,
     ...(requestedAddress !== undefined && { requestedAddress }),
     secs: request.secs,
   };

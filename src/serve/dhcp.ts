@@ -100,7 +100,8 @@ export class DhcpServer {
       const request = decodeDhcp(bytes);
       const client = dhcpClient(request);
       mac = client.mac;
-      const answer = answerDhcp(request, { addresses: this.#addresses, port }, this.#options.policy);
+      const here = { addresses: this.#addresses, port };
+      const answer = answerDhcp(request, here, this.#options.policy, client);
       this.#tell(request, client, answer);
       if ('reply' in answer) {
         const to = port === PXE_SERVER_PORT ? bootReplyAddress(request, from) : replyAddress(answer.reply);

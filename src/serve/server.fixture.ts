@@ -6,6 +6,7 @@ import { DhcpServer } from './dhcp.ts';
 import type { DhcpOffer } from './dhcp-answer.ts';
 import { TftpServer } from './tftp.ts';
 import { servedFiles } from './tftp-files.ts';
+import { TransferThread } from './transfer-thread.ts';
 
 export interface FixtureSettings {
   interface: string;
@@ -18,13 +19,19 @@ export interface FixtureSettings {
 
 const onEvent = (event: object): void => void process.stdout.write(`${JSON.stringify(event)}\n`);
 
+const onError = (error: unknown): never => {
+  throw error;
+};
+
 if (import.meta.main) {
   const settings: FixtureSettings = JSON.parse(process.argv[2] ?? '');
   const { address } = settings;
   const policy = ({ mac }: { mac: string }): DhcpOffer | undefined => settings.offers[mac];
   const dhcp = new DhcpServer({ interface: settings.interface, addresses: [address], policy, onEvent });
+  const thread = new TransferThread({ onError });
   const tftp = new TftpServer({
     address,
+    thread,
     files: servedFiles(new Map(Object.entries(settings.files))),
     onEvent,
   });
@@ -34,5 +41,6 @@ if (import.meta.main) {
   process.stdin.resume().once('end', async () => {
     await dhcp.stop();
     await tftp.stop();
+    await thread.stop();
   });
 }

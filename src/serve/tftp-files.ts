@@ -1,13 +1,14 @@
 /** The files that TFTP hands out. */
-import { open } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { BladerootError, errorCode } from '../errors.ts';
+import { readContent, type TftpContent } from './tftp-content.ts';
 
 /** One opened file; who opened it closes it. */
 export interface TftpFile {
   /** Bytes. */
   size: number;
-  /** Exactly `length` bytes, fewer only where the file ends. They may be shared: not to be written to. */
-  read(offset: number, length: number): Promise<Buffer>;
+  /** Shared with all who have opened it at the same time. */
+  content: TftpContent;
   close(): Promise<void>;
 }
 
@@ -43,7 +44,7 @@ export function servedFiles(paths: ReadonlyMap<string, string>): TftpFiles {
         if (file === undefined) await leave();
       }
       if (file === undefined) return undefined;
-      return { size: file.size, read: file.read, close: leave };
+      return { ...file, close: leave };
     },
   };
 }
@@ -52,22 +53,22 @@ export function servedFiles(paths: ReadonlyMap<string, string>): TftpFiles {
  * The file as RFC 764 wants text on the wire: LF as CR LF, CR as CR NUL. All of it is held in memory.
  * @throws BladerootError `TFTP_NETASCII` when it is too long to be a text
  */
-export async function asNetascii(file: TftpFile): Promise<TftpFile> {
+export function asNetascii(file: TftpFile): Pick<TftpFile, 'size' | 'content'> {
   if (file.size > SMALL) {
     throw new BladerootError(
       'TFTP_NETASCII',
       `${file.size} bytes are too long a text: use octet (binary) mode`,
     );
   }
-  const bytes = await file.read(0, file.size);
-  const text = bytes.toString('latin1').replace(/[\r\n]/g, (end) => (end === '\n' ? '\r\n' : '\r\0'));
-  return { ...inMemory(Buffer.from(text, 'latin1')), close: file.close };
+  const bytes = readContent(file.content, 0, file.size);
+  const text = Buffer.from(bytes)
+    .toString('latin1')
+    .replace(/[\r\n]/g, (end) => (end === '\n' ? '\r\n' : '\r\0'));
+  return { size: text.length, content: { bytes: Buffer.from(text, 'latin1') } };
 }
 
 /** Up to here (bytes) a file is held in memory while it is fetched; boot loaders are smaller. */
 const SMALL = 2 ** 21;
-/** For each larger file; each is some 256 KiB. */
-const READS_KEPT = 32;
 
 async function openFile(path: string): Promise<TftpFile | undefined> {
   const handle = await open(path).catch((error: unknown) => {
@@ -79,52 +80,26 @@ async function openFile(path: string): Promise<TftpFile | undefined> {
   try {
     const stat = await handle.stat();
     if (!stat.isFile()) return undefined;
-    if (stat.size <= SMALL) return inMemory(await handle.readFile());
+    const { size } = stat;
+    if (size <= SMALL) {
+      const bytes = await readShared(handle, size);
+      return { size: bytes.length, content: { bytes }, close: async () => undefined };
+    }
     keep = true;
-    const read = async (offset: number, length: number): Promise<Buffer> => {
-      const wanted = Math.max(0, Math.min(length, stat.size - offset));
-      const { buffer, bytesRead } = await handle.read(Buffer.allocUnsafe(wanted), 0, wanted, offset);
-      // A short block in the middle would tell the client that the file ends there.
-      if (bytesRead < wanted)
-        throw new BladerootError('FILE_CHANGED', `${path} became shorter while it was sent`);
-      return buffer;
-    };
-    return { size: stat.size, read: keepingLast(read), close: () => handle.close() };
+    return { size, content: { fd: handle.fd }, close: () => handle.close() };
   } finally {
     if (!keep) await handle.close();
   }
 }
 
-/**
- * Clients that were switched on together are at about the same place of a file, and what one has just read is what the
- * next one wants: the last reads are kept, so that a thousand are neither a thousand reads nor a thousand copies.
- */
-function keepingLast(read: TftpFile['read']): TftpFile['read'] {
-  const last = new Map<string, Promise<Buffer>>();
-  return async (offset, length) => {
-    const key = `${offset}+${length}`;
-    const kept = last.get(key);
-    if (kept !== undefined) return await kept;
-    const reading = read(offset, length);
-    last.set(key, reading);
-    for (const oldest of last.keys()) {
-      if (last.size <= READS_KEPT) break;
-      last.delete(oldest);
-    }
-    try {
-      return await reading;
-    } catch (error) {
-      // The next one who asks may have more luck.
-      if (last.get(key) === reading) last.delete(key);
-      throw error;
-    }
-  };
-}
-
-function inMemory(bytes: Buffer): TftpFile {
-  return {
-    size: bytes.length,
-    read: async (offset, length) => bytes.subarray(offset, offset + length),
-    close: async () => undefined,
-  };
+/** In memory that all threads have in common, so that it is not copied for each who fetches it. */
+async function readShared(handle: FileHandle, size: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(new SharedArrayBuffer(size));
+  let end = 0;
+  while (end < size) {
+    const { bytesRead } = await handle.read(bytes, end, size - end, end);
+    if (bytesRead === 0) break;
+    end += bytesRead;
+  }
+  return bytes.subarray(0, end);
 }

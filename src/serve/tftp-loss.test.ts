@@ -13,9 +13,12 @@ import { after, test, type TestContext } from 'node:test';
 import { run } from '../system/run.ts';
 import { servedFiles } from './tftp-files.ts';
 import { TftpServer } from './tftp.ts';
+import { TransferThread } from './transfer-thread.ts';
 
 const dir = await mkdtemp(join(tmpdir(), 'bladeroot-tftp-loss-'));
 after(() => rm(dir, { recursive: true }));
+const thread = new TransferThread({ onError: assert.ifError });
+after(() => thread.stop());
 const content = randomBytes(200_000);
 await writeFile(join(dir, 'loader'), content);
 
@@ -43,6 +46,7 @@ async function lossyWire(t: TestContext): Promise<{ port: number; lost: () => nu
     address: '127.0.0.1',
     port: 0,
     files,
+    thread,
     timeoutMs: 20,
     onEvent: () => undefined,
   });

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { test, type TestContext } from 'node:test';
+import { after, test, type TestContext } from 'node:test';
 import { decodeTftp, encodeTftp, type TftpPacket } from '../net/tftp.ts';
 import { TftpServer, type TftpEvent, type TftpServerOptions } from './tftp.ts';
 import type { TftpFiles } from './tftp-files.ts';
+import { TransferThread } from './transfer-thread.ts';
+
+const thread = new TransferThread({ onError: assert.ifError });
+after(() => thread.stop());
 
 test('TFTP-18: a client that asks for the size, cancels and comes back is served', async (t) => {
   const { server, events } = await serve(t, { loader: Buffer.alloc(700, 'a') });
@@ -224,7 +228,7 @@ test('a port in use and an address of another machine are clear errors', async (
   await assert.rejects(elsewhere.start(), { code: 'NO_ADDRESS' });
 });
 
-const quiet = { files: memoryFiles({}), onEvent: () => undefined };
+const quiet = { files: memoryFiles({}), thread, onEvent: () => undefined };
 
 function memoryFiles(contents: Record<string, Buffer>): TftpFiles {
   return {
@@ -233,7 +237,7 @@ function memoryFiles(contents: Record<string, Buffer>): TftpFiles {
       if (bytes === undefined) return undefined;
       return {
         size: bytes.length,
-        read: async (offset, length) => bytes.subarray(offset, offset + length),
+        content: { bytes },
         close: async () => undefined,
       };
     },
@@ -267,7 +271,14 @@ async function serve(
 ): Promise<{ server: TftpServer; events: Events }> {
   const events = new Events();
   const files = memoryFiles(contents);
-  const server = new TftpServer({ address: '127.0.0.1', port: 0, files, onEvent: events.add, ...options });
+  const server = new TftpServer({
+    address: '127.0.0.1',
+    port: 0,
+    files,
+    thread,
+    onEvent: events.add,
+    ...options,
+  });
   await server.start();
   t.after(() => server.stop());
   return { server, events };

@@ -3,11 +3,10 @@ import { describeError, errorCode } from '../errors.ts';
 import { decodeTftp, encodeTftp, TFTP_ERROR, type TftpPacket, type TftpRequest } from '../net/tftp.ts';
 import { inheritedSocket } from './activation.ts';
 import { bindError } from './bind-error.ts';
-import { asNetascii, type TftpFiles } from './tftp-files.ts';
+import { asNetascii, type TftpFile, type TftpFiles } from './tftp-files.ts';
 import { agreeTerms } from './tftp-terms.ts';
-import { TftpPeer } from './tftp-peer.ts';
-import { sendFile } from './tftp-transfer.ts';
 import { TransferSocket } from './transfer-socket.ts';
+import type { TransferThread } from './transfer-thread.ts';
 import { holdStorm, openUdp, UdpSocket, type Endpoint } from './udp.ts';
 
 /** `client` is an address; `file` a name as the client sent it, without leading slashes. */
@@ -29,10 +28,12 @@ export interface TftpServerOptions {
   /** 69 when left out; 0 takes any that is free. */
   port?: number;
   files: TftpFiles;
+  /** What sends them; it is to run for longer than the server does. */
+  thread: TransferThread;
   onEvent: (event: TftpEvent) => void;
   /** Of the clients' wire, in bytes; 1500 when left out. */
   mtu?: number;
-  /** Milliseconds before a repetition; 1000 when left out. */
+  /** Milliseconds before the first repetition; 1000 when left out. */
   timeoutMs?: number;
   /** How often a packet is sent before the client is given up; 6 when left out. */
   tries?: number;
@@ -41,7 +42,8 @@ export interface TftpServerOptions {
 }
 
 interface Transfer {
-  peer: TftpPeer | undefined;
+  /** Whether the client has said anything since its request. */
+  heard: boolean;
   abort: AbortController;
   ended: Promise<void>;
 }
@@ -100,7 +102,7 @@ export class TftpServer {
     const key = `${client.address}:${client.port}`;
     const running = this.#transfers.get(key);
     // The same request once more, because our answer was slow or lost: that will be repeated anyway.
-    if (running !== undefined && running.peer?.heard !== true) return;
+    if (running !== undefined && !running.heard) return;
     running?.abort.abort(new Error('the client began another transfer'));
 
     if (!this.#makeRoomFor(client)) {
@@ -111,7 +113,7 @@ export class TftpServer {
       this.#options.onEvent({ type: 'tftp.refused', ...about, reason });
       return;
     }
-    const transfer: Transfer = { peer: undefined, abort: new AbortController(), ended: Promise.resolve() };
+    const transfer: Transfer = { heard: false, abort: new AbortController(), ended: Promise.resolve() };
     this.#transfers.set(key, transfer);
     this.#unheard.add(transfer);
     this.#count(client, 1);
@@ -145,60 +147,80 @@ export class TftpServer {
 
   /** Never rejects: how it ended is an event. */
   async #serve(request: TftpRequest, client: Endpoint, transfer: Transfer): Promise<void> {
-    const file = nameOf(request);
     const { onEvent } = this.#options;
-    const about = { client: client.address, file };
-    let socket: TransferSocket | undefined;
+    const about = { client: client.address, file: nameOf(request) };
     try {
-      socket = await TransferSocket.open(this.#options.address, client);
-      socket.udp.lingers = () => this.#transfers.size === 1;
-      transfer.peer = new TftpPeer(socket, client, () => this.#unheard.delete(transfer));
-      await this.#answer({ ...request, file }, about, transfer.peer, transfer.abort.signal);
+      await this.#answer(request, client, about, transfer);
     } catch (error) {
-      const reason = describeError(error);
-      if (errorCode(error) === 'TFTP_CANCELLED') {
-        onEvent({ type: 'tftp.cancelled', ...about, reason });
-      } else {
-        transfer.peer?.post({ type: 'error', code: TFTP_ERROR.undefined, message: reason });
-        onEvent({ type: 'tftp.failed', ...about, reason });
-      }
+      const type = errorCode(error) === 'TFTP_CANCELLED' ? 'tftp.cancelled' : 'tftp.failed';
+      onEvent({ type, ...about, reason: describeError(error) });
     }
-    await socket?.close();
   }
 
   async #answer(
     request: TftpRequest,
+    client: Endpoint,
     about: { client: string; file: string },
-    peer: TftpPeer,
-    signal: AbortSignal,
+    transfer: Transfer,
   ): Promise<void> {
-    const { files, mtu, timeoutMs, tries, onEvent } = this.#options;
+    const { address, mtu, timeoutMs, tries, thread, onEvent } = this.#options;
     if (request.type === 'wrq') {
       const reason = 'this server is read-only';
-      peer.post({ type: 'error', code: TFTP_ERROR.accessViolation, message: reason });
+      this.#refuse(client, TFTP_ERROR.accessViolation, reason);
       onEvent({ type: 'tftp.refused', ...about, reason });
       return;
     }
     if (request.mode !== 'octet' && request.mode !== 'netascii') {
       const reason = `there is no mode ${JSON.stringify(request.mode)}`;
-      peer.post({ type: 'error', code: TFTP_ERROR.illegalOperation, message: reason });
+      this.#refuse(client, TFTP_ERROR.illegalOperation, reason);
       onEvent({ type: 'tftp.refused', ...about, reason });
       return;
     }
-    const opened = await files.open(request.file);
+    const opened = await this.#open(about.file, request.mode, client, transfer.abort.signal);
     if (opened === undefined) {
-      peer.post({ type: 'error', code: TFTP_ERROR.notFound, message: `no file ${request.file}` });
+      this.#refuse(client, TFTP_ERROR.notFound, `no file ${about.file}`);
       onEvent({ type: 'tftp.missing', ...about });
       return;
     }
     try {
-      const file = request.mode === 'netascii' ? await asNetascii(opened) : opened;
-      onEvent({ type: 'tftp.start', ...about, size: file.size });
-      await sendFile(peer, file, agreeTerms(request, file.size, mtu), { timeoutMs, tries, signal });
-      onEvent({ type: 'tftp.done', ...about, size: file.size });
+      const { size, content } = opened;
+      onEvent({ type: 'tftp.start', ...about, size });
+      const terms = agreeTerms(request, size, mtu);
+      const order = { address, client, content, size, terms, timeoutMs, tries };
+      await thread.send(order, transfer.abort.signal, () => {
+        transfer.heard = true;
+        this.#unheard.delete(transfer);
+      });
+      onEvent({ type: 'tftp.done', ...about, size });
     } finally {
       await opened.close();
     }
+  }
+
+  /** Undefined when there is no such file; the client is told of any other reason why it cannot have it. */
+  async #open(
+    name: string,
+    mode: 'octet' | 'netascii',
+    client: Endpoint,
+    signal: AbortSignal,
+  ): Promise<TftpFile | undefined> {
+    let opened: TftpFile | undefined;
+    try {
+      opened = await this.#options.files.open(name);
+      signal.throwIfAborted();
+      return opened === undefined || mode === 'octet' ? opened : { ...opened, ...asNetascii(opened) };
+    } catch (error) {
+      await opened?.close();
+      this.#refuse(client, TFTP_ERROR.undefined, describeError(error));
+      throw error;
+    }
+  }
+
+  /** Answers with an error from a port of its own, and is done with it. */
+  #refuse(client: Endpoint, code: number, message: string): void {
+    const socket = TransferSocket.open(this.#options.address, client);
+    socket.post(encodeTftp({ type: 'error', code, message }));
+    socket.close();
   }
 }
 

@@ -8,7 +8,7 @@ export async function exchange(packets: number, size: number, last: number): Pro
   const client = createSocket({ type: 'udp4', recvBufferSize: 2 ** 20 });
   client.bind(0, '127.0.0.1');
   await once(client, 'listening');
-  const socket = await TransferSocket.open('127.0.0.1', client.address());
+  const socket = TransferSocket.open('127.0.0.1', client.address());
   const arrived: number[] = [];
   const all = Promise.withResolvers<void>();
   client.on('message', (bytes) => {
@@ -23,7 +23,7 @@ export async function exchange(packets: number, size: number, last: number): Pro
     await all.promise;
     return arrived;
   } finally {
-    await socket.close();
+    socket.close();
     client.close();
   }
 }

@@ -1,6 +1,6 @@
 /**
  * UDP sockets with what Node's dgram does not offer: devices, room for a storm, several packets in one call, and packets
- * that cost a few microseconds instead of some twenty; and packets that are not UDP. This file, and no other, calls libc.
+ * that cost a few microseconds instead of some twenty; and packets that are not UDP.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
@@ -21,7 +21,6 @@ const sendTo = libc.func(
 const receiveFrom = libc.func(
   'int64_t recvfrom(int fd, void *bytes, uint64_t room, int flags, void *from, void *fromLength)',
 );
-const poll = libc.func('int ppoll(void *fds, uint64_t count, const void *timeout, const void *signals)');
 
 export interface Endpoint {
   address: string;
@@ -57,8 +56,6 @@ export function openUdp(
 export class UdpSocket {
   onMessage: (bytes: Buffer, from: Endpoint) => void = () => undefined;
   onError: (error: Error) => void = () => undefined;
-  /** Whether to wait some microseconds for an answer before others have their turn: it is worth it where nobody waits. */
-  lingers: () => boolean = () => false;
   readonly #dgram: Socket;
   /** Undefined once it is closed: then the number may be another file's. */
   #fd: number | undefined;
@@ -95,20 +92,10 @@ export class UdpSocket {
     this.#dgram.setBroadcast(true);
   }
 
-  /** Whether it was done. */
-  setOption(level: number, name: number, value: number): boolean {
-    return this.#fd !== undefined && setSocketOption(this.#fd, level, name, value);
-  }
-
-  /** Whether the kernel has taken the bytes; `to` is a `socketAddress`. Why it has not, `errnoName` tells. */
-  sendNow(bytes: Buffer, to: Buffer): boolean {
-    return this.#fd !== undefined && sendTo(this.#fd, bytes, bytes.length, 0, to, to.length) === bytes.length;
-  }
-
   /** Calls `done` once the packet is on its way, or with what is wrong. Waits for room in the kernel. */
   send(bytes: Buffer, to: Endpoint, done: (error: Error | null) => void = () => undefined): void {
     if (this.#fd === undefined) done(new Error('the socket is closed'));
-    else if (this.sendNow(bytes, socketAddress(to))) done(null);
+    else if (sendNow(this.#fd, bytes, socketAddress(to))) done(null);
     else this.#dgram.send(bytes, to.port, to.address, done);
   }
 
@@ -124,11 +111,10 @@ export class UdpSocket {
     const begun = performance.now();
     this.onMessage(bytes, from);
     while (this.#fd !== undefined && performance.now() - begun < TURN_MS) {
-      const length: number = receiveFrom(this.#fd, RECEIVED, RECEIVED.length, 0, SENDER, SENDER_LENGTH);
-      if (length >= 0) {
-        const sender = { address: ipv4FromBytes(SENDER.subarray(4)), port: SENDER.readUInt16BE(2) };
-        this.onMessage(Buffer.from(RECEIVED.subarray(0, length)), sender);
-      } else if (!this.lingers() || !comesSoon(this.#fd)) return;
+      const length = receiveNow(this.#fd, RECEIVED, SENDER);
+      if (length < 0) return;
+      const sender = { address: ipv4FromBytes(SENDER.subarray(4)), port: SENDER.readUInt16BE(2) };
+      this.onMessage(Buffer.from(RECEIVED.subarray(0, length)), sender);
     }
   }
 }
@@ -139,17 +125,15 @@ const RECEIVED = Buffer.alloc(65_536);
 const SENDER = Buffer.alloc(16);
 const SENDER_LENGTH = Buffer.from(Uint32Array.of(SENDER.length).buffer);
 
-/** Waits for a packet, a tenth of a millisecond at most: longer than a client nearby takes for its ACK. */
-function comesSoon(fd: number): boolean {
-  POLLED.writeInt32LE(fd, 0);
-  return poll(POLLED, 1, LINGER, null) === 1;
+/** Whether the kernel has taken the bytes; `to` is a `socketAddress`. Why it has not, `errnoName` tells. */
+export function sendNow(fd: number, bytes: Buffer, to: Buffer): boolean {
+  return sendTo(fd, bytes, bytes.length, 0, to, to.length) === bytes.length;
 }
 
-const POLLIN = 1;
-/** `struct pollfd`: descriptor, events, what happened. */
-const POLLED = Buffer.of(0, 0, 0, 0, POLLIN, 0, 0, 0);
-/** `struct timespec`: seconds, nanoseconds. */
-const LINGER = Buffer.from(BigInt64Array.of(0n, 100_000n).buffer);
+/** Takes a packet, and its sender's `socketAddress`; returns its length in bytes, or -1 where none has come. */
+export function receiveNow(fd: number, into: Buffer, sender: Buffer): number {
+  return receiveFrom(fd, into, into.length, 0, sender, SENDER_LENGTH);
+}
 
 /**
  * Makes room for the packets of a storm that come while this program is busy: Linux gives a socket some 160, which a
@@ -201,7 +185,7 @@ export function openLinkSender(): number | undefined {
 
 /** Whether the kernel has taken the packet; `to` is a `linkAddress`. */
 export function sendOnLink(fd: number, packet: Buffer, to: Buffer): boolean {
-  return sendTo(fd, packet, packet.length, 0, to, to.length) === packet.length;
+  return sendNow(fd, packet, to);
 }
 
 /** `struct sockaddr_ll` of a card behind the device with this index. @param mac `52:54:00:12:34:56` */

@@ -118,7 +118,7 @@ test('in memory, only the persistent partition is mounted, where there is one', 
       ...noSecrets,
       mac: '52:54:00:77:00:11',
       directory,
-      mounts: memoryMounts(hasPersist),
+      mounts: memoryMounts(hasPersist ? { name: 'bladeroot-persist', uuid: '' } : undefined),
       overlay,
       identityDirectory: join(directory, 'var/lib/bladeroot/identity'),
     });

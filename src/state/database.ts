@@ -44,6 +44,12 @@ const MIGRATIONS = [
 ];
 
 /**
+ * Pages of 4 KiB after which SQLite carries the log into the file, which is a pause: four times its own measure, since a
+ * storm changes the same pages again and again, and each is carried once.
+ */
+const LOG_PAGES = 4000;
+
+/**
  * Opens the root's database in the state directory, `state.db`. All that stands in it can be had again from the
  * blades, so a power cut may cost the last events (`synchronous=NORMAL`), never the file.
  * @throws BladerootError `STATE_NEWER` when a newer bladeroot has written it.
@@ -53,6 +59,7 @@ export function openDatabase(stateDirectory: string): DatabaseSync {
   const path = join(stateDirectory, DATABASE);
   const database = new DatabaseSync(path);
   database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 5000;');
+  database.exec(`PRAGMA wal_autocheckpoint = ${LOG_PAGES};`);
   const version = versionOf(database, path);
   for (const [index, sql] of MIGRATIONS.entries()) {
     if (index >= version) database.exec(`BEGIN; ${sql} PRAGMA user_version = ${index + 1}; COMMIT;`);

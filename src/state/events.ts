@@ -4,6 +4,7 @@ import {
   eventSchema,
   type BladerootEvent,
   type RecordedEvent,
+  type MirrorReport,
   type UpdateReport,
   type UpReport,
 } from '../events/catalogue.ts';
@@ -36,6 +37,7 @@ export class EventRepository implements EventLog {
   readonly #since: StatementSync;
   readonly #lastUp: StatementSync;
   readonly #lastUpdate: StatementSync;
+  readonly #lastMirror: StatementSync;
   readonly #agentSince: StatementSync;
   readonly #added = new Map<string, number>();
   #addedInAll = AGE_EVERY;
@@ -53,6 +55,9 @@ export class EventRepository implements EventLog {
     this.#lastUpdate = database.prepare(
       `SELECT id, time, event FROM events WHERE blade = ? AND type = 'blade.update' AND id > ?
          ORDER BY id DESC LIMIT 1`,
+    );
+    this.#lastMirror = database.prepare(
+      `SELECT id, time, event FROM events WHERE blade = ? AND type = 'blade.mirror' ORDER BY id DESC LIMIT 1`,
     );
     this.#agentSince = database.prepare(
       `SELECT 1 FROM events WHERE blade = ? AND type = 'blade.step' AND id > ?
@@ -80,7 +85,7 @@ export class EventRepository implements EventLog {
     if (event.type === 'blade.step' && event.state === 'progress') return this.#last;
     const id = this.#last + 1;
     const blade = 'blade' in event ? (event.blade ?? null) : null;
-    const mac = 'mac' in event ? event.mac : null;
+    const mac = 'mac' in event ? (event.mac ?? null) : null;
     this.#insert.run(id, time, event.type, blade, mac, JSON.stringify(event));
     this.#last = id;
     this.#bound(blade ?? mac, time);
@@ -104,6 +109,13 @@ export class EventRepository implements EventLog {
     const row = this.#lastUpdate.get(blade, since);
     const event = row === undefined ? undefined : recorded(row);
     return event?.type === 'blade.update' ? event : undefined;
+  }
+
+  /** What a blade has last said of its mirror; undefined where it has none. */
+  lastMirror(blade: string): MirrorReport | undefined {
+    const row = this.#lastMirror.get(blade);
+    const event = row === undefined ? undefined : recorded(row);
+    return event?.type === 'blade.mirror' ? event : undefined;
   }
 
   /** Whether a blade has had its disk in the agent's hands since an event: nobody knows then what is on it. */

@@ -10,8 +10,13 @@ import { BladerootError, describeError, errorCode } from '../errors.ts';
 import { isBundled, programDirectory } from './asset.ts';
 
 /** Modules that are the beginning of a thread; the bundle makes a file of each. */
-export const WORKERS = ['image/pack-worker', 'image/unpack-worker'] as const;
+export const WORKERS = ['image/pack-worker', 'image/unpack-worker', 'serve/transfer-worker'] as const;
 export type WorkerModule = (typeof WORKERS)[number];
+
+/** The path of such a module. */
+export function workerFile(module: WorkerModule): string {
+  return join(programDirectory, `${module}.${isBundled ? 'mjs' : 'ts'}`);
+}
 
 interface Request<Task> {
   number: number;
@@ -49,8 +54,7 @@ export class TaskWorker<Task, Result> {
   #hasEnded = false;
 
   constructor(module: WorkerModule) {
-    const file = join(programDirectory, `${module}.${isBundled ? 'mjs' : 'ts'}`);
-    this.#worker = new Worker(file, { workerData: this.#stop, resourceLimits: YOUNG });
+    this.#worker = new Worker(workerFile(module), { workerData: this.#stop, resourceLimits: YOUNG });
     this.#worker.on('message', (reply: Reply<Result>) => this.#take(reply));
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', (code) => {

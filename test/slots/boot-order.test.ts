@@ -76,7 +76,7 @@ $b poweroff -f
 async function keep(found: BootEntries, wish: BootOrder): Promise<{ calls: number; found: BootEntries }> {
   let now = found;
   for (let calls = 0; calls < 6; calls++) {
-    const next = nextCall(now, wish, ESP);
+    const next = nextCall(now, wish, [ESP]);
     if (next === undefined) return { calls, found: now };
     now = await call(next);
   }

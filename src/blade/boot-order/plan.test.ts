@@ -8,6 +8,7 @@ import { LABEL, nextCall, type EspPlace } from './plan.ts';
 const ESP: EspPlace = { disk: '/dev/vda', partition: 2, partuuid: '5AB4E7A1-0000-4000-8000-0000000000b2' };
 const OWN = String.raw`HD(2,GPT,5ab4e7a1-0000-4000-8000-0000000000b2,0x1800,0x100000)/File(\EFI\BOOT\BOOTX64.EFI)`;
 const ELSEWHERE = OWN.replace('00b2', '00c3');
+const SECOND: EspPlace = { ...ESP, disk: '/dev/vdb', partuuid: ESP.partuuid.replace('00b2', '00c3') };
 const PXE =
   'PciRoot(0x0)/Pci(0x3,0x0)/MAC(525400123456,1)/IPv4(0.0.0.0,0,DHCP,0.0.0.0,0.0.0.0,0.0.0.0)N.....YM....R,Y.';
 
@@ -20,9 +21,12 @@ function carryOut(found: BootEntries, call: readonly string[]): BootEntries {
     const free = [...Array(256).keys()]
       .map(hex)
       .find((one) => !entries.some((entry) => entry.number === one));
-    const place = ['--disk', ESP.disk, '--part', '2', '--label', LABEL];
+    const isSecond = call[2] === SECOND.disk;
+    const { disk } = isSecond ? SECOND : ESP;
+    const place = ['--disk', disk, '--part', '2', '--label', LABEL];
     assert.deepEqual(call.slice(1), [...place, '--loader', String.raw`\EFI\BOOT\BOOTX64.EFI`]);
-    return { order, entries: [...entries, { number: free ?? '', isActive: true, label: LABEL, path: OWN }] };
+    const path = isSecond ? ELSEWHERE : OWN;
+    return { order, entries: [...entries, { number: free ?? '', isActive: true, label: LABEL, path }] };
   }
   assert.equal(first, '--bootnum');
   if (call[2] === '--active') {
@@ -42,10 +46,10 @@ function hex(number: number): string {
   return number.toString(16).toUpperCase().padStart(4, '0');
 }
 
-function settle(found: BootEntries, wish: BootOrder): BootEntries {
+function settle(found: BootEntries, wish: BootOrder, esps: readonly EspPlace[] = [ESP]): BootEntries {
   let now = found;
   for (let calls = 0; calls <= 20; calls++) {
-    const call = nextCall(now, wish, ESP);
+    const call = nextCall(now, wish, esps);
     if (call === undefined) return now;
     now = carryOut(now, call);
   }
@@ -97,10 +101,23 @@ test('whatever the firmware has, it comes to one entry of ours, in its place, an
   );
 });
 
+test('a mirror has an entry for each of its disks, once, beside each other', () => {
+  fc.assert(
+    fc.property(firmware, fc.constantFrom('network-first', 'disk-first'), (found, wish) => {
+      const settled = settle(found, wish, [ESP, SECOND]);
+      const own = settled.entries.filter(({ label }) => label === LABEL);
+      assert.deepEqual(own.map(({ path }) => path).sort(), [OWN, ELSEWHERE].sort());
+      const [first, second] = own.map(({ number }) => settled.order.indexOf(number));
+      assert.equal(Math.abs((first ?? 0) - (second ?? 0)), 1);
+      assert.equal(nextCall(settled, wish, [ESP, SECOND]), undefined);
+    }),
+  );
+});
+
 test('what is right is left alone: nothing is written however often a blade is deployed', () => {
   fc.assert(
     fc.property(firmware, fc.constantFrom('network-first', 'disk-first'), (found, wish) => {
-      assert.equal(nextCall(settle(found, wish), wish, ESP), undefined);
+      assert.equal(nextCall(settle(found, wish), wish, [ESP]), undefined);
     }),
   );
 });
@@ -119,13 +136,13 @@ test('firmware that has put the disk first again is told once more', () => {
       '',
     ].join('\n'),
   );
-  assert.deepEqual(nextCall(entries, 'network-first', ESP), ['--bootorder', '0002,0003,0000,0001']);
-  assert.equal(nextCall(entries, 'disk-first', ESP), undefined);
+  assert.deepEqual(nextCall(entries, 'network-first', [ESP]), ['--bootorder', '0002,0003,0000,0001']);
+  assert.equal(nextCall(entries, 'disk-first', [ESP]), undefined);
 });
 
 test('an entry that was switched off is switched on again', () => {
   const own = { number: '0007', isActive: false, label: LABEL, path: OWN };
-  assert.deepEqual(nextCall({ order: ['0007'], entries: [own] }, 'disk-first', ESP), [
+  assert.deepEqual(nextCall({ order: ['0007'], entries: [own] }, 'disk-first', [ESP]), [
     '--bootnum',
     '0007',
     '--active',

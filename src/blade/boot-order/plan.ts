@@ -19,29 +19,42 @@ export interface EspPlace {
 /**
  * The next call of efibootmgr, as its arguments; undefined when all is as it should be. After each the entries are to be
  * read again: firmware numbers, and renames, as it likes.
+ * @param esps of the disks that the blade starts from: of a mirror two, each with an entry of its own
  */
-export function nextCall(found: BootEntries, wish: BootOrder, esp: EspPlace): string[] | undefined {
+export function nextCall(
+  found: BootEntries,
+  wish: BootOrder,
+  esps: readonly EspPlace[],
+): string[] | undefined {
   const labelled = found.entries.filter(({ label }) => label === LABEL);
-  const [own, ...more] = labelled.filter((entry) => leadsTo(entry, esp));
-  const wrong = [...labelled.filter((entry) => !leadsTo(entry, esp)), ...more][0];
+  const own = esps.map((esp) => labelled.find((entry) => leadsTo(entry, esp)));
+  const wrong = labelled.find((entry) => !own.includes(entry));
   if (wrong !== undefined) return ['--bootnum', wrong.number, '--delete-bootnum'];
-  if (own === undefined) {
-    const place = ['--disk', esp.disk, '--part', String(esp.partition)];
+  const missing = esps.find((_, index) => own[index] === undefined);
+  if (missing !== undefined) {
+    const place = ['--disk', missing.disk, '--part', String(missing.partition)];
     return ['--create-only', ...place, '--label', LABEL, '--loader', LOADER];
   }
-  if (!own.isActive) return ['--bootnum', own.number, '--active'];
-  const order = wishedOrder(found, own, wish);
+  const entries = own.filter((entry) => entry !== undefined);
+  const off = entries.find(({ isActive }) => !isActive);
+  if (off !== undefined) return ['--bootnum', off.number, '--active'];
+  const order = wishedOrder(found, entries, wish);
   return order.join() === found.order.join() ? undefined : ['--bootorder', order.join()];
 }
 
 /** All that is in the order stays in it, in the order in which it was, but for bladeroot and, before it, the network. */
-function wishedOrder({ order, entries }: BootEntries, own: BootEntry, wish: BootOrder): string[] {
-  const others = order.filter((number) => number !== own.number);
-  if (wish === 'disk-first') return [own.number, ...others];
+function wishedOrder(
+  { order, entries }: BootEntries,
+  ownEntries: readonly BootEntry[],
+  wish: BootOrder,
+): string[] {
+  const own = ownEntries.map(({ number }) => number);
+  const others = order.filter((number) => !own.includes(number));
+  if (wish === 'disk-first') return [...own, ...others];
   const network = new Set(entries.filter(isNetwork).map(({ number }) => number));
   return [
     ...others.filter((number) => network.has(number)),
-    own.number,
+    ...own,
     ...others.filter((number) => !network.has(number)),
   ];
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { choiceOf, nextStart, NO_CHOICE, proven, trying, variablesOf, withdrawn } from './choice.ts';
+import { both, choiceOf, nextStart, NO_CHOICE, proven, trying, variablesOf, withdrawn } from './choice.ts';
 
 test('a slot on trial is started twice, then the last good one, for good', () => {
   let choice = trying(proven('a'), 'b');
@@ -22,6 +22,15 @@ test('what is not there is not started; without a good slot any that is there; w
 test('nothing starts a slot that is withdrawn', () => {
   assert.deepEqual(withdrawn(trying(proven('a'), 'b'), 'b'), proven('a'));
   assert.deepEqual(withdrawn(trying(proven('a'), 'b'), 'a'), trying(NO_CHOICE, 'b'));
+});
+
+test('of two ESPs the fewer tries count, and one that says nothing does not', () => {
+  const used = { good: 'a', trial: { slot: 'b', tries: 1 } } as const;
+  assert.deepEqual(both(trying(proven('a'), 'b'), used), used);
+  assert.deepEqual(both(used, trying(proven('a'), 'b')), used);
+  assert.deepEqual(both(NO_CHOICE, used), used);
+  assert.deepEqual(both(proven('a'), NO_CHOICE), proven('a'));
+  assert.deepEqual(both(proven('b'), used), proven('b'));
 });
 
 test('variables that make no sense are none', () => {

@@ -30,6 +30,17 @@ function slotNamed(name: string | undefined): Slot | undefined {
   return SLOTS.find((slot) => slot === name);
 }
 
+/**
+ * Of two ESPs: the first that says anything, and the fewer tries. GRUB counts on the one that it was started from, and a
+ * power cut may leave the second as it was.
+ */
+export function both(first: BootChoice, second: BootChoice): BootChoice {
+  if (first.good === undefined && first.trial === undefined) return second;
+  const [own, other] = [first.trial, second.trial];
+  if (own === undefined || other?.slot !== own.slot || other.tries >= own.tries) return first;
+  return { ...first, trial: other };
+}
+
 /** The slot holds a release that has never been up: the next starts are its, two at the most. */
 export function trying(choice: BootChoice, slot: Slot): BootChoice {
   return { ...choice, trial: { slot, tries: TRIES } };

@@ -12,6 +12,11 @@ test('a slot starts its own kernel and initrd, with its name, its partition and 
   assert.doesNotMatch(slotConfig({ slot: 'a', partition: undefined, kernelArgs }), /bladeroot\.part/);
 });
 
+test('a slot on a mirror says which one /init has to start before', () => {
+  const config = slotConfig({ slot: 'a', partition: '6fd1-01', mirror: '772a477b-2813', kernelArgs: [] });
+  assert.match(config, /bladeroot\.part=6fd1-01 bladeroot\.mirror=772a477b-2813 /);
+});
+
 test('arguments that mean something to GRUB are quoted', () => {
   const kernelArgs = ['dyndbg="file x +p"', 'a;reboot', '$root', "it's"];
   const config = slotConfig({ slot: 'a', partition: undefined, kernelArgs });

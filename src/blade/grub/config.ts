@@ -78,12 +78,18 @@ export interface SlotStart {
   slot: Slot;
   /** The PARTUUID of the slot, by which /init tells it from one of the same name on another disk. */
   partition: string | undefined;
+  /** The UUID of the mirror that has it, which /init starts first; undefined where it lies on a disk. */
+  mirror?: string | undefined;
   kernelArgs: readonly string[];
 }
 
 /** `boot.cfg` of a slot. */
-export function slotConfig({ slot, partition, kernelArgs }: SlotStart): string {
-  const own = [`bladeroot.slot=${slot}`, ...(partition === undefined ? [] : [`bladeroot.part=${partition}`])];
+export function slotConfig({ slot, partition, mirror, kernelArgs }: SlotStart): string {
+  const own = [
+    `bladeroot.slot=${slot}`,
+    ...(partition === undefined ? [] : [`bladeroot.part=${partition}`]),
+    ...(mirror === undefined ? [] : [`bladeroot.mirror=${mirror}`]),
+  ];
   const words = [...own, '$word', `panic=${PANIC_SECONDS}`, ...kernelArgs.map(quote)];
   const from = `/${slotDirectory(slot)}`;
   return `linux ${from}/vmlinuz ${words.join(' ')}\ninitrd ${from}/initrd\n`;

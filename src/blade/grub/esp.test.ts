@@ -75,6 +75,34 @@ test('a slot is tried after its kernel is placed, is good when it is marked, and
   assert.deepEqual(await startableSlots(esp), ['a']);
 });
 
+test('of a mirror, every step is done on both ESPs before the next one', async (t) => {
+  const { esp, kernelOf } = await scene(t);
+  const [first, second] = [join(esp, '1'), join(esp, '2')];
+  const esps = [first, second];
+  const asOne = async (): Promise<unknown> => {
+    const [one, other] = [await readChoice(first), await readChoice(second)];
+    assert.deepEqual(one, other);
+    assert.deepEqual(await startableSlots(first), await startableSlots(second));
+    return one;
+  };
+  await placeKernel({ ...(await kernelOf('a', '6.1')), esp: esps });
+  await placeKernel({ ...(await kernelOf('b', '6.2')), esp: esps });
+  await markGood(esps, 'a');
+  await tryNext(esps, 'b');
+  assert.deepEqual(await asOne(), { good: 'a', trial: { slot: 'b', tries: 2 } });
+  // GRUB counts on one of them.
+  await writeChoice(second, { good: 'a', trial: { slot: 'b', tries: 1 } });
+  assert.deepEqual((await readChoice(esps)).trial, { slot: 'b', tries: 1 });
+  await withdrawSlot(esps, 'b', 'a', async () => {
+    assert.deepEqual(await asOne(), { good: 'a', trial: undefined });
+    assert.deepEqual(await startableSlots(esps), ['a', 'b']);
+  });
+  assert.deepEqual(await startableSlots(esps), ['a']);
+  await placeKernel(await kernelOf('b', '6.2').then((kernel) => ({ ...kernel, esp: first })));
+  assert.deepEqual(await startableSlots(esps), ['a'], 'what only one of them has is not there');
+  await assert.rejects(tryNext(esps, 'b'), { code: 'SLOT_NOT_STARTABLE' });
+});
+
 test('the environment block is overwritten where it lies, and kernels that are right stay as they are', async (t) => {
   const { esp, kernelOf } = await scene(t);
   await placeKernel(await kernelOf('a', '6.1'));

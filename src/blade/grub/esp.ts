@@ -5,6 +5,8 @@
  *   writes whole or not at all; no name, no size and no cluster of the file changes.
  * - Kernel and initrd are only written where nothing starts them: `withdrawSlot` comes first, `boot.cfg` last, and all of
  *   them are on the disk before the environment block names the slot.
+ * - Of a mirror, whose disks have an ESP each, every step is done on both before the next: GRUB, which reads and counts on
+ *   the one that the firmware started it from, finds what it finds after a power cut, with either of them.
  */
 import { copyFile, mkdir, open, readFile, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -17,38 +19,60 @@ import { run } from '../../system/run.ts';
 import { readIfThere } from '../../system/read-file.ts';
 import { writeFileAtomic } from '../../system/write-file.ts';
 import { SLOTS, type Slot } from '../state.ts';
-import { choiceOf, NO_CHOICE, proven, trying, variablesOf, withdrawn, type BootChoice } from './choice.ts';
+import {
+  both,
+  choiceOf,
+  NO_CHOICE,
+  proven,
+  trying,
+  variablesOf,
+  withdrawn,
+  type BootChoice,
+} from './choice.ts';
 import { ENVIRONMENT_FILE, GOOD_FILE, slotConfig, slotConfigFile, slotDirectory } from './config.ts';
 import { decodeEnvironment, encodeEnvironment, ENVIRONMENT_BYTES } from './environment.ts';
 
-/** Where a running blade has its ESP. */
-export const ESP = '/boot/efi';
+/** Where the ESP is mounted, or both of a mirror. */
+export type Esps = string | readonly string[];
 
 /** What GRUB would read: of the two blocks, the one that it writes counts, as far as it can be read. */
-export async function readChoice(esp: string): Promise<BootChoice> {
-  const kept = await readBlock(join(esp, GOOD_FILE));
-  return (await readBlock(join(esp, ENVIRONMENT_FILE))) ?? kept ?? NO_CHOICE;
+export async function readChoice(esp: Esps): Promise<BootChoice> {
+  const found = await Promise.all(
+    [esp].flat().map(async (one) => {
+      const kept = await readBlock(join(one, GOOD_FILE));
+      return (await readBlock(join(one, ENVIRONMENT_FILE))) ?? kept ?? NO_CHOICE;
+    }),
+  );
+  return found.reduce(both);
 }
 
-/** The slots that GRUB can start. */
-export async function startableSlots(esp: string): Promise<Slot[]> {
-  const configs = await Promise.all(SLOTS.map((slot) => readIfThere(join(esp, slotConfigFile(slot)))));
-  return SLOTS.filter((_, index) => (configs[index] ?? '') !== '');
+/** The slots that GRUB can start, from whichever ESP. */
+export async function startableSlots(esp: Esps): Promise<Slot[]> {
+  const configs = await Promise.all(
+    SLOTS.map(async (slot) => {
+      const found = [esp].flat().map((one) => readIfThere(join(one, slotConfigFile(slot))));
+      return (await Promise.all(found)).map((config) => config ?? '');
+    }),
+  );
+  return SLOTS.filter((_, index) => configs[index]?.includes('') === false);
 }
 
 /**
  * Has the next start try a slot, twice at most. To be called when the slot is whole on the disk and `placeKernel` is done.
  * @throws BladerootError `SLOT_NOT_STARTABLE`
  */
-export async function tryNext(esp: string, slot: Slot): Promise<void> {
+export async function tryNext(esp: Esps, slot: Slot): Promise<void> {
   if (!(await startableSlots(esp)).includes(slot)) {
-    throw new BladerootError('SLOT_NOT_STARTABLE', `slot ${slot} has no kernel on ${esp}`);
+    throw new BladerootError(
+      'SLOT_NOT_STARTABLE',
+      `slot ${slot} has no kernel on ${[esp].flat().join(', ')}`,
+    );
   }
   await writeChoice(esp, trying(await readChoice(esp), slot));
 }
 
 /** From now on this slot is started. To be written down in blade.json afterwards, not before. */
-export async function markGood(esp: string, slot: Slot): Promise<void> {
+export async function markGood(esp: Esps, slot: Slot): Promise<void> {
   await writeChoice(esp, proven(slot));
 }
 
@@ -58,7 +82,7 @@ export async function markGood(esp: string, slot: Slot): Promise<void> {
  * @param forget has blade.json say nothing of the slot any more: a slot that stands there as good is one that GRUB can start
  */
 export async function withdrawSlot(
-  esp: string,
+  esp: Esps,
   slot: Slot,
   other: Slot | undefined,
   forget: () => Promise<void>,
@@ -66,22 +90,26 @@ export async function withdrawSlot(
   const { good = other, trial } = withdrawn(await readChoice(esp), slot);
   await writeChoice(esp, { good, trial });
   await forget();
-  await rm(join(esp, slotConfigFile(slot)), { force: true });
-  await syncAll(esp);
+  for (const one of [esp].flat()) {
+    await rm(join(one, slotConfigFile(slot)), { force: true });
+    await syncAll(one);
+  }
 }
 
 /** What GRUB finds at its next start; what stands there already is not written again. */
-export async function writeChoice(esp: string, choice: BootChoice): Promise<void> {
-  const kept = await readBlock(join(esp, GOOD_FILE));
-  if (kept === undefined || kept.good !== choice.good) {
-    await writeBlock(join(esp, GOOD_FILE), { good: choice.good, trial: undefined });
+export async function writeChoice(esp: Esps, choice: BootChoice): Promise<void> {
+  for (const one of [esp].flat()) {
+    const kept = await readBlock(join(one, GOOD_FILE));
+    if (kept === undefined || kept.good !== choice.good) {
+      await writeBlock(join(one, GOOD_FILE), { good: choice.good, trial: undefined });
+    }
+    const there = await readBlock(join(one, ENVIRONMENT_FILE));
+    if (!isDeepStrictEqual(there, choice)) await writeBlock(join(one, ENVIRONMENT_FILE), choice);
   }
-  const there = await readBlock(join(esp, ENVIRONMENT_FILE));
-  if (!isDeepStrictEqual(there, choice)) await writeBlock(join(esp, ENVIRONMENT_FILE), choice);
 }
 
 export interface SlotKernel {
-  esp: string;
+  esp: Esps;
   store: Store;
   slot: Slot;
   /** The release that the slot holds. */
@@ -89,6 +117,8 @@ export interface SlotKernel {
   kernelArgs: readonly string[];
   /** The PARTUUID of the slot; undefined where nobody knows it. */
   partition: string | undefined;
+  /** The UUID of the mirror that has it, where one has. */
+  mirror?: string | undefined;
 }
 
 /**
@@ -96,13 +126,17 @@ export interface SlotKernel {
  * @throws BladerootError `BLOB_DAMAGED`
  */
 export async function placeKernel(request: SlotKernel): Promise<void> {
-  const { esp, store, slot, release, kernelArgs, partition } = request;
+  for (const esp of [request.esp].flat()) await placeOn(esp, request);
+}
+
+async function placeOn(esp: string, request: SlotKernel): Promise<void> {
+  const { store, slot, release, kernelArgs, partition, mirror } = request;
   const files = [
     [release.kernel, join(esp, slotDirectory(slot), 'vmlinuz')],
     [release.initrd, join(esp, slotDirectory(slot), 'initrd')],
   ] as const;
   const configPath = join(esp, slotConfigFile(slot));
-  const config = slotConfig({ slot, partition, kernelArgs });
+  const config = slotConfig({ slot, partition, mirror, kernelArgs });
   const wrong: (typeof files)[number][] = [];
   for (const file of files) if (!(await holds(file[1], file[0]))) wrong.push(file);
   if (wrong.length > 0) {

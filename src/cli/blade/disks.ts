@@ -1,6 +1,6 @@
 /** The disks of a blade as it has reported them, and what its layout would make of them. */
 import type { Command } from 'commander';
-import type { DiskPlan, Refusal } from '../../disks/plan.ts';
+import type { DiskPlan, HalfPlan, OneDiskPlan, Refusal } from '../../disks/plan.ts';
 import { describeContents, gibibytes } from '../../disks/wording.ts';
 import { expandHosts, HOST_LIST_HELP, isOneBlade } from '../../fleet/host-list.ts';
 import { layoutOf } from '../../fleet/layout.ts';
@@ -71,18 +71,26 @@ function disksText({ disks }: Machine): string {
 
 /** A plan for programs: of its disk only what tells which one it is. */
 export function planValue(planned: DiskPlan | Refusal): object {
-  if (planned.action !== 'refuse') {
-    const { action, disk, loses, partitions } = planned;
-    return { action, disk: disk.path, serial: disk.serial, loses, partitions };
-  }
-  const { action, reasons, ifWiped } = planned;
-  return {
-    action,
-    reasons,
-    ...(ifWiped === undefined
+  const { ifWiped } = planned;
+  const wiped =
+    ifWiped === undefined
       ? {}
-      : { ifWiped: { ...planValue(ifWiped.plan), fingerprint: ifWiped.fingerprint } }),
-  };
+      : { ifWiped: { ...planValue(ifWiped.plan), fingerprint: ifWiped.fingerprint } };
+  if (planned.action === 'refuse') {
+    const { action, reasons } = planned;
+    return { action, reasons, ...wiped };
+  }
+  const { mirror } = planned;
+  const more = mirror === undefined ? {} : { mirror: { ...mirror, halves: mirror.halves.map(halfValue) } };
+  return { ...diskValue(planned), ...more, ...wiped };
+}
+
+function diskValue({ action, disk, loses, partitions }: OneDiskPlan): object {
+  return { action, disk: disk.path, serial: disk.serial, loses, partitions };
+}
+
+function halfValue(half: HalfPlan): object {
+  return { ...diskValue(half), joins: half.joins };
 }
 
 const ACTIONS: Record<DiskPlan['action'], string> = {
@@ -92,20 +100,39 @@ const ACTIONS: Record<DiskPlan['action'], string> = {
 };
 
 function planText(name: string, planned: DiskPlan | Refusal): string {
+  const { ifWiped } = planned;
+  const wiped = ifWiped === undefined ? '' : `\n${ifWipedText(name, ifWiped.plan)}`;
   if (planned.action !== 'refuse') {
-    const { disk, action, loses } = planned;
+    const { disk, action, loses, mirror } = planned;
     const lost = loses.length === 0 ? '' : `; this is lost: ${loses.join(', ')}`;
-    return `${name}: ${disk.path} ${ACTIONS[action]}${lost}\n${partitionsText(planned)}`;
+    const what = mirror === undefined ? disk.path : 'its mirror';
+    return `${name}: ${what} ${ACTIONS[action]}${lost}\n${allText(planned)}${wiped}`;
   }
-  const { reasons, ifWiped } = planned;
-  const refused = `${name}: nothing is written, and it waits:\n${reasons.map((reason) => `  ${reason}`).join('\n')}`;
-  if (ifWiped === undefined) return refused;
-  const { plan } = ifWiped;
-  const lost = plan.loses.map((thing) => `  ${thing}`).join('\n');
-  return `${refused}\nafter \`bladeroot blade adopt ${name} --wipe\`, ${plan.disk.path} is laid out, and this is lost:\n${lost}\n${partitionsText(plan)}`;
+  const reasons = planned.reasons.map((reason) => `  ${reason}`).join('\n');
+  return `${name}: nothing is written, and it waits:\n${reasons}${wiped}`;
 }
 
-function partitionsText({ partitions }: DiskPlan): string {
+function ifWipedText(name: string, plan: DiskPlan): string {
+  const lost = plan.loses.map((thing) => `  ${thing}`).join('\n');
+  const what = plan.mirror === undefined ? plan.disk.path : 'its mirror';
+  const action = plan.action === 'change' ? 'is made whole' : 'is laid out';
+  return `after \`bladeroot blade adopt ${name} --wipe\`, ${what} ${action}, and this is lost:\n${lost}\n${allText(plan)}`;
+}
+
+/** Of a mirror each disk before it. */
+function allText(plan: DiskPlan): string {
+  const { mirror } = plan;
+  if (mirror === undefined) return partitionsText(plan);
+  const halves = mirror.halves.map((half) => {
+    const joins = half.joins ? ', and becomes a half of the mirror' : '';
+    return `${half.disk.path} ${ACTIONS[half.action]}${joins}:\n${partitionsText(half)}`;
+  });
+  const lacks = mirror.lacks === undefined ? [] : [`the mirror lacks a half: ${mirror.lacks}`];
+  const head = `the mirror${mirror.isNew ? '' : `, ${plan.disk.path}`} (${gibibytes(plan.disk.bytes)}):`;
+  return [...halves, ...lacks, `${head}\n${partitionsText(plan)}`].join('\n');
+}
+
+function partitionsText({ partitions }: OneDiskPlan): string {
   const rows = partitions.map(({ name, start, bytes, fs, mount, change }) => [
     name,
     gibibytes(start),

@@ -1,5 +1,6 @@
 /** Takes a blade back to the release that it ran before. */
 import type { Command } from 'commander';
+import { bootAreas } from '../../blade/boot-areas.ts';
 import { rollBack } from '../../blade/roll-back.ts';
 import { runningSlot } from '../../blade/standby.ts';
 import { BladerootError } from '../../errors.ts';
@@ -51,7 +52,11 @@ export function rollbackCommand(signal: AbortSignal): Command {
 }
 
 async function rollBackHere({ stateDirectory, output }: Context): Promise<void> {
-  const done = await rollBack(stateDirectory, await runningSlot());
+  const done = await rollBack(
+    stateDirectory,
+    await runningSlot(),
+    await bootAreas((line) => output.step(line)),
+  );
   output.result(
     done,
     `from its next start on, this blade runs release ${done.release}, in slot ${done.slot}; release ${done.left} is not installed again by itself`,

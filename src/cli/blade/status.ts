@@ -1,6 +1,6 @@
 /** What blades run, as they have last said it to this root. */
 import type { Command } from 'commander';
-import type { RecordedEvent, UpdateReport, UpReport } from '../../events/catalogue.ts';
+import type { MirrorReport, RecordedEvent, UpdateReport, UpReport } from '../../events/catalogue.ts';
 import { expandHosts, HOST_LIST_HELP } from '../../fleet/host-list.ts';
 import { loadFleet } from '../../fleet/load.ts';
 import { openDatabaseToRead } from '../../state/database.ts';
@@ -16,6 +16,8 @@ interface Known {
   up?: LastUp | undefined;
   /** What it has said since of the slot that is not running. */
   update?: UpdateReport | undefined;
+  /** How the mirror of its disks is, where it has one. */
+  mirror?: MirrorReport | undefined;
   /** What somebody has asked of its next boot from the network. */
   asked?: BootTask | undefined;
 }
@@ -39,11 +41,18 @@ export function statusCommand(signal: AbortSignal): Command {
     });
 }
 
-function cells({ up, update, asked }: Known): string[] {
+function cells({ up, update, mirror, asked }: Known): string[] {
   const next = asked === undefined ? (update === undefined ? '' : NEXT[update.state](update)) : ASKED[asked];
   if (up === undefined) return ['never seen', '', '', '', next];
   const since = new Date(up.time).toLocaleString('sv-SE');
-  return [String(up.release), `${up.slot ?? 'memory'} (${up.from})`, since, up.services, next, badText(up)];
+  return [
+    String(up.release),
+    `${up.slot ?? 'memory'} (${up.from})`,
+    since,
+    up.services + mirrorText(mirror),
+    next,
+    badText(up),
+  ];
 }
 
 const NEXT: Record<UpdateReport['state'], (update: UpdateReport) => string> = {
@@ -53,6 +62,11 @@ const NEXT: Record<UpdateReport['state'], (update: UpdateReport) => string> = {
 };
 
 const ASKED: Record<BootTask, string> = { deploy: 'deployed again', rescue: 'rescue system' };
+
+/** Nothing is said of one that is whole. */
+function mirrorText(mirror: MirrorReport | undefined): string {
+  return mirror === undefined || mirror.state === 'whole' ? '' : `; ${mirror.message}`;
+}
 
 function badText({ bad }: UpReport): string {
   return bad === undefined ? '' : `${bad.release}: ${bad.reason}`;
@@ -66,7 +80,8 @@ function readKnown(stateDirectory: string, names: readonly string[]): Map<string
     return new Map(
       names.map((name) => {
         const up = events.lastUp(name);
-        return [name, { up, update: events.lastUpdate(name, up?.id ?? 0), asked: nextBoots.get(name) }];
+        const update = events.lastUpdate(name, up?.id ?? 0);
+        return [name, { up, update, mirror: events.lastMirror(name), asked: nextBoots.get(name) }];
       }),
     );
   } finally {

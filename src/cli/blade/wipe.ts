@@ -1,6 +1,7 @@
 /** Lets a blade wipe a disk: this one, with what it carries now, and so once. */
 import { BladerootError } from '../../errors.ts';
-import type { Refusal } from '../../disks/plan.ts';
+import type { DiskPlan, Refusal } from '../../disks/plan.ts';
+import { listed, wipedDisks } from '../../disks/wording.ts';
 import { proposeEdit, writeProposal } from '../../fleet/edit-folder.ts';
 import { layoutOf, type Layout } from '../../fleet/layout.ts';
 import { loadFleet } from '../../fleet/load.ts';
@@ -28,7 +29,7 @@ export async function allowWipe(context: Context, name: string, options: WipeOpt
     layout: layoutOf(blade.disks),
     ask: options.yes !== true,
   });
-  const { path } = plan.disk;
+  const path = listed(wipedDisks(plan));
   const proposal = await proposeEdit(fleetDirectory, () => [
     { path: ['blades', name, 'disks', 'wipe'], value: fingerprint },
   ]);
@@ -63,14 +64,22 @@ export async function confirmedWipe(
   { name, machine, layout, ask }: ConfirmRequest,
 ): Promise<NonNullable<Refusal['ifWiped']>> {
   const planned = await planReported(context, machine, { ...layout, wipe: 'ask' });
-  if (planned.action !== 'refuse') {
-    const why = planned.action === 'lay-out' ? 'is blank' : 'is one that bladeroot has laid out';
-    throw new BladerootError('NOTHING_TO_WIPE', `${name} needs no permission: ${planned.disk.path} ${why}`, {
-      hint: `\`bladeroot blade disks ${name} --plan\` shows what happens to it`,
+  const { ifWiped } = planned;
+  if (ifWiped === undefined) throw nothingToWipe(name, planned);
+  const { plan } = ifWiped;
+  const disks = listed(wipedDisks(plan));
+  const question = `${name} wipes ${disks}, and this is lost: ${plan.loses.join(', ')}. Is that right?`;
+  if (ask && !(await confirm(question, context.signal))) {
+    throw new BladerootError('NOT_CONFIRMED', `${name} may not wipe ${disks}`, {
+      hint: 'nothing is changed',
     });
   }
-  if (planned.ifWiped === undefined) {
-    throw new BladerootError(
+  return ifWiped;
+}
+
+function nothingToWipe(name: string, planned: DiskPlan | Refusal): BladerootError {
+  if (planned.action === 'refuse') {
+    return new BladerootError(
       'NOTHING_TO_WIPE',
       `wiping would not help ${name}: ${planned.reasons.join('; ')}`,
       {
@@ -78,12 +87,8 @@ export async function confirmedWipe(
       },
     );
   }
-  const { disk, loses } = planned.ifWiped.plan;
-  const question = `${name} wipes ${disk.path}, and this is lost: ${loses.join(', ')}. Is that right?`;
-  if (ask && !(await confirm(question, context.signal))) {
-    throw new BladerootError('NOT_CONFIRMED', `${name} may not wipe ${disk.path}`, {
-      hint: 'nothing is changed',
-    });
-  }
-  return planned.ifWiped;
+  const why = planned.action === 'lay-out' ? 'is blank' : 'is one that bladeroot has laid out';
+  return new BladerootError('NOTHING_TO_WIPE', `${name} needs no permission: ${planned.disk.path} ${why}`, {
+    hint: `\`bladeroot blade disks ${name} --plan\` shows what happens to it`,
+  });
 }

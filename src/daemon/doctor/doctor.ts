@@ -1,5 +1,6 @@
 /** All checks of `bladeroot doctor`, in the order in which one rests on the other. */
 import { errorCode } from '../../errors.ts';
+import { neighbourRoom } from '../neighbour-room.ts';
 import { userToBecome } from '../privileges.ts';
 import { checkDhcpServers } from './dhcp-servers.ts';
 import { checkDropped } from './dropped.ts';
@@ -7,7 +8,7 @@ import type { Finding } from './finding.ts';
 import { checkFirewall } from './firewall.ts';
 import { checkKey } from './key.ts';
 import { checkInterfaces } from './interface.ts';
-import { checkClock, checkRoom } from './machine.ts';
+import { checkClock, checkRoom, judgeNeighbours } from './machine.ts';
 import { checkPorts } from './ports.ts';
 import { checkRecovery } from './recovery.ts';
 import { checkRelease } from './release.ts';
@@ -35,6 +36,9 @@ export async function examine(options: DoctorOptions): Promise<boolean> {
   tell(await checkKey(stateDirectory, release));
   tell(await checkRecovery(stateDirectory));
   tell(await checkClock(Date.now(), release === undefined ? undefined : Date.parse(release.created)));
+  const neighbours = neighbourRoom();
+  if (release !== undefined && neighbours !== undefined)
+    tell(judgeNeighbours(release.blades.length, neighbours));
   tell(await checkUser(options.user));
   const wires =
     release === undefined ? { findings: [], found: [] } : await checkInterfaces(options.interfaces, release);

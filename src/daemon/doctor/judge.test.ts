@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { blockedPorts } from './firewall.ts';
-import { checkClock, judgeRoom } from './machine.ts';
+import { checkClock, judgeNeighbours, judgeRoom } from './machine.ts';
 import { readListeners } from './ports.ts';
 
 const ALL = ['DHCP (udp 67)', 'TFTP (udp 69)', 'PXE (udp 4011)', 'HTTP (tcp 8067)'];
@@ -78,4 +78,11 @@ test('a clock that was never set, or that is behind the release, is a failure', 
   assert.equal((await checkClock(0, undefined)).level, 'failure');
   assert.match((await checkClock(Date.UTC(2026, 1, 1), released)).message, /before the release was made/);
   assert.notEqual((await checkClock(Date.UTC(2026, 6, 1), released)).level, 'failure');
+});
+
+test('the kernel has room for all blades and for some other machines, or doctor says which settings to raise', () => {
+  assert.equal(judgeNeighbours(768, 1024).level, 'ok');
+  const { level, hint = '' } = judgeNeighbours(769, 1024);
+  assert.equal(level, 'warning');
+  assert.match(hint, /gc_thresh3=2050 .*gc_thresh2=1025$/);
 });

@@ -1,7 +1,8 @@
-/** The machine that the root runs on: its clock, and room for what it keeps. */
+/** The machine that the root runs on: its clock, and room for what it keeps and for whom it speaks to. */
 import { statfs } from 'node:fs/promises';
 import { errorCode } from '../../errors.ts';
 import { run } from '../../system/run.ts';
+import { neighboursWanted } from '../neighbour-room.ts';
 import type { Finding } from './finding.ts';
 
 /** Below it, the clock was never set. */
@@ -59,4 +60,19 @@ export function judgeRoom(directory: string, free: number): Finding {
   const hint = 'remove old snapshots (`bladeroot snapshot rm`) and run `bladeroot snapshot gc`';
   if (free < ROOM.failure) return { check, level: 'failure', message, hint };
   return free < ROOM.warning ? { check, level: 'warning', message, hint } : { check, level: 'ok', message };
+}
+
+/** @param room for how many machines the kernel keeps their MAC */
+export function judgeNeighbours(blades: number, room: number): Finding {
+  const check = 'neighbours';
+  const message = `the kernel keeps the MACs of ${room} machines, the fleet has ${blades} blades`;
+  const wanted = neighboursWanted(blades);
+  if (room >= wanted) return { check, level: 'ok', message };
+  const names = 'net.ipv4.neigh.default.gc_thresh';
+  return {
+    check,
+    level: 'warning',
+    message: `${message}: switched on together, those beyond get no answer`,
+    hint: `serve raises it when it starts as root; otherwise: sysctl -w ${names}3=${2 * wanted} ${names}2=${wanted}`,
+  };
 }

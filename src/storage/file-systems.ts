@@ -63,7 +63,8 @@ export async function requirePrograms(
   }
 }
 
-async function isThere(program: string): Promise<boolean> {
+/** Whether a program is on the way that programs are looked for. */
+export async function isThere(program: string): Promise<boolean> {
   const folders = (process.env['PATH'] ?? '').split(':');
   return (await Promise.all(folders.map((folder) => exists(`${folder}/${program}`)))).includes(true);
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
 import { run } from '../system/run.ts';
-import { inspectContents } from './disks.ts';
+import { inspectContents } from './inspect.ts';
 import { requirePrograms } from './file-systems.ts';
 import { layOutDisk, makeFileSystems, writeTable } from './lay-out.ts';
 import {

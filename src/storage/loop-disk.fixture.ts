@@ -9,7 +9,7 @@ import { layoutOf } from '../fleet/layout.ts';
 import type { DiskFacts, PartitionFacts } from '../fleet/machine.ts';
 import { planDisks, type DiskPlan } from '../disks/plan.ts';
 import { ProgramFailed, run } from '../system/run.ts';
-import { inspectContents } from './disks.ts';
+import { inspectContents } from './inspect.ts';
 
 export interface LoopDisk {
   device: string;

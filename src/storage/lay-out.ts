@@ -3,24 +3,25 @@ import { open, readFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { BladerootError, describeError } from '../errors.ts';
-import type { DiskPlan, PlannedPartition } from '../disks/plan.ts';
+import type { DiskPlan, MirrorPlan, OneDiskPlan, PlannedPartition } from '../disks/plan.ts';
 import { sfdiskScript } from '../disks/table.ts';
-import { PARTITIONS } from '../fleet/layout.ts';
+import { MIRROR_HALF, PARTITIONS } from '../fleet/layout.ts';
 import type { PartitionFacts } from '../fleet/machine.ts';
 import { run } from '../system/run.ts';
-import { inspectContents } from './disks.ts';
+import { inspectContents } from './inspect.ts';
+import { createMirror, joinMirror, requireMdadm, stopMirrorsOn } from './mirror.ts';
 import { growFileSystem, makeFileSystem, requirePrograms } from './file-systems.ts';
 
 const MiB = 1024 ** 2;
 
 export interface BladeDisk {
   path: string;
-  /** Devices of the partitions. */
-  esp: string;
+  /** Devices of the partitions: as many as there are disks that the blade starts from. */
+  esps: string[];
   a: string;
   b: string;
   persist: string;
-  /** All of them, as they are now. */
+  /** All of the disk, or of the mirror, as they are now. */
   partitions: PartitionFacts[];
 }
 
@@ -31,15 +32,12 @@ export interface BladeDisk {
 export async function layOutDisk(plan: DiskPlan, say: (line: string) => void): Promise<BladeDisk> {
   const { path } = plan.disk;
   await requirePrograms(plan.partitions);
-  if (plan.partitions.some(({ change }) => change === 'new' || change === 'grow')) await writeTable(plan);
-  const { partitions } = await inspectContents(path);
-  for (const partition of partitions) await awaitDevice(partition);
-  await makeFileSystems(plan, partitions, say);
-  const { partitions: made } = await inspectContents(path);
+  const halves = plan.mirror && (await layOutMirror(plan, plan.mirror, say));
+  const made = await layOutOne(plan, say);
   const find = (name: string): string => partitionNamed(path, made, name).path;
   return {
     path,
-    esp: find(PARTITIONS.esp),
+    esps: halves?.map(({ esp }) => esp) ?? [find(PARTITIONS.esp)],
     a: find(PARTITIONS.a),
     b: find(PARTITIONS.b),
     persist: find(PARTITIONS.persist),
@@ -47,11 +45,52 @@ export async function layOutDisk(plan: DiskPlan, say: (line: string) => void): P
   };
 }
 
+/** A disk that a blade starts from, and has a half of its mirror on: devices of its partitions. */
+interface Half {
+  esp: string;
+  half: string;
+}
+
+/** Brings both disks to have their halves, and these into the mirror; what the mirror itself has on it stays as it is. */
+export async function layOutMirror(
+  { disk }: Pick<DiskPlan, 'disk'>,
+  { halves, isNew }: MirrorPlan,
+  say: (line: string) => void,
+): Promise<Half[]> {
+  await requireMdadm();
+  const made: Half[] = [];
+  for (const plan of halves) {
+    const { path } = plan.disk;
+    if (isNew || plan.action === 'lay-out') await stopMirrorsOn(plan.disk);
+    const partitions = await layOutOne(plan, say);
+    const half = partitionNamed(path, partitions, MIRROR_HALF).path;
+    made.push({ esp: partitionNamed(path, partitions, PARTITIONS.esp).path, half });
+    if (plan.joins) await joinMirror(disk.path, half);
+  }
+  if (isNew) {
+    await createMirror(
+      { disk },
+      made.map(({ half }) => half),
+    );
+  }
+  return made;
+}
+
+/** @returns its partitions, as they are then */
+async function layOutOne(plan: OneDiskPlan, say: (line: string) => void): Promise<PartitionFacts[]> {
+  const { path } = plan.disk;
+  if (plan.partitions.some(({ change }) => change === 'new' || change === 'grow')) await writeTable(plan);
+  const { partitions } = await inspectContents(path);
+  for (const partition of partitions) await awaitDevice(partition);
+  await makeFileSystems(plan, partitions, say);
+  return (await inspectContents(path)).partitions;
+}
+
 /**
  * One write of the table, at the end, by sfdisk; before it nothing that counts has changed: what the new partitions will
  * have at their ends is erased first, so that no old file system is taken for one that was made since.
  */
-export async function writeTable({ disk, partitions, action }: Omit<DiskPlan, 'loses'>): Promise<void> {
+export async function writeTable({ disk, partitions, action }: Omit<OneDiskPlan, 'loses'>): Promise<void> {
   const device = await open(disk.path, 'r+');
   try {
     for (const { start, bytes, change } of partitions) {
@@ -71,7 +110,7 @@ export async function writeTable({ disk, partitions, action }: Omit<DiskPlan, 'l
 
 /** Slots get theirs when they are installed. */
 export async function makeFileSystems(
-  { disk, partitions: planned }: Pick<DiskPlan, 'disk' | 'partitions'>,
+  { disk, partitions: planned }: Pick<OneDiskPlan, 'disk' | 'partitions'>,
   partitions: readonly PartitionFacts[],
   say: (line: string) => void,
 ): Promise<void> {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { open } from 'node:fs/promises';
 import { test } from 'node:test';
 import { run } from '../system/run.ts';
-import { inspectContents, inspectDisks } from './disks.ts';
+import { inspectContents, inspectDisks } from './inspect.ts';
 import { loopDisk } from './loop-disk.fixture.ts';
 
 const MiB = 1024 ** 2;

@@ -5,17 +5,31 @@ import { z } from 'zod';
 import { describeError } from '../errors.ts';
 import type { DiskFacts, PartitionFacts } from '../fleet/machine.ts';
 import { ProgramFailed, run } from '../system/run.ts';
-import { disksIn } from './machine.ts';
+import { disksIn } from './block-devices.ts';
+import { startMirrors, type RunningMirror } from './mirror.ts';
 
 /** How much of the start of a disk, and of a partition, is looked at for data of an unknown kind. */
 const LOOKED_AT = 1024 * 1024;
 
-/** All disks that the kernel knows, in the order of its names. */
+/** All disks that the kernel knows, in the order of its names, and behind them the mirrors of which they have halves. */
 export async function inspectDisks(): Promise<DiskFacts[]> {
-  const disks = await disksIn('/sys/block');
-  return await Promise.all(
-    disks.map(async (disk) => ({ ...disk, contents: await inspectContents(disk.path) })),
+  const found = await disksIn('/sys/block');
+  const disks = await Promise.all(
+    found.map(async (disk): Promise<DiskFacts> => ({ ...disk, contents: await inspectContents(disk.path) })),
   );
+  const mirrors = await startMirrors(disks);
+  return [...disks, ...(await Promise.all(mirrors.map(inspectMirror)))];
+}
+
+async function inspectMirror({ device, uuid, halves }: RunningMirror): Promise<DiskFacts> {
+  const { stdout } = await run('blockdev', ['--getsize64', device]);
+  return {
+    path: device,
+    bytes: Number(stdout),
+    rotational: false,
+    contents: await inspectContents(device),
+    mirror: { uuid, halves },
+  };
 }
 
 const lsblkSchema = z.object({
@@ -81,7 +95,7 @@ async function readTable(
   const found: PartitionFacts[] = [];
   for (const { node, name, uuid, type, ...sectors } of partitions) {
     const [start, bytes] = [sectors.start * sectorBytes, sectors.size * sectorBytes];
-    const fileSystem = await fileSystemAt(path, start, bytes);
+    const { fileSystem, array } = await signatureAt(path, start, bytes);
     found.push({
       number: Number(/\d+$/.exec(node)?.[0] ?? 0),
       path: node,
@@ -91,6 +105,7 @@ async function readTable(
       start,
       bytes,
       ...(fileSystem === undefined ? {} : { fileSystem }),
+      ...(array === undefined ? {} : { array }),
       blank: fileSystem === undefined && isZero((await readAt(disk, start)).subarray(0, bytes)),
     });
   }
@@ -108,14 +123,21 @@ async function tableOf(path: string): Promise<string | undefined> {
   }
 }
 
-/** The file system in a part of a disk, as blkid names it. */
-async function fileSystemAt(path: string, start: number, bytes: number): Promise<string | undefined> {
+/** The file system in a part of a disk, as blkid names it; of a part of an array of mdadm, which one it is, too. */
+async function signatureAt(
+  path: string,
+  start: number,
+  bytes: number,
+): Promise<{ fileSystem?: string; array?: string }> {
   const part = ['--offset', String(start), '--size', String(bytes)];
   try {
     const { stdout } = await run('blkid', ['--probe', ...part, '--output', 'export', path]);
-    return /^TYPE=(.*)$/m.exec(stdout)?.[1];
+    const said = (key: string): string | undefined => new RegExp(`^${key}=(.*)$`, 'm').exec(stdout)?.[1];
+    const [fileSystem, array] = [said('TYPE'), said('UUID')];
+    if (fileSystem === undefined) return {};
+    return fileSystem === 'linux_raid_member' && array !== undefined ? { fileSystem, array } : { fileSystem };
   } catch (error) {
-    if (error instanceof ProgramFailed && error.status === BLKID_NOTHING) return undefined;
+    if (error instanceof ProgramFailed && error.status === BLKID_NOTHING) return {};
     throw error;
   }
 }
