@@ -19,7 +19,7 @@ export class EventBus {
   readonly #now: () => number;
   readonly #onLost: (error: unknown) => void;
   readonly #listeners = new Set<EventListener>();
-  #waiting: TimedEvent[] = [];
+  readonly #waiting: TimedEvent[] = [];
   #timer: NodeJS.Timeout | undefined;
 
   /** `onLost` is told why events that waited could not be kept; without it, that is thrown. */
@@ -41,19 +41,21 @@ export class EventBus {
     this.#keep();
   }
 
-  /** For what comes in storms: to keep many events together costs little more than to keep one. */
+  /** For what comes in storms: to keep many events together costs less than to keep each. */
   emitSoon(event: BladerootEvent): void {
     this.#waiting.push({ event, time: this.#now() });
-    if (this.#waiting.length === MOST_TOGETHER) setImmediate(() => this.flush());
-    this.#timer ??= setTimeout(() => this.flush(), SOON_MS);
+    if (this.#waiting.length === MOST_TOGETHER) setImmediate(() => this.#keepSome());
+    this.#timer ??= setTimeout(() => this.#keepSome(), SOON_MS);
   }
 
   /** Keeps and tells now what waits. */
   flush(): void {
-    try {
-      this.#keep();
-    } catch (error) {
-      this.#onLost(error);
+    while (this.#waiting.length > 0) {
+      try {
+        this.#keep();
+      } catch (error) {
+        this.#onLost(error);
+      }
     }
   }
 
@@ -63,18 +65,29 @@ export class EventBus {
     return () => void this.#listeners.delete(listener);
   }
 
-  #keep(): void {
+  /** As `flush`, with turns for all else between. */
+  #keepSome(): void {
+    try {
+      this.#keep(MOST_TOGETHER);
+    } catch (error) {
+      this.#onLost(error);
+    }
+    if (this.#waiting.length > 0) setImmediate(() => this.#keepSome());
+  }
+
+  #keep(most = Infinity): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const waiting = this.#waiting;
-    if (waiting.length === 0) return;
-    this.#waiting = [];
-    for (const recorded of this.#log.keep(waiting)) {
+    if (this.#waiting.length === 0) return;
+    for (const recorded of this.#log.keep(this.#waiting.splice(0, most))) {
       for (const listener of this.#listeners) listener(recorded);
     }
   }
 }
 
 const SOON_MS = 200;
-/** More at once would be a pause in which packets are lost. */
-const MOST_TOGETHER = 1000;
+/**
+ * Some thousandths of a second. What has come meanwhile is answered all at once, and that is more than a relay, whose
+ * buffer is Linux's usual one, has room for after a longer pause.
+ */
+const MOST_TOGETHER = 100;

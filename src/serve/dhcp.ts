@@ -7,6 +7,7 @@ import { openDeviceSocket } from './device-socket.ts';
 import { answerDhcp, maxReplySize } from './dhcp-answer.ts';
 import type { DhcpAnswer, DhcpPolicy, DhcpQuestion, DhcpReply } from './dhcp-answer.ts';
 import { dhcpClient, messageType, type DhcpClient } from './dhcp-client.ts';
+import { Paced } from './paced.ts';
 import { Rarely } from './rarely.ts';
 import { RouterWait } from './router-wait.ts';
 import type { Endpoint, UdpSocket } from './udp.ts';
@@ -57,6 +58,7 @@ export class DhcpServer {
   readonly #delayed = new Set<NodeJS.Timeout>();
   readonly #silences = new Rarely(MINUTE_MS);
   readonly #otherServers = new Rarely(10 * MINUTE_MS);
+  readonly #granted = new Paced();
   #granting = 0;
   #routerWait: RouterWait | undefined;
 
@@ -89,6 +91,7 @@ export class DhcpServer {
   async stop(): Promise<void> {
     for (const timer of this.#delayed) clearTimeout(timer);
     this.#delayed.clear();
+    this.#granted.stop();
     this.#routerWait?.close();
     this.#routerWait = undefined;
     for (const socket of this.#sockets.splice(0)) await socket.close();
@@ -165,7 +168,7 @@ export class DhcpServer {
     const kept = leases.grant(mac, offer.address, offer.lentBy, offer.leaseSeconds + MARGIN_SECONDS);
     this.#keep(
       mac,
-      kept.then(send).finally(() => (this.#granting -= 1)),
+      kept.then(() => this.#granted.do(send)).finally(() => (this.#granting -= 1)),
     );
   }
 

@@ -24,7 +24,7 @@ export const KEPT = {
 /** After so many more events a machine's boots are counted again, and after so many of all machines the age is looked at. */
 const COUNT_EVERY = 250;
 const AGE_EVERY = 10_000;
-/** So many machines are counted at once. */
+/** So many machines are counted at once, and of so many is it known that their card is written down. */
 const COUNTED_MACHINES = 20_000;
 
 /**
@@ -34,12 +34,15 @@ const COUNTED_MACHINES = 20_000;
 export class EventRepository implements EventLog {
   readonly #database: DatabaseSync;
   readonly #insert: StatementSync;
+  readonly #insertCard: StatementSync;
   readonly #since: StatementSync;
   readonly #lastUp: StatementSync;
   readonly #lastUpdate: StatementSync;
   readonly #lastMirror: StatementSync;
   readonly #agentSince: StatementSync;
   readonly #added = new Map<string, number>();
+  /** The blades of cards that are written down, as far as this is remembered. */
+  readonly #cards = new Map<string, string>();
   #addedInAll = AGE_EVERY;
   #last: number;
 
@@ -48,6 +51,7 @@ export class EventRepository implements EventLog {
     this.#insert = database.prepare(
       'INSERT INTO events (id, time, type, blade, mac, event) VALUES (?, ?, ?, ?, ?, ?)',
     );
+    this.#insertCard = database.prepare('INSERT OR IGNORE INTO cards (mac, blade) VALUES (?, ?)');
     this.#since = database.prepare('SELECT id, time, event FROM events WHERE id > ? ORDER BY id LIMIT ?');
     this.#lastUp = database.prepare(
       `SELECT id, time, event FROM events WHERE blade = ? AND type = 'blade.up' ORDER BY id DESC LIMIT 1`,
@@ -75,6 +79,7 @@ export class EventRepository implements EventLog {
       return kept;
     } catch (error) {
       this.#last = before;
+      this.#cards.clear();
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       throw error;
     }
@@ -87,9 +92,17 @@ export class EventRepository implements EventLog {
     const blade = 'blade' in event ? (event.blade ?? null) : null;
     const mac = 'mac' in event ? (event.mac ?? null) : null;
     this.#insert.run(id, time, event.type, blade, mac, JSON.stringify(event));
+    if (blade !== null && mac !== null) this.#noteCard(mac, blade);
     this.#last = id;
     this.#bound(blade ?? mac, time);
     return id;
+  }
+
+  #noteCard(mac: string, blade: string): void {
+    if (this.#cards.get(mac) === blade) return;
+    this.#insertCard.run(mac, blade);
+    if (this.#cards.size > COUNTED_MACHINES) this.#cards.clear();
+    this.#cards.set(mac, blade);
   }
 
   /** The next events with a number above `id`, oldest first, `limit` at most. */
@@ -123,14 +136,16 @@ export class EventRepository implements EventLog {
     return this.#agentSince.get(blade, since) !== undefined;
   }
 
-  /** All that is kept of one machine, by its name as a blade or by its MAC, oldest first; also from before it had a name. */
+  /**
+   * All that is kept of one machine, by its name as a blade or by its MAC, oldest first; also from before it had a name.
+   * What was of no blade is looked through for its MAC: it is kept in bounds, and an index of it would cost every event.
+   */
   ofMachine(machine: string): RecordedEvent[] {
     return this.#database
       .prepare(
-        `SELECT id, time, event FROM events WHERE blade = :machine
-           OR mac = :machine
-           OR (blade IS NULL AND mac IN (SELECT mac FROM events WHERE blade = :machine AND mac IS NOT NULL))
-           OR blade IN (SELECT blade FROM events WHERE mac = :machine AND blade IS NOT NULL)
+        `WITH names (blade) AS (SELECT :machine UNION SELECT blade FROM cards WHERE mac = :machine),
+           macs (mac) AS (SELECT :machine UNION SELECT mac FROM cards WHERE blade = :machine)
+         SELECT id, time, event FROM events WHERE blade IN names OR (blade IS NULL AND mac IN macs)
          ORDER BY id`,
       )
       .all({ machine })
@@ -153,7 +168,8 @@ export class EventRepository implements EventLog {
   /** A blade's last word that it is up stays for ever: what it boots next hangs on it. */
   #removeOld(now: number): void {
     const remove = this.#database.prepare(
-      `DELETE FROM events WHERE time < ? AND id < (SELECT max(id) FROM events)
+      `DELETE FROM events WHERE id < (SELECT id FROM events WHERE time >= ? ORDER BY id LIMIT 1)
+         AND id < (SELECT max(id) FROM events)
          AND id NOT IN (SELECT max(id) FROM events WHERE type = 'blade.up' GROUP BY blade)`,
     );
     remove.run(now - KEPT.milliseconds);
