@@ -87,8 +87,8 @@ interface Compressing {
 /** Batches in the works for each thread, at each of two stages: enough that none waits for another's, which come in order. */
 const AHEAD = 2;
 
-/** Bytes of contents and bases that are being compressed, for each thread: a part of a large file with its bases, and no more. */
-const MAX_COMPRESSING = ((MAX_OBJECT_SIZE + MAX_BASE_SIZE) * 3) / 4;
+/** Bytes of contents and bases that are being compressed, for each thread; one part of a large file may be more. */
+const MAX_COMPRESSING = (MAX_OBJECT_SIZE + MAX_BASE_SIZE) / 2;
 
 /** How many times as long it takes to compress content as to read and hash it. */
 const COMPRESSING = 6;

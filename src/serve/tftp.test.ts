@@ -69,6 +69,29 @@ test("TFTP-20: a duplicate ACK does not send the next block twice (Sorcerer's Ap
   assert.equal(client.pending, 0);
 });
 
+test('a request that was repeated while its answer was on the way breaks nothing off; another one does', async (t) => {
+  const files = { loader: Buffer.alloc(1400, 'a'), other: Buffer.alloc(10) };
+  const { server, events } = await serve(t, files, { timeoutMs: 60_000 });
+  const client = await Client.request(t, server, 'loader');
+  assert.equal(blockOf(await client.next()), 1);
+  client.answer({ type: 'ack', block: 1 });
+  assert.equal(blockOf(await client.next()), 2);
+  const transfer = client.peer;
+  const askAgain = (options: Record<string, string>): void => {
+    client.peer = { address: '127.0.0.1', port: server.port };
+    client.answer({ type: 'rrq', file: 'loader', mode: 'octet', options: new Map(Object.entries(options)) });
+  };
+  askAgain({});
+  // The server reads one request after the other.
+  assert.equal((await (await Client.request(t, server, 'other')).fetch()).length, 10);
+  client.peer = transfer;
+  client.answer({ type: 'ack', block: 2 });
+  assert.equal(blockOf(await client.next()), 3);
+  askAgain({ blksize: '1024' });
+  const failed = await events.until('tftp.failed');
+  assert.match('reason' in failed ? failed.reason : '', /the client began another transfer/);
+});
+
 test('TFTP-20: a lost last ACK is no failure', async (t) => {
   const { server, events } = await serve(t, { loader: Buffer.alloc(600, 'a') }, { timeoutMs: 5, tries: 3 });
   const client = await Client.request(t, server, 'loader');

@@ -42,6 +42,9 @@ export interface TftpServerOptions {
 }
 
 interface Transfer {
+  /** The packet that began it, and when, by `performance.now()`. */
+  request: Buffer;
+  begunAt: number;
   /** Whether the client has said anything since its request. */
   heard: boolean;
   abort: AbortController;
@@ -95,14 +98,14 @@ export class TftpServer {
       this.#options.onEvent({ type: 'tftp.malformed', client: client.address, reason: describeError(error) });
       return;
     }
-    if (packet.type === 'rrq' || packet.type === 'wrq') this.#begin(packet, client);
+    if (packet.type === 'rrq' || packet.type === 'wrq') this.#begin(packet, bytes, client);
   }
 
-  #begin(request: TftpRequest, client: Endpoint): void {
+  #begin(request: TftpRequest, bytes: Buffer, client: Endpoint): void {
     const key = `${client.address}:${client.port}`;
     const running = this.#transfers.get(key);
     // The same request once more, because our answer was slow or lost: that will be repeated anyway.
-    if (running !== undefined && !running.heard) return;
+    if (running !== undefined && (!running.heard || isRepeated(running, bytes))) return;
     running?.abort.abort(new Error('the client began another transfer'));
 
     if (!this.#makeRoomFor(client)) {
@@ -113,7 +116,13 @@ export class TftpServer {
       this.#options.onEvent({ type: 'tftp.refused', ...about, reason });
       return;
     }
-    const transfer: Transfer = { heard: false, abort: new AbortController(), ended: Promise.resolve() };
+    const transfer: Transfer = {
+      request: bytes,
+      begunAt: performance.now(),
+      heard: false,
+      abort: new AbortController(),
+      ended: Promise.resolve(),
+    };
     this.#transfers.set(key, transfer);
     this.#unheard.add(transfer);
     this.#count(client, 1);
@@ -223,6 +232,17 @@ export class TftpServer {
     socket.close();
   }
 }
+
+/**
+ * Whether a request was under way with the one before it, while this server was too busy to answer: to begin anew would
+ * break off what the client has begun to fetch. One that comes later is of a machine that has started over, by the same port.
+ */
+function isRepeated({ request, begunAt }: Transfer, bytes: Buffer): boolean {
+  return performance.now() - begunAt < REPEATED_MS && request.equals(bytes);
+}
+
+/** No firmware asks again so soon: EDK2 does after 4 seconds, and what waits with its first request is read with it. */
+const REPEATED_MS = 1000;
 
 function nameOf({ file }: TftpRequest): string {
   return file.replaceAll('\\', '/').replace(/^\/+/, '');
