@@ -46,7 +46,7 @@ interface FileToRead {
 }
 
 /** What was known of files before they were read is not needed any more, and V8 takes its time to see that. */
-const FILES_IN_A_PHASE = 50_000;
+const FILES_IN_A_PHASE = 25_000;
 
 /** Things that are looked at before others get their turn. */
 const THINGS_AT_ONCE = 2000;
